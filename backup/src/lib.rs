@@ -1,0 +1,7 @@
+//! What a backup is: its manifest, where its objects lie, what is in it, and the SQL dump format.
+//!
+//! Shared by the step crates that make, restore and check backups, which do not know each other.
+
+pub mod inventory;
+pub mod layout;
+pub mod manifest;

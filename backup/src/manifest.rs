@@ -1,0 +1,198 @@
+//! The manifest: written last, if absent; without it a backup does not exist.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::inventory::Inventory;
+
+/// The manifest's format; a reader refuses a newer one.
+pub const MANIFEST_FORMAT: u32 = 1;
+
+/// What a backup is made of and what it holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Manifest {
+    /// [`MANIFEST_FORMAT`].
+    pub format: u32,
+    /// The backup's id.
+    pub id: String,
+    /// How it was made.
+    pub kind: BackupKind,
+    /// The cluster it is of.
+    pub cluster: String,
+    /// The server it was taken from.
+    pub server: ServerFacts,
+    /// When the first of its objects was begun (UTC).
+    #[schemars(with = "String")]
+    pub started_at: Timestamp,
+    /// When the manifest was written (UTC).
+    #[schemars(with = "String")]
+    pub finished_at: Timestamp,
+    /// The point in time that its data are of.
+    pub consistent_point: ConsistentPoint,
+    /// Every other object of the backup.
+    pub objects: Vec<ObjectEntry>,
+    /// What the dump holds, with rows counted at the consistent point.
+    pub inventory: Inventory,
+    /// The programs that made it.
+    pub tools: Vec<Tool>,
+    /// Free labels: `reason: before-migration`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+}
+
+/// How a backup was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BackupKind {
+    /// SQL text.
+    Logical,
+}
+
+/// The two families of servers; they differ in tools, statements and GTIDs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Flavour {
+    /// MySQL and its forks that keep its statements and GTIDs.
+    Mysql,
+    /// MariaDB.
+    Mariadb,
+}
+
+/// Which server a backup was taken from. Stored as `server.json` and in the manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ServerFacts {
+    /// Its family.
+    pub flavour: Flavour,
+    /// `VERSION()`.
+    pub version: String,
+    /// `@@version_comment`.
+    pub version_comment: String,
+    /// `@@server_id`.
+    pub server_id: u32,
+    /// `@@server_uuid` (MySQL).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_uuid: Option<String>,
+    /// `@@gtid_domain_id` (MariaDB).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gtid_domain_id: Option<u32>,
+    /// Whether binary logging is on.
+    pub log_bin: bool,
+    /// Accounts as `'user'@'host'`.
+    #[serde(default)]
+    pub users: Vec<String>,
+    /// Global variables that a rebuilt server should have alike: character set, SQL mode, packet size, ….
+    #[serde(default)]
+    pub variables: BTreeMap<String, String>,
+}
+
+/// The point in time that the data of a backup are of.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ConsistentPoint {
+    /// When, by the runner's clock, the dump's snapshot was known to be open (UTC): not earlier than it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub at: Option<Timestamp>,
+    /// Binary log file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub binlog_file: Option<String>,
+    /// Position in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub binlog_position: Option<u64>,
+    /// GTID set (MySQL: `gtid_executed`) or position (MariaDB: `gtid_slave_pos` of the dump).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gtid: Option<String>,
+}
+
+/// One object of a backup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ObjectEntry {
+    /// Its name below the backup's prefix: `full.sql.gz`.
+    pub name: String,
+    /// Its size.
+    pub size_bytes: u64,
+    /// sha256 of its bytes, lowercase hex.
+    pub sha256: String,
+    /// What it is.
+    pub role: ObjectRole,
+}
+
+/// What an object of a backup is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ObjectRole {
+    /// The dump that restores everything.
+    Full,
+    /// A dump of chosen databases.
+    Databases,
+    /// A dump without rows.
+    Schema,
+    /// The index of a dump: `full.index.json`.
+    Index,
+    /// `server.json`
+    Facts,
+    /// `RESTORE.txt`
+    Instructions,
+}
+
+/// A program that took part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Tool {
+    /// `mariadb-dump`, `rekindle`.
+    pub name: String,
+    /// As it tells it.
+    pub version: String,
+    /// The command line, without secrets.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub command: String,
+}
+
+/// The index of one dump object, stored beside it as `NAME.index.json` once the dump is proven whole.
+///
+/// It is what the probe of `mysql.dump` reads, what `backup.publish` makes the manifest from, and what finds
+/// one table inside the compressed object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DumpIndex {
+    /// [`MANIFEST_FORMAT`].
+    pub format: u32,
+    /// The dump object it describes.
+    pub object: ObjectEntry,
+    /// Size of the SQL text.
+    pub uncompressed_bytes: u64,
+    /// When the dump was begun (UTC).
+    #[schemars(with = "String")]
+    pub started_at: Timestamp,
+    /// The point in time of its data.
+    pub consistent_point: ConsistentPoint,
+    /// What it holds.
+    pub inventory: Inventory,
+    /// The gzip members (RFC 1952 section 2.2) in order; together they are the whole object.
+    pub members: Vec<Member>,
+    /// What made it.
+    pub tool: Tool,
+}
+
+/// One gzip member of a dump object: whole statements only, so it can be read by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Member {
+    /// The database it belongs to; absent before the first one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<String>,
+    /// The table whose section it is part of; absent for everything else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<String>,
+    /// Where it begins in the object.
+    pub offset: u64,
+    /// Its compressed size.
+    pub size_bytes: u64,
+    /// Where its text begins in the SQL text.
+    pub text_offset: u64,
+    /// Size of its text.
+    pub text_bytes: u64,
+    /// CRC-32 of its text (as in the member's own trailer).
+    pub crc32: u32,
+    /// Rows inserted by it.
+    pub rows: u64,
+}

@@ -1,0 +1,1 @@
+//! Runbook + environment + values + registry → plan. Pure; every mistake is collected.

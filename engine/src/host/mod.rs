@@ -1,0 +1,33 @@
+//! Traits for the world outside: clock, processes, object stores, secrets. Implemented in `host/`,
+//! `step-plugins/storage` and, for tests, [`crate::testing`].
+
+mod body;
+mod clock;
+mod processes;
+mod secret;
+mod store;
+
+use std::sync::Arc;
+
+pub use body::{Body, BodyReader, BodySender};
+pub use clock::Clock;
+pub use processes::{
+    CommandSpec, ExitReport, PrivateFile, ProcessError, Processes, RunningProcess, Stdin, TerminateReason,
+};
+pub use secret::{Masker, Secret, SecretError, Secrets};
+pub use store::{Key, KeyError, ObjectInfo, ObjectStore, PutMode, StoreError, StoreErrorKind, Stores};
+
+/// Everything a run may touch. Cheap to clone.
+#[derive(Clone)]
+pub struct World {
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Child processes.
+    pub processes: Arc<dyn Processes>,
+    /// Secrets, read when a step needs them.
+    pub secrets: Arc<dyn Secrets>,
+    /// Object stores by their URL.
+    pub stores: Arc<dyn Stores>,
+    /// Hides secret values in everything that is written.
+    pub masker: Masker,
+}

@@ -1,0 +1,155 @@
+//! A place for objects.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::Body;
+use crate::environment::StoreConfig;
+
+/// An object's name inside a store: `/`-separated, no empty part, no `.` or `..`, no control character or `\`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct Key(String);
+
+/// Why a text is no [`Key`].
+#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
+#[error("`{key}` is no object key: {why}")]
+pub struct KeyError {
+    /// The text.
+    pub key: String,
+    /// What is wrong with it.
+    pub why: &'static str,
+}
+
+impl Key {
+    /// Checks a text; at most 1,024 bytes of UTF-8, the limit of S3 and GCS.
+    pub fn new(text: impl Into<String>) -> Result<Self, KeyError> {
+        let text = text.into();
+        let why = if text.is_empty() {
+            Some("it is empty")
+        } else if text.len() > 1024 {
+            Some("it is longer than 1,024 bytes")
+        } else if text.chars().any(|c| c.is_control() || c == '\\') {
+            Some("it has a control character or a backslash")
+        } else if text.split('/').any(|part| part.is_empty() || part == "." || part == "..") {
+            Some("it has an empty, `.` or `..` part")
+        } else {
+            None
+        };
+        match why {
+            Some(why) => Err(KeyError { key: text, why }),
+            None => Ok(Self(text)),
+        }
+    }
+
+    /// Gives the text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::new(String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    }
+}
+
+/// What a store knows of an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectInfo {
+    /// Its name.
+    pub key: Key,
+    /// Its size.
+    pub size_bytes: u64,
+    /// When it was last written.
+    pub modified: Timestamp,
+}
+
+/// What `put` does when the object is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PutMode {
+    /// Fail with [`StoreErrorKind::AlreadyExists`] and leave it as it is; atomic against other writers.
+    IfAbsent,
+    /// Take its place, atomically: a reader sees the old or the new one, whole.
+    Replace,
+}
+
+/// The kinds of trouble a caller can act on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreErrorKind {
+    /// There is no such object (or bucket, or directory).
+    NotFound,
+    /// `PutMode::IfAbsent` found one.
+    AlreadyExists,
+    /// Credentials or permissions.
+    Denied,
+    /// No room left.
+    Full,
+    /// It may work later.
+    Unavailable,
+    /// What was read is not what was written.
+    Corrupt,
+    /// The stream that was to be stored failed.
+    Source,
+    /// The request itself is wrong.
+    Invalid,
+}
+
+/// Why a store could not do it: names store, operation and key.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("failed to {operation} `{key}` in {store}: {why}")]
+pub struct StoreError {
+    /// What can be done about it.
+    pub kind: StoreErrorKind,
+    /// The store's URL.
+    pub store: String,
+    /// `read`, `write`, `list`, `delete`, `look at`.
+    pub operation: &'static str,
+    /// The object or prefix.
+    pub key: String,
+    /// Why not.
+    pub why: String,
+}
+
+/// A place for objects. Nothing half-written is ever readable or listed.
+#[async_trait]
+pub trait ObjectStore: Send + Sync {
+    /// Gives its URL, without credentials.
+    fn url(&self) -> &str;
+
+    /// Stores a stream. The object appears only after the body ended well and is durable (synced).
+    async fn put(&self, key: &Key, body: Body, mode: PutMode) -> Result<ObjectInfo, StoreError>;
+
+    /// Reads an object, or a range of its bytes.
+    async fn get(&self, key: &Key, range: Option<Range<u64>>) -> Result<Body, StoreError>;
+
+    /// Looks at an object; `None` when there is none.
+    async fn head(&self, key: &Key) -> Result<Option<ObjectInfo>, StoreError>;
+
+    /// Lists the objects whose key starts with `prefix` (a text, not a folder), in key order.
+    async fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>, StoreError>;
+
+    /// Removes an object; removing what is not there is no error.
+    async fn delete(&self, key: &Key) -> Result<(), StoreError>;
+
+    /// Proves that objects can be written, without leaving one behind.
+    async fn check_writable(&self) -> Result<(), StoreError>;
+}
+
+/// Opens stores by their configuration.
+#[async_trait]
+pub trait Stores: Send + Sync {
+    /// Opens one. The URL's scheme (`file:`, later `s3:` and `gs:`) picks the implementation.
+    async fn open(&self, config: &StoreConfig) -> Result<Arc<dyn ObjectStore>, StoreError>;
+}

@@ -1,0 +1,204 @@
+//! What can happen in a run.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::id::{RunId, StepId};
+use crate::step::StepError;
+
+/// The journal's format; a reader refuses a newer one.
+pub const JOURNAL_FORMAT: u32 = 1;
+
+/// One event with its place and time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Record {
+    /// From 1, without gaps.
+    pub seq: u64,
+    /// When it was written (UTC).
+    #[schemars(with = "String")]
+    pub at: Timestamp,
+    /// What happened.
+    pub event: Event,
+}
+
+/// Who runs a run: enough to tell whether that process still lives.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RunnerIdentity {
+    /// Process id.
+    pub pid: u32,
+    /// The process's start time in clock ticks since boot (`/proc/PID/stat` field 22).
+    pub started_ticks: u64,
+    /// `/proc/sys/kernel/random/boot_id`.
+    pub boot_id: String,
+    /// Host name.
+    pub host: String,
+    /// `rekindle`'s version.
+    pub version: String,
+}
+
+/// What a probe found of a step that was in flight.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StepFinding {
+    /// Nothing of its effect is there.
+    Absent,
+    /// All of it is there.
+    Complete,
+    /// A part is there.
+    Partial {
+        /// What.
+        found: String,
+    },
+    /// Can't tell.
+    Unknown {
+        /// Why not.
+        why: String,
+    },
+}
+
+/// A person's decision on a step that was in flight at a crash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Resolution {
+    /// It had its effect: go on after it, without outputs.
+    Done,
+    /// Run it again.
+    Rerun,
+    /// Count it as failed.
+    Fail,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Every step did what it should.
+    Succeeded,
+    /// As above, but a `continue_on_error` step failed, or `finally` did.
+    SucceededWithWarnings,
+    /// A step failed.
+    Failed,
+    /// The operator stopped it.
+    Cancelled,
+}
+
+/// What can happen in a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Event {
+    /// Always the first.
+    RunStarted {
+        /// [`JOURNAL_FORMAT`].
+        format: u32,
+        /// Which run.
+        run: RunId,
+        /// The hash of the plan it executes.
+        plan_hash: String,
+        /// The runbook's name.
+        runbook: String,
+        /// The runbook's version.
+        runbook_version: String,
+        /// The environment's name.
+        environment: String,
+        /// Who runs it.
+        runner: RunnerIdentity,
+    },
+    /// Another process took the run over.
+    RunResumed {
+        /// Who.
+        runner: RunnerIdentity,
+    },
+    /// Durable before the effect: evidence that it may have begun.
+    StepStarted {
+        /// Which.
+        step: StepId,
+        /// From 1.
+        attempt: u32,
+    },
+    /// A place to go on from.
+    StepCheckpoint {
+        /// Which.
+        step: StepId,
+        /// The kind's own value.
+        value: Value,
+    },
+    /// Something to tell that is no failure.
+    StepWarned {
+        /// Which.
+        step: StepId,
+        /// What.
+        text: String,
+    },
+    /// Durable before anything that needs it.
+    StepSucceeded {
+        /// Which.
+        step: StepId,
+        /// What later steps can refer to.
+        outputs: Value,
+    },
+    /// An attempt failed.
+    StepFailed {
+        /// Which.
+        step: StepId,
+        /// Why.
+        error: StepError,
+        /// When the next attempt is due, if there is one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(with = "Option<String>")]
+        retry_at: Option<Timestamp>,
+    },
+    /// Its condition was false.
+    StepSkipped {
+        /// Which.
+        step: StepId,
+    },
+    /// Something it needs failed.
+    StepBlocked {
+        /// Which.
+        step: StepId,
+        /// The nearest step to blame.
+        by: StepId,
+    },
+    /// The operator's word reached it before it was done.
+    StepCancelled {
+        /// Which.
+        step: StepId,
+    },
+    /// Looked, after a crash or before a destroy step's retry, whether its effect is there.
+    StepProbed {
+        /// Which.
+        step: StepId,
+        /// What was found.
+        finding: StepFinding,
+    },
+    /// A person decided on a step that was in flight.
+    StepResolved {
+        /// Which.
+        step: StepId,
+        /// What.
+        resolution: Resolution,
+        /// Who.
+        by: String,
+        /// Why, in their words; may be empty.
+        why: String,
+    },
+    /// The operator asked to stop.
+    CancelRequested {
+        /// Who or what: a user name, `SIGINT`.
+        by: String,
+    },
+    /// A decision is needed before the run can go on.
+    RunPaused {
+        /// On which step.
+        step: StepId,
+        /// The question.
+        question: String,
+    },
+    /// Always the last.
+    RunFinished {
+        /// How.
+        outcome: Outcome,
+    },
+}

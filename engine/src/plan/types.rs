@@ -1,0 +1,182 @@
+//! The parts of a plan.
+
+use indexmap::IndexMap;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::document::{Location, Node};
+use crate::environment::Settings;
+use crate::id::StepId;
+use crate::runbook::{OnConflict, OnCrash, Retry};
+use crate::step::{Effect, Intent};
+use crate::values::DurationText;
+
+/// The plan's format; a reader refuses a newer one.
+pub const PLAN_FORMAT: u32 = 1;
+
+/// What will be done, in an order that the edges leave open.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Plan {
+    /// [`PLAN_FORMAT`].
+    pub format: u32,
+    /// sha256 (hex) over everything below, see [`Plan::compute_hash`].
+    pub hash: String,
+    /// Which procedure.
+    pub runbook: RunbookIdentity,
+    /// Where: targets, stores, secret references.
+    pub settings: Settings,
+    /// The values after all layers; a map.
+    pub values: Value,
+    /// `concurrency:`, rendered.
+    pub concurrency: Option<Group>,
+    /// Steps that ran while planning, with what they found.
+    pub pinned: Vec<PinnedStep>,
+    /// `phase: plan` steps that have not run yet; a plan that has some is not ready to run.
+    pub unpinned: Vec<PlanStep>,
+    /// All other steps of all sections, in runbook order.
+    pub steps: Vec<PlanStep>,
+}
+
+/// Which procedure a plan was made from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunbookIdentity {
+    /// `name:`
+    pub name: String,
+    /// `version:`
+    pub version: String,
+    /// `summary:`
+    pub summary: String,
+    /// sha256 (hex) of its text.
+    pub sha256: String,
+}
+
+/// Runs of one group exclude each other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    /// The name.
+    pub name: String,
+    /// What to do when it is taken.
+    pub on_conflict: OnConflict,
+}
+
+/// A step that ran while planning.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PinnedStep {
+    /// Which.
+    pub id: StepId,
+    /// Its kind.
+    pub kind: String,
+    /// What it found.
+    pub outputs: Value,
+    /// When it looked.
+    pub at: Timestamp,
+    /// What it did, for people.
+    pub intent: Intent,
+}
+
+/// Which list of the runbook a step stands in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Section {
+    /// `steps:`
+    Main,
+    /// `on_failure:` starts after `Main` has ended with a failure. Runs in the order written.
+    OnFailure,
+    /// `finally:` starts last, always. Runs in the order written.
+    Finally,
+}
+
+/// One step, or one instance of a `for_each`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PlanStep {
+    /// `restore` or `restore[2]`.
+    pub id: StepId,
+    /// The id in the runbook: `restore`.
+    pub definition: StepId,
+    /// `name:`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// `uses:`
+    pub kind: String,
+    /// Which list it stands in.
+    pub section: Section,
+    /// The kind's effect, or the declared one.
+    pub effect: Effect,
+    /// `with:`, rendered as far as it is known.
+    pub params: Param,
+    /// `when:` as an expression without braces, when it is not known yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<String>,
+    /// `when:` was false while compiling.
+    #[serde(default)]
+    pub skipped: bool,
+    /// `each.key` and `each.value` of an instance: `{"key": …, "value": …}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub each: Option<Value>,
+    /// Steps of the same section that must end first.
+    pub needs: Vec<Edge>,
+    /// How failed attempts are repeated; absent means one attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Retry>,
+    /// Of one attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<DurationText>,
+    /// Of all attempts and waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<DurationText>,
+    /// How many instances of `definition` may run at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_parallel: Option<u32>,
+    /// A failure here only warns.
+    #[serde(default)]
+    pub continue_on_error: bool,
+    /// What resume does with it when it was in flight.
+    pub on_crash: OnCrash,
+    /// What it will do, for people.
+    pub intent: Intent,
+    /// Where `with:` stands, to point at in diagnostics; not kept in stored plans.
+    #[serde(skip)]
+    pub with: Option<Node>,
+    /// Where the step stands; not kept in stored plans.
+    #[serde(skip)]
+    pub location: Option<Location>,
+}
+
+/// Why and on what a step waits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Edge {
+    /// The step that must end first.
+    pub step: StepId,
+    /// Why.
+    pub reason: EdgeReason,
+}
+
+/// Where an edge comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EdgeReason {
+    /// `needs:`
+    Declared,
+    /// A template refers to the step.
+    Inferred {
+        /// The reference: `steps.find.outputs.uri`.
+        reference: String,
+    },
+    /// The order of `on_failure:` and `finally:`.
+    Order,
+}
+
+/// A parameter tree: values that are known, templates that are not yet. Known values are never rendered again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Param {
+    /// Known.
+    Value(Value),
+    /// A template over `steps`, `run`, `failure` (and anything else), to be rendered when the step starts.
+    Template(String),
+    /// A list of which something is not known.
+    List(Vec<Param>),
+    /// A map of which something is not known.
+    Map(IndexMap<String, Param>),
+}

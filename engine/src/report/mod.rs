@@ -1,0 +1,1 @@
+//! Events → a report for people.

@@ -1,0 +1,1 @@
+//! Executes a plan: a pure state machine, and the driver that feeds it.

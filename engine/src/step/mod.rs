@@ -1,0 +1,97 @@
+//! What a step kind is, and what it may use.
+
+mod context;
+mod effect;
+mod erased;
+mod error;
+mod planned;
+mod registry;
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub use context::{Preflight, PreflightContext, Problem, Progress, Reporter, StepContext, StepContextParts};
+pub use effect::Effect;
+pub use erased::{ErasedStep, ParamsError};
+pub use error::{ErrorClass, StepError};
+pub use planned::Planned;
+pub use registry::{KindInfo, Registry};
+
+use crate::id::TargetName;
+
+/// One step kind: what `uses:` names.
+///
+/// A kind never sees a template: it receives rendered, typed parameters. It talks to the driver only through
+/// [`StepContext`].
+#[async_trait]
+pub trait Step: Send + Sync + 'static {
+    /// The name, such as `mysql.dump`.
+    const KIND: &'static str;
+    /// One third-person sentence for `rekindle steps`.
+    const SUMMARY: &'static str;
+    /// What it may do to the world.
+    const EFFECT: Effect;
+    /// Whether the runbook may declare another effect (`run` and external kinds only).
+    const EFFECT_IS_DECLARED: bool = false;
+    /// Whether [`Step::probe`] can tell something; decides what resume does by default.
+    const PROBES: bool = false;
+    /// Parameters: the user's `with:`. Use `deny_unknown_fields`, no `flatten`, no `untagged`.
+    type Params: DeserializeOwned + JsonSchema + Send + Sync;
+    /// What later steps can refer to as `steps.ID.outputs`.
+    type Outputs: Serialize + DeserializeOwned + JsonSchema + Send;
+
+    /// Says what the step will do. Pure: no IO. Unknown parameters are typed unknowns.
+    fn plan(&self, params: &Planned<Self::Params>) -> Result<Intent, StepError>;
+
+    /// Looks, read-only, whether what the step needs is there: reachable, allowed, installed, writable.
+    /// Runs for `plan` and before a run begins. A problem here means exit 2 with nothing touched.
+    async fn preflight(&self, _params: &Planned<Self::Params>, _cx: &PreflightContext) -> Preflight {
+        Preflight::default()
+    }
+
+    /// Looks, read-only, whether the step's effect is already there.
+    async fn probe(
+        &self,
+        _params: &Self::Params,
+        _cx: &StepContext,
+    ) -> Result<Probe<Self::Outputs>, StepError> {
+        Ok(Probe::Unknown { why: format!("{} has no probe", Self::KIND) })
+    }
+
+    /// Does it, and returns only on proof.
+    async fn run(&self, params: &Self::Params, cx: &StepContext) -> Result<Self::Outputs, StepError>;
+}
+
+/// What a step will do, for people.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, serde::Deserialize)]
+pub struct Intent {
+    /// One sentence: `dump all databases of primary into file:///backups`.
+    pub summary: String,
+    /// Commands and statements that are known without looking, one a line, secrets masked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub commands: Vec<String>,
+    /// Targets that can be reached once this step has succeeded; later steps don't check them beforehand.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub provides: Vec<TargetName>,
+}
+
+/// What a probe found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Probe<O> {
+    /// Nothing of the effect is there: the step can run.
+    Absent,
+    /// The effect is there, proven, with the outputs the step would have had.
+    Complete(O),
+    /// A part is there, and running again is not known to be safe.
+    Partial {
+        /// What.
+        found: String,
+    },
+    /// Can't tell.
+    Unknown {
+        /// Why not.
+        why: String,
+    },
+}
