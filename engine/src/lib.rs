@@ -20,6 +20,6 @@ pub mod run;
 pub mod runbook;
 pub mod step;
 pub mod template;
-#[cfg(feature = "testing")]
+#[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod values;
