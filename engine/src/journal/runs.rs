@@ -1,0 +1,228 @@
+//! Where runs live on disk: `<state>/runs/<run>/{plan.json, journal.jsonl, logs/<step>.log}`.
+
+use std::fs::{DirBuilder, File};
+use std::hash::{BuildHasher as _, RandomState};
+use std::io::{self, Write as _};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::file::sync_parent;
+use super::{FileJournal, JournalError, Lock, LockError, LockOwner, Record, file_name};
+use crate::host::Clock;
+use crate::id::{RunId, StepId};
+use crate::plan::{PLAN_FORMAT, Plan};
+
+/// Other users have no business with plans and logs.
+const PRIVATE: u32 = 0o700;
+
+/// Why a run can't be made or found.
+#[derive(Debug, thiserror::Error)]
+pub enum RunsError {
+    /// There is no such run.
+    #[error("there is no run `{run}` under {}", folder.display())]
+    NotFound {
+        /// Which.
+        run: RunId,
+        /// Where it was looked for.
+        folder: PathBuf,
+    },
+    /// The stored plan can't be used.
+    #[error("the stored plan {} can't be read: {why}", path.display())]
+    Plan {
+        /// Its file.
+        path: PathBuf,
+        /// Why not.
+        why: String,
+    },
+    /// The stored plan is of a newer format.
+    #[error(
+        "the stored plan {} has format {found}, and this version reads formats up to {PLAN_FORMAT}: \
+         use the version that made it, or a newer one",
+        path.display()
+    )]
+    NewerPlan {
+        /// Its file.
+        path: PathBuf,
+        /// Its format.
+        found: u64,
+    },
+    /// The file system said no.
+    #[error("failed to {operation} {}: {source}", path.display())]
+    Io {
+        /// What.
+        operation: &'static str,
+        /// Which file or folder.
+        path: PathBuf,
+        /// What it said.
+        source: io::Error,
+    },
+}
+
+/// All runs of a state directory.
+#[derive(Debug, Clone)]
+pub struct Runs {
+    state: PathBuf,
+}
+
+/// One run's place on disk.
+#[derive(Debug, Clone)]
+pub struct RunDirectory {
+    id: RunId,
+    path: PathBuf,
+}
+
+/// Makes a run id: `20261122T153500Z-1f9c`, so that text order is time order.
+pub fn new_run_id(clock: &dyn Clock) -> RunId {
+    // The standard library seeds every hasher from the system's randomness.
+    let random = RandomState::new().hash_one(std::process::id()) & 0xffff;
+    RunId(format!("{}-{random:04x}", clock.now().strftime("%Y%m%dT%H%M%SZ")))
+}
+
+impl Runs {
+    /// Names the state directory. Nothing is made until a run is.
+    pub fn new(state: impl Into<PathBuf>) -> Self {
+        Self { state: state.into() }
+    }
+
+    /// `<state>/runs`.
+    pub fn folder(&self) -> PathBuf {
+        self.state.join("runs")
+    }
+
+    /// `<state>/locks`, for [`super::GroupLock`].
+    pub fn locks(&self) -> PathBuf {
+        self.state.join("locks")
+    }
+
+    /// Makes a new run's directory with its plan in it, durable before it returns.
+    pub fn create(&self, plan: &Plan, clock: &dyn Clock) -> Result<RunDirectory, RunsError> {
+        let folder = self.folder();
+        DirBuilder::new()
+            .recursive(true)
+            .mode(PRIVATE)
+            .create(&folder)
+            .map_err(io_error("create", &folder))?;
+        let run = loop {
+            let id = new_run_id(clock);
+            let path = folder.join(id.as_str());
+            match DirBuilder::new().mode(PRIVATE).create(&path) {
+                Ok(()) => break RunDirectory { id, path },
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(io_error("create", &path)(error)),
+            }
+        };
+        let logs = run.path.join("logs");
+        std::fs::create_dir(&logs).map_err(io_error("create", &logs))?;
+        let file = run.plan_path();
+        write_synced(&file, plan).map_err(io_error("write", &file))?;
+        sync_parent(&run.path).map_err(io_error("sync", &run.path))?;
+        Ok(run)
+    }
+
+    /// Lists all runs that have a plan, oldest first.
+    pub fn list(&self) -> Result<Vec<RunDirectory>, RunsError> {
+        let folder = self.folder();
+        let entries = match std::fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(io_error("list", &folder)(error)),
+        };
+        let mut runs = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(io_error("list", &folder))?;
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            let run = RunDirectory { id: RunId(name), path: entry.path() };
+            // A crash can leave a folder without a plan: no event of it was ever written.
+            if run.plan_path().is_file() {
+                runs.push(run);
+            }
+        }
+        runs.sort_by(|one, other| one.id.cmp(&other.id));
+        Ok(runs)
+    }
+
+    /// Finds one run.
+    pub fn open(&self, id: &RunId) -> Result<RunDirectory, RunsError> {
+        let folder = self.folder();
+        let safe = id.0.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') && !id.0.is_empty();
+        let run = RunDirectory { id: id.clone(), path: folder.join(id.as_str()) };
+        if safe && run.plan_path().is_file() {
+            Ok(run)
+        } else {
+            Err(RunsError::NotFound { run: id.clone(), folder })
+        }
+    }
+}
+
+impl RunDirectory {
+    /// Which run.
+    pub fn id(&self) -> &RunId {
+        &self.id
+    }
+
+    /// Its folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where its journal stands.
+    pub fn journal_path(&self) -> PathBuf {
+        self.path.join("journal.jsonl")
+    }
+
+    /// Where a step's log stands.
+    pub fn log_path(&self, step: &StepId) -> PathBuf {
+        self.path.join("logs").join(format!("{}.log", file_name(step.as_str())))
+    }
+
+    /// Reads the stored plan.
+    pub fn plan(&self) -> Result<Plan, RunsError> {
+        let path = self.plan_path();
+        let bytes = std::fs::read(&path).map_err(io_error("read", &path))?;
+        let unreadable =
+            |error: serde_json::Error| RunsError::Plan { path: path.clone(), why: error.to_string() };
+        let value: serde_json::Value = serde_json::from_slice(&bytes).map_err(unreadable)?;
+        // Before the types: a newer format may have changed them.
+        match value.get("format").and_then(serde_json::Value::as_u64) {
+            Some(found) if found > u64::from(PLAN_FORMAT) => Err(RunsError::NewerPlan { path, found }),
+            Some(_) | None => serde_json::from_value(value).map_err(unreadable),
+        }
+    }
+
+    /// Takes the lock that keeps two processes from driving this run.
+    pub fn lock(&self, owner: &LockOwner) -> Result<Lock, LockError> {
+        Lock::try_acquire(&self.path.join("lock"), &format!("the run {}", self.id), owner)
+    }
+
+    /// Opens the journal to write to it; makes it when the run has none yet. The run's lock must be held.
+    pub fn journal(&self, clock: Arc<dyn Clock>) -> Result<FileJournal, JournalError> {
+        let path = self.journal_path();
+        if path.exists() { FileJournal::open(path, clock) } else { FileJournal::create(path, clock) }
+    }
+
+    /// Reads the journal without touching it; empty when the run has none yet.
+    pub fn records(&self) -> Result<Vec<Record>, JournalError> {
+        let path = self.journal_path();
+        if path.exists() { Ok(FileJournal::look(&path)?.records) } else { Ok(Vec::new()) }
+    }
+
+    fn plan_path(&self) -> PathBuf {
+        self.path.join("plan.json")
+    }
+}
+
+/// Whole or not at all, and on disk before it has its name.
+fn write_synced(path: &Path, plan: &Plan) -> io::Result<()> {
+    let unfinished = path.with_extension("json.new");
+    let mut file = File::create(&unfinished)?;
+    file.write_all(&serde_json::to_vec_pretty(plan)?)?;
+    file.sync_all()?;
+    std::fs::rename(&unfinished, path)?;
+    sync_parent(path)
+}
+
+fn io_error(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> RunsError {
+    let path = path.to_owned();
+    move |source| RunsError::Io { operation, path, source }
+}
