@@ -1,1 +1,10 @@
-//! Placeholder.
+//! Step kinds for MySQL and MariaDB: throw-away servers, waiting, facts, comparisons, replication.
+//!
+//! Receives the targets of an environment and the world behind `rekindle_engine::host`; yields step kinds for
+//! the registry, and [`sandbox`] as a library. Queries speak the MySQL protocol; the flavour's own programs run
+//! as child processes.
+
+pub mod client_options;
+pub mod connection;
+pub mod error;
+pub mod flavour;
