@@ -1,0 +1,107 @@
+//! What can be said of a template while something it refers to is not known yet.
+//!
+//! Decided from the references alone, never by evaluating with a stand-in: a stand-in would take a branch of
+//! an `if`, and `unknown == 1` would be false.
+
+use std::collections::BTreeMap;
+use std::ops::{Bound, Range};
+
+use serde_json::Value;
+
+use super::{Context, Piece, Shape, Template, TemplateError, engine};
+
+/// Paths whose values are not known yet, each with the words that stand for it.
+#[derive(Debug, Clone, Default)]
+pub struct Unknowns {
+    paths: BTreeMap<Vec<String>, String>,
+}
+
+impl Unknowns {
+    /// Makes everything at and below `path` unknown. `shown` is such as `known after find`.
+    pub fn insert(&mut self, path: &[&str], shown: impl Into<String>) {
+        let path: Vec<String> = path.iter().map(|&part| part.to_owned()).collect();
+        self.paths.insert(canonical(&path), shown.into());
+    }
+
+    /// Gives the words for a path of which a part is unknown: itself, something above it or below it.
+    pub fn find(&self, path: &[String]) -> Option<&str> {
+        let path = canonical(path);
+        if let Some(shown) = (1..=path.len()).find_map(|length| self.paths.get(&path[..length])) {
+            return Some(shown);
+        }
+        let (below, shown) =
+            self.paths.range::<[String], _>((Bound::Excluded(path.as_slice()), Bound::Unbounded)).next()?;
+        below.starts_with(&path).then_some(shown.as_str())
+    }
+
+    fn find_any(&self, template: &Template, inside: &Range<usize>) -> Option<&str> {
+        template
+            .analysis()
+            .references
+            .iter()
+            .filter(|reference| inside.contains(&reference.range.start))
+            .find_map(|reference| self.find(&reference.path))
+    }
+}
+
+/// `steps.wait_ready` and `steps["wait-ready"]` are one step.
+fn canonical(path: &[String]) -> Vec<String> {
+    let mut path = path.to_vec();
+    if let [root, step, ..] = path.as_mut_slice()
+        && root == "steps"
+    {
+        *step = step.replace('-', "_");
+    }
+    path
+}
+
+/// A value, or what stands for it until it is known.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Partial {
+    /// Known.
+    Known(Value),
+    /// Not known yet.
+    Unknown {
+        /// For people: `s3://(known after find)/y`.
+        display: String,
+    },
+}
+
+impl Template {
+    /// Renders it as far as it is known. Text with plain `{{ … }}` shows what is known around what is not;
+    /// anything else is unknown as a whole.
+    ///
+    /// # Errors
+    /// As [`Template::render`], also for the known parts of a partly known text.
+    pub fn render_partly(&self, context: &Context, unknown: &Unknowns) -> Result<Partial, TemplateError> {
+        let Some(shown) = unknown.find_any(self, &(0..self.text().len().max(1))) else {
+            return self.render(context).map(Partial::Known);
+        };
+        let Shape::Mixed { pieces: Some(pieces) } = &self.analysis().shape else {
+            return Ok(Partial::Unknown { display: format!("({shown})") });
+        };
+        let mut display = String::new();
+        for piece in pieces {
+            match piece {
+                Piece::Raw(text) => display.push_str(text),
+                Piece::Emit(range) => match unknown.find_any(self, range) {
+                    Some(shown) => {
+                        display.push('(');
+                        display.push_str(shown);
+                        display.push(')');
+                    }
+                    None => display.push_str(&self.emission(range, context)?),
+                },
+            }
+        }
+        Ok(Partial::Unknown { display })
+    }
+
+    fn emission(&self, range: &Range<usize>, context: &Context) -> Result<String, TemplateError> {
+        engine::emission(self.text(), range.clone(), context).map_err(|error| {
+            let references = &self.analysis().references;
+            let here = references.iter().filter(|reference| range.contains(&reference.range.start));
+            error.explained(here, context)
+        })
+    }
+}
