@@ -108,18 +108,22 @@ pub enum StoreErrorKind {
 
 /// Why a store could not do it: names store, operation and key.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("failed to {operation} `{key}` in {store}: {why}")]
+#[error("failed to {operation} {}{store}: {why}", key_in(key))]
 pub struct StoreError {
     /// What can be done about it.
     pub kind: StoreErrorKind,
     /// The store's URL.
     pub store: String,
-    /// `read`, `write`, `list`, `delete`, `look at`.
+    /// `read`, `write`, `list`, `delete`, `look at`; `open`, `write to` for the store itself.
     pub operation: &'static str,
-    /// The object or prefix.
+    /// The object or prefix; empty when it is about the whole store.
     pub key: String,
     /// Why not.
     pub why: String,
+}
+
+fn key_in(key: &str) -> String {
+    if key.is_empty() { String::new() } else { format!("`{key}` in ") }
 }
 
 /// A place for objects. Nothing half-written is ever readable or listed.
@@ -145,6 +149,11 @@ pub trait ObjectStore: Send + Sync {
 
     /// Proves that objects can be written, without leaving one behind.
     async fn check_writable(&self) -> Result<(), StoreError>;
+
+    /// Removes what writes that were killed before `before` left behind unseen; gives how many.
+    async fn remove_abandoned(&self, _before: Timestamp) -> Result<u64, StoreError> {
+        Ok(0)
+    }
 }
 
 /// Opens stores by their configuration.

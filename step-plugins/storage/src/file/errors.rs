@@ -1,0 +1,76 @@
+//! Operating-system errors in, the kinds a caller can act on out.
+
+use std::io;
+
+use rekindle_engine::host::{StoreError, StoreErrorKind};
+use rustix::io::Errno;
+
+/// What was being done, as [`StoreError::operation`] words it.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Operation {
+    Read,
+    Write,
+    List,
+    Delete,
+    LookAt,
+    /// Any object, to see whether it can be done.
+    WriteTo,
+}
+
+/// Why it failed, before store, operation and key are named.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) kind: StoreErrorKind,
+    pub(super) why: String,
+}
+
+impl Failure {
+    pub(super) fn new(kind: StoreErrorKind, why: impl Into<String>) -> Self {
+        Self { kind, why: why.into() }
+    }
+
+    pub(super) fn invalid(why: impl Into<String>) -> Self {
+        Self::new(StoreErrorKind::Invalid, why)
+    }
+
+    pub(super) fn not_found() -> Self {
+        Self::new(StoreErrorKind::NotFound, "there is no such object")
+    }
+
+    pub(super) fn into_error(self, store: &str, operation: Operation, key: &str) -> StoreError {
+        let operation = match operation {
+            Operation::Read => "read",
+            Operation::Write => "write",
+            Operation::List => "list",
+            Operation::Delete => "delete",
+            Operation::LookAt => "look at",
+            Operation::WriteTo => "write to",
+        };
+        StoreError { kind: self.kind, store: store.to_owned(), operation, key: key.to_owned(), why: self.why }
+    }
+}
+
+impl From<Errno> for Failure {
+    fn from(errno: Errno) -> Self {
+        let kind = match errno {
+            Errno::NOENT => StoreErrorKind::NotFound,
+            Errno::EXIST => StoreErrorKind::AlreadyExists,
+            Errno::ACCESS | Errno::PERM | Errno::ROFS => StoreErrorKind::Denied,
+            Errno::NOSPC | Errno::DQUOT => StoreErrorKind::Full,
+            Errno::NAMETOOLONG | Errno::NOTDIR | Errno::ISDIR | Errno::LOOP | Errno::INVAL | Errno::FBIG => {
+                StoreErrorKind::Invalid
+            }
+            _ => StoreErrorKind::Unavailable,
+        };
+        Self::new(kind, io::Error::from(errno).to_string())
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        match Errno::from_io_error(&error) {
+            Some(errno) => errno.into(),
+            None => Self::new(StoreErrorKind::Unavailable, error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Looking at objects and reading them.
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt as _;
+
+use bytes::{Bytes, BytesMut};
+use rekindle_engine::host::{Body, BodySender, Key, ObjectInfo};
+use rustix::fs::{FileType, Mode, OFlags};
+use rustix::io::Errno;
+
+use super::Place;
+use super::errors::Failure;
+use super::folder::{self, Chain};
+
+const CHUNK_BYTES: usize = 256 * 1024;
+
+/// Looks at an object.
+pub(super) fn head(place: &Place, key: &Key) -> Result<Option<ObjectInfo>, Failure> {
+    let (parts, name) = folder::split(key);
+    let Some(chain) = Chain::open(&place.root, &parts)? else { return Ok(None) };
+    let Some(found) = folder::look(chain.last()?, name)? else { return Ok(None) };
+    match found.kind {
+        FileType::RegularFile => {
+            Ok(Some(ObjectInfo { key: key.clone(), size_bytes: found.size_bytes, modified: found.modified }))
+        }
+        FileType::Symlink => Err(folder::link_refused(name)),
+        _ => Ok(None),
+    }
+}
+
+/// A file that is open and a range that lies in it.
+pub(super) struct Opened {
+    file: File,
+    range: Range<u64>,
+}
+
+/// Opens an object and checks the range against its size.
+pub(super) fn open(place: &Place, key: &Key, range: Option<Range<u64>>) -> Result<Opened, Failure> {
+    let (parts, name) = folder::split(key);
+    let chain = Chain::open(&place.root, &parts)?.ok_or_else(Failure::not_found)?;
+    // Non-blocking, so that a named pipe somebody put there can't hold us.
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = match rustix::fs::openat(chain.last()?, name, flags, Mode::empty()) {
+        Ok(file) => file,
+        Err(Errno::NOENT) => return Err(Failure::not_found()),
+        Err(Errno::LOOP) => return Err(folder::link_refused(name)),
+        Err(errno) => return Err(errno.into()),
+    };
+    let found = folder::found(&rustix::fs::fstat(&file)?);
+    if found.kind != FileType::RegularFile {
+        return Err(Failure::not_found());
+    }
+    let range = range.unwrap_or(0..found.size_bytes);
+    if range.start > range.end || range.end > found.size_bytes {
+        return Err(Failure::invalid(format!(
+            "bytes {} to {} were asked for, but it has {}",
+            range.start, range.end, found.size_bytes
+        )));
+    }
+    Ok(Opened { file: file.into(), range })
+}
+
+impl Opened {
+    /// Reads the range on a thread of its own, as fast as the reader takes it.
+    pub(super) fn into_body(self) -> Body {
+        let (sender, body) = Body::channel();
+        tokio::task::spawn_blocking(move || self.feed(sender));
+        body
+    }
+
+    fn feed(self, sender: BodySender) {
+        let mut at = self.range.start;
+        while at < self.range.end {
+            match self.chunk(at) {
+                Ok(chunk) => {
+                    at += chunk.len() as u64;
+                    if sender.blocking_send(chunk).is_err() {
+                        return;
+                    }
+                }
+                Err(error) => return sender.blocking_fail(error),
+            }
+        }
+        // The reader may have gone after the last byte it wanted.
+        let _ = sender.blocking_finish();
+    }
+
+    fn chunk(&self, at: u64) -> io::Result<Bytes> {
+        let wanted = usize::try_from(self.range.end - at).unwrap_or(usize::MAX).min(CHUNK_BYTES);
+        let mut chunk = BytesMut::zeroed(wanted);
+        self.file.read_exact_at(&mut chunk, at)?;
+        Ok(chunk.freeze())
+    }
+}
