@@ -1,7 +1,20 @@
 //! YAML text → [`Node`]: values with byte spans, nothing evaluated. The only place that names the YAML crate.
 
+mod build;
 mod node;
+mod parse;
+mod reader;
+mod scalar;
 mod source;
+mod syntax;
+mod unquoted;
+
+#[cfg(test)]
+pub(crate) mod rendering;
 
 pub use node::{Entry, Node, NodeValue, ScalarStyle};
+pub use parse::parse;
+pub(crate) use parse::parse_text;
+pub(crate) use reader::{Codes, Fields, Reader, holds_template, in_source_order};
+pub(crate) use scalar::{Plain, resolve_plain};
 pub use source::{Location, Source, Span};

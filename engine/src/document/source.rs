@@ -25,7 +25,7 @@ impl Source {
     }
 }
 
-fn floor_char_boundary(text: &str, offset: usize) -> usize {
+pub(super) fn floor_char_boundary(text: &str, offset: usize) -> usize {
     let mut offset = offset.min(text.len());
     while !text.is_char_boundary(offset) {
         offset -= 1;

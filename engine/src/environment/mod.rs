@@ -1,112 +1,39 @@
 //! One deployment: values, targets, stores, secrets. What a runbook is run against.
 
-use indexmap::IndexMap;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+mod read;
+mod secrets;
+mod stores;
+mod targets;
+#[cfg(test)]
+mod tests;
+mod types;
 
-use crate::document::Node;
-use crate::id::{SecretName, StoreName, TargetName};
+use std::sync::Arc;
 
-/// An environment as read: its settings, and its values still as nodes, so that provenance is kept.
-#[derive(Debug, Clone)]
-pub struct Environment {
-    /// What plans and journals keep of it.
-    pub settings: Settings,
-    /// `values:`, a map node, when there is one.
-    pub values: Option<Node>,
-    /// Where `targets.NAME`, `stores.NAME` and `secrets.NAME` stand, by that path.
-    pub locations: IndexMap<String, crate::document::Location>,
-}
+use crate::diagnostic::Diagnostic;
+use crate::document::{Codes, Source, parse as parse_document};
 
-/// The typed part of an environment. Stored inside plans: secrets are references, never values.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Settings {
-    /// Its name; also the cluster's name in backup paths unless `cluster` says otherwise.
-    pub name: String,
-    /// The cluster's name in backup paths.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cluster: Option<String>,
-    /// Servers.
-    #[serde(default)]
-    pub targets: IndexMap<TargetName, Target>,
-    /// Places for objects.
-    #[serde(default)]
-    pub stores: IndexMap<StoreName, StoreConfig>,
-    /// Where each secret comes from.
-    #[serde(default)]
-    pub secrets: IndexMap<SecretName, SecretSource>,
-    /// How fast it must be back, and how much may be lost.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub objectives: Option<Objectives>,
-}
+pub use read::read;
+pub use types::{Environment, Objectives, SecretRef, SecretSource, Settings, StoreConfig, Target};
 
-impl Settings {
-    /// Gives the cluster's name in backup paths.
-    pub fn cluster(&self) -> &str {
-        self.cluster.as_deref().unwrap_or(&self.name)
-    }
-}
+/// The codes of mistakes in environments.
+const CODES: Codes = Codes {
+    wrong_type: "rekindle::environment::wrong_type",
+    wrong_value: "rekindle::environment::wrong_value",
+    unknown_field: "rekindle::environment::unknown_field",
+    missing_field: "rekindle::environment::missing_field",
+    template: "rekindle::environment::template_not_allowed",
+};
 
-/// A server and how to reach it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Target {
-    /// Host name or address.
-    pub host: String,
-    /// TCP port.
-    #[serde(default = "default_port")]
-    pub port: u16,
-    /// The account rekindle uses.
-    pub user: String,
-    /// Its password; none when the account has none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub password: Option<SecretRef>,
-}
+/// The code of what this version does not do yet: never ignored, since a plan without it would be another one.
+const NOT_SUPPORTED: &str = "rekindle::environment::not_supported";
 
-fn default_port() -> u16 {
-    3306
-}
-
-/// A reference to a secret by name: `{ secret: root }`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SecretRef {
-    /// Which.
-    pub secret: SecretName,
-}
-
-/// A place for objects, by URL.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct StoreConfig {
-    /// `file:///var/backups` or `file:relative/to/the/working/directory`.
-    pub url: String,
-}
-
-/// Where a secret's value comes from: exactly one of the fields.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SecretSource {
-    /// An environment variable.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub env: Option<String>,
-    /// A file, less one trailing newline.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub file: Option<String>,
-    /// A command's standard output, less one trailing newline.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub command: Option<Vec<String>>,
-}
-
-/// What was promised.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Objectives {
-    /// Recovery time objective: how long until the service is back.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rto: Option<crate::values::DurationText>,
-    /// Recovery point objective: how much time's data may be lost.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rpo: Option<crate::values::DurationText>,
+/// Parses and reads an environment.
+///
+/// # Errors
+///
+/// Every mistake of the document, in its order: those of its YAML, or, when that is sound, those of the
+/// environment.
+pub fn parse(source: &Arc<Source>) -> Result<Environment, Vec<Diagnostic>> {
+    read(&parse_document(source)?)
 }

@@ -1,8 +1,42 @@
 //! Node → [`Runbook`]: the typed procedure, nothing rendered yet.
 
+mod declarations;
+mod header;
+mod read;
+mod references;
+mod retry;
+mod step;
 mod types;
 
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use crate::diagnostic::Diagnostic;
+use crate::document::{Codes, Source, parse as parse_document};
+
+pub(crate) use header::{Kind, read_header};
+pub use read::read;
 pub use types::{
     Concurrency, Defaults, OnConflict, OnCrash, Phase, Retry, Runbook, Spanned, StepDefinition,
     ValueDeclaration, ValueType,
 };
+
+/// The codes of mistakes in runbooks.
+const CODES: Codes = Codes {
+    wrong_type: "rekindle::runbook::wrong_type",
+    wrong_value: "rekindle::runbook::wrong_value",
+    unknown_field: "rekindle::runbook::unknown_field",
+    missing_field: "rekindle::runbook::missing_field",
+    template: "rekindle::runbook::template_not_allowed",
+};
+
+/// Parses and reads a runbook.
+///
+/// # Errors
+///
+/// Every mistake of the document, in its order: those of its YAML, or, when that is sound, those of the runbook.
+pub fn parse(source: &Arc<Source>) -> Result<Runbook, Vec<Diagnostic>> {
+    read(&parse_document(source)?)
+}

@@ -1,5 +1,14 @@
 //! Typed inputs: declarations, layers, precedence, provenance; durations and sizes with units.
 
+mod check;
+mod layers;
+mod overrides;
+mod resolve;
+#[cfg(test)]
+mod tests;
 mod units;
 
+pub(crate) use check::{check_value, refuse_templates};
+pub use overrides::{Override, parse_set};
+pub use resolve::{Resolved, resolve};
 pub use units::{DurationText, SizeText, UnitError, parse_duration, parse_size};

@@ -1,0 +1,73 @@
+//! `secrets:`: where each secret comes from. Never the secrets themselves.
+
+use super::SecretSource;
+use crate::diagnostic::Diagnostic;
+use crate::document::{Entry, Node, Reader};
+
+/// Reads where one secret comes from.
+pub(super) fn read(reader: &mut Reader, entry: &Entry) -> Option<SecretSource> {
+    if entry.value.entries().is_none() {
+        // The value may be the secret itself, so a message must not repeat it.
+        reader.report(
+            Diagnostic::new(
+                "rekindle::environment::plain_secret",
+                format!("secret `{}` must say where its value comes from", entry.key),
+            )
+            .label(&entry.value.location, "expected `{ env: … }`, `{ file: … }` or `{ command: […] }`")
+            .help("secrets are never written into an environment"),
+        );
+        return None;
+    }
+    let mut fields = reader.fields(&entry.value, format!("secret `{}`", entry.key))?;
+    let env = fields.take("env");
+    let file = fields.take("file");
+    let command = fields.take("command");
+    reader.close(&fields);
+    let given = [env, file, command].into_iter().flatten().count();
+    if given != 1 {
+        let message = match given {
+            0 => format!("secret `{}` does not say where its value comes from", entry.key),
+            _ => format!("secret `{}` says more than one place its value comes from", entry.key),
+        };
+        reader.report(
+            Diagnostic::new("rekindle::environment::secret_source", message)
+                .label(&entry.key_location(), "needs exactly one source")
+                .help("write one of `env: VARIABLE`, `file: PATH` and `command: [program, argument]`"),
+        );
+    }
+    // Each is looked at, also when there are too many: all mistakes are told at once.
+    let env = env.map(|node| read_variable(reader, node));
+    let file = file.map(|node| reader.filled_text(node, "`file`").map(str::to_owned));
+    let command = command.map(|node| read_command(reader, node));
+    match (env, file, command) {
+        (Some(env), None, None) => Some(SecretSource { env: Some(env?), file: None, command: None }),
+        (None, Some(file), None) => Some(SecretSource { env: None, file: Some(file?), command: None }),
+        (None, None, Some(command)) => Some(SecretSource { env: None, file: None, command: Some(command?) }),
+        _ => None,
+    }
+}
+
+/// The names of POSIX.1-2017, section 8.1, and lowercase letters, which everybody takes.
+fn read_variable(reader: &mut Reader, node: &Node) -> Option<String> {
+    let name = reader.filled_text(node, "`env`")?;
+    let fits = !name.starts_with(|first: char| first.is_ascii_digit())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    if !fits {
+        return reader.wrong_value(
+            node,
+            "`env` is no name of an environment variable",
+            "write its name without `$`: letters, digits and `_`",
+        );
+    }
+    Some(name.to_owned())
+}
+
+fn read_command(reader: &mut Reader, node: &Node) -> Option<Vec<String>> {
+    let items = reader.items(node, "`command`")?;
+    if items.is_empty() {
+        return reader.wrong_value(node, "`command` is empty", "write `[program, argument]`");
+    }
+    let arguments: Vec<_> =
+        items.iter().filter_map(|item| reader.text(item, "an argument").map(str::to_owned)).collect();
+    (arguments.len() == items.len()).then_some(arguments)
+}
