@@ -34,7 +34,7 @@ pub(super) fn check(reader: &mut Reader, sections: [(Section, Option<&Node>); 3]
     }
 }
 
-fn steps<'n>(section: Option<&'n Node>) -> impl Iterator<Item = &'n Node> {
+fn steps(section: Option<&Node>) -> impl Iterator<Item = &Node> {
     section.and_then(Node::items).unwrap_or_default().iter()
 }
 

@@ -57,9 +57,6 @@ struct Check<'a> {
 impl Check<'_> {
     fn value(&mut self, node: &Node, kind: &ValueType) {
         match (kind, &node.value) {
-            (ValueType::Integer, NodeValue::Integer(_))
-            | (ValueType::Number, NodeValue::Integer(_) | NodeValue::Float(_))
-            | (ValueType::Boolean, NodeValue::Bool(_)) => {}
             (ValueType::Map, NodeValue::Map(_)) => self.no_templates(node),
             (ValueType::List(kind), NodeValue::List(items)) => {
                 for item in items {
@@ -67,7 +64,10 @@ impl Check<'_> {
                 }
             }
             (_, NodeValue::String { text, raw, .. }) if !raw && holds_template(text) => self.template(node),
-            (ValueType::String, NodeValue::String { .. }) => {}
+            (ValueType::Integer, NodeValue::Integer(_))
+            | (ValueType::Number, NodeValue::Integer(_) | NodeValue::Float(_))
+            | (ValueType::Boolean, NodeValue::Bool(_))
+            | (ValueType::String, NodeValue::String { .. }) => {}
             (
                 ValueType::Duration
                 | ValueType::Size
@@ -97,18 +97,24 @@ impl Check<'_> {
                 }
             }
             ValueType::Path if text.is_empty() => {
-                self.no_good(node, "a path is not empty", "name a file or folder")
+                self.no_good(node, "a path is not empty", "name a file or folder");
             }
             ValueType::Target => {
                 if let Some(environment) = environment {
                     let targets = environment.settings.targets.keys().map(TargetName::as_str);
-                    self.one_of(node, text, "target", &environment.settings.name, targets.collect());
+                    self.one_of(
+                        node,
+                        text,
+                        "target",
+                        &environment.settings.name,
+                        &targets.collect::<Vec<_>>(),
+                    );
                 }
             }
             ValueType::Store => {
                 if let Some(environment) = environment {
                     let stores = environment.settings.stores.keys().map(StoreName::as_str);
-                    self.one_of(node, text, "store", &environment.settings.name, stores.collect());
+                    self.one_of(node, text, "store", &environment.settings.name, &stores.collect::<Vec<_>>());
                 }
             }
             ValueType::Enum(texts) if !texts.iter().any(|allowed| allowed == text) => {
@@ -129,7 +135,7 @@ impl Check<'_> {
         }
     }
 
-    fn one_of(&mut self, node: &Node, name: &str, sort: &str, environment: &str, names: Vec<&str>) {
+    fn one_of(&mut self, node: &Node, name: &str, sort: &str, environment: &str, names: &[&str]) {
         if names.contains(&name) {
             return;
         }

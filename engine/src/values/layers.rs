@@ -25,12 +25,11 @@ pub(super) fn lay_over(
         provenance.insert(path.to_owned(), node.location.clone());
         return Some(node.to_json());
     };
-    let mut merged = match below {
-        Some(Value::Object(map)) => map,
-        Some(_) | None => {
-            forget(path, provenance);
-            Map::new()
-        }
+    let mut merged = if let Some(Value::Object(map)) = below {
+        map
+    } else {
+        forget(path, provenance);
+        Map::new()
     };
     provenance.insert(path.to_owned(), node.location.clone());
     for entry in entries {
