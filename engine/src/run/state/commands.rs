@@ -1,0 +1,236 @@
+//! What is to be done next.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::step::{Need, StepState};
+use super::{RunState, StepStatus};
+use crate::id::StepId;
+use crate::journal::{Outcome, StepFinding};
+use crate::plan::Section;
+use crate::runbook::OnCrash;
+
+/// What the driver is to do. Everything but [`Command::Wait`] leads to at least one event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Start an attempt, unless its condition is false.
+    Start {
+        /// Of which step.
+        step: StepId,
+        /// Which one.
+        attempt: u32,
+    },
+    /// Look whether a step's effect is there.
+    Probe {
+        /// Of which step.
+        step: StepId,
+    },
+    /// Record that its condition was false while compiling.
+    Skip {
+        /// Which.
+        step: StepId,
+    },
+    /// Record that something it needs failed.
+    Block {
+        /// Which.
+        step: StepId,
+        /// The step to blame.
+        by: StepId,
+    },
+    /// Record that it will not run any more.
+    Cancel {
+        /// Which.
+        step: StepId,
+    },
+    /// Stop here until a person has decided.
+    Pause {
+        /// On which step.
+        step: StepId,
+        /// The question.
+        question: String,
+    },
+    /// Come again at this time, or when something ended.
+    Wait {
+        /// The earliest next attempt.
+        until: Timestamp,
+    },
+    /// Record the end.
+    Finish {
+        /// Which.
+        outcome: Outcome,
+    },
+}
+
+impl RunState {
+    /// Gives what is to be done, in plan order. Empty means: wait for a running step.
+    ///
+    /// Never starts more than `jobs` steps at once (at least one).
+    pub fn next(&self, now: Timestamp, jobs: usize) -> Vec<Command> {
+        if self.started.is_none() || self.outcome.is_some() || self.paused {
+            return Vec::new();
+        }
+        if let Some(outcome) = self.finish() {
+            return vec![Command::Finish { outcome }];
+        }
+        // A decision on one step may change what the others should do: nothing starts before all are settled.
+        let unsettled = self.settle();
+        if !unsettled.is_empty() {
+            return unsettled;
+        }
+        let mut commands = self.closing();
+        if commands.is_empty() {
+            commands = self.starting(now, jobs.max(1));
+        }
+        commands
+    }
+
+    fn settle(&self) -> Vec<Command> {
+        let mut probes = Vec::new();
+        let mut pauses = Vec::new();
+        for (id, state) in &self.steps {
+            if state.status != StepStatus::InDoubt || self.is_called_off(state) {
+                continue;
+            }
+            let question = match (state.rules.on_crash, &state.found) {
+                (OnCrash::Rerun, _) => continue,
+                (OnCrash::Probe, None | Some(StepFinding::Absent | StepFinding::Complete)) => {
+                    probes.push(Command::Probe { step: id.clone() });
+                    continue;
+                }
+                (OnCrash::Probe, Some(StepFinding::Partial { found })) => {
+                    format!(
+                        "step `{id}` was under way when it was cut off, and a part of its effect is there: {found}"
+                    )
+                }
+                (OnCrash::Probe, Some(StepFinding::Unknown { why })) => {
+                    format!(
+                        "step `{id}` was under way when it was cut off, and its effect can't be told: {why}"
+                    )
+                }
+                (OnCrash::Ask, _) => {
+                    format!("step `{id}` was under way when it was cut off, and can't be looked at")
+                }
+            };
+            pauses.push(Command::Pause { step: id.clone(), question });
+        }
+        if probes.is_empty() { pauses } else { probes }
+    }
+
+    /// Gives the steps that end without running.
+    fn closing(&self) -> Vec<Command> {
+        let mut commands = Vec::new();
+        let mut blocked = BTreeMap::new();
+        let mut news = true;
+        while std::mem::take(&mut news) {
+            for (id, state) in &self.steps {
+                if state.status != StepStatus::Pending || blocked.contains_key(id) || !self.may_close(state) {
+                    continue;
+                }
+                if let Some(by) = self.blamed(state, &blocked) {
+                    blocked.insert(id.clone(), by.clone());
+                    commands.push(Command::Block { step: id.clone(), by });
+                    news = true;
+                }
+            }
+        }
+        for (id, state) in &self.steps {
+            if self.is_called_off(state) && state.can_be_called_off() {
+                commands.push(Command::Cancel { step: id.clone() });
+            } else if state.rules.skipped
+                && state.status == StepStatus::Pending
+                && self.is_open(state.rules.section)
+            {
+                commands.push(Command::Skip { step: id.clone() });
+            }
+        }
+        commands
+    }
+
+    fn may_close(&self, state: &StepState) -> bool {
+        !state.rules.skipped && !self.is_called_off(state) && self.is_open(state.rules.section)
+    }
+
+    fn starting(&self, now: Timestamp, jobs: usize) -> Vec<Command> {
+        let mut running: BTreeMap<&StepId, usize> = BTreeMap::new();
+        for state in self.steps.values().filter(|state| state.status == StepStatus::Running) {
+            *running.entry(&state.rules.definition).or_default() += 1;
+        }
+        let mut free = jobs.saturating_sub(running.values().sum());
+        let mut commands = Vec::new();
+        let mut next_due: Option<Timestamp> = None;
+        for (id, state) in &self.steps {
+            if let StepStatus::WaitingRetry { at } = state.status
+                && at > now
+            {
+                next_due = Some(next_due.map_or(at, |earliest| earliest.min(at)));
+                continue;
+            }
+            if !self.may_start(state) {
+                continue;
+            }
+            if matches!(state.status, StepStatus::WaitingRetry { .. }) && state.must_be_probed() {
+                commands.push(Command::Probe { step: id.clone() });
+                continue;
+            }
+            let siblings = running.entry(&state.rules.definition).or_default();
+            if free == 0 || state.rules.max_parallel.is_some_and(|most| *siblings >= most.max(1)) {
+                continue;
+            }
+            *siblings += 1;
+            free -= 1;
+            commands.push(Command::Start { step: id.clone(), attempt: state.attempt + 1 });
+        }
+        commands.extend(next_due.map(|until| Command::Wait { until }));
+        commands
+    }
+
+    /// Says whether an attempt may begin, apart from time, job limits and probes.
+    pub(super) fn may_start(&self, state: &StepState) -> bool {
+        let waiting = match state.status {
+            StepStatus::Pending | StepStatus::WaitingRetry { .. } => true,
+            StepStatus::InDoubt => state.rules.on_crash == OnCrash::Rerun,
+            StepStatus::Running
+            | StepStatus::Succeeded
+            | StepStatus::Failed { .. }
+            | StepStatus::Skipped
+            | StepStatus::Blocked { .. }
+            | StepStatus::Cancelled { .. } => false,
+        };
+        waiting
+            && !state.rules.skipped
+            && !self.is_called_off(state)
+            && self.is_open(state.rules.section)
+            && self.needs_have_ended(state)
+            && self.blamed(state, &BTreeMap::new()).is_none()
+    }
+
+    pub(super) fn needs_have_ended(&self, state: &StepState) -> bool {
+        state
+            .rules
+            .needs
+            .iter()
+            .all(|need| self.steps.get(&need.step).is_none_or(|step| step.status.has_ended()))
+    }
+
+    /// Gives the step to blame when something that a step needs failed.
+    pub(super) fn blamed(&self, state: &StepState, blocked: &BTreeMap<StepId, StepId>) -> Option<StepId> {
+        let blame = |Need { step, .. }: &Need| match &self.steps.get(step)?.status {
+            StepStatus::Failed { .. } => self.steps[step].failed_for_good().then(|| step.clone()),
+            StepStatus::Blocked { by } => Some(by.clone()),
+            StepStatus::Pending => blocked.get(step).cloned(),
+            StepStatus::Running
+            | StepStatus::WaitingRetry { .. }
+            | StepStatus::Succeeded
+            | StepStatus::Skipped
+            | StepStatus::Cancelled { .. }
+            | StepStatus::InDoubt => None,
+        };
+        state.rules.needs.iter().filter(|need| need.blocks).find_map(blame)
+    }
+
+    /// Says whether the operator's word keeps a step from starting: all but `finally`.
+    fn is_called_off(&self, state: &StepState) -> bool {
+        self.cancel_requested && state.rules.section != Section::Finally
+    }
+}

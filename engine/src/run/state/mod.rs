@@ -1,0 +1,228 @@
+//! Where a run stands: a fold over its journal, with no IO and no clock.
+//!
+//! Receives a plan and, one after another, the records of a journal ([`RunState::apply`]); yields what is to be
+//! done next ([`RunState::next`]). The driver that runs live and the one that resumes use the same two
+//! functions, so they can't disagree.
+//!
+//! Rounds. A run that failed or was cancelled can be resumed: that begins a new round, in which failed, blocked
+//! and cancelled steps are due again with a fresh budget, and `on_failure` and `finally` again after them. A run
+//! that was merely cut off (crash, kill) goes on in the same round. Decision 0003 has the reasons.
+
+mod apply;
+mod commands;
+mod resumed;
+mod step;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::retry;
+use crate::id::{RunId, StepId};
+use crate::journal::{Outcome, RunnerIdentity};
+use crate::plan::{Plan, Section};
+use crate::step::{ErrorClass, StepError};
+
+pub use commands::Command;
+use step::StepState;
+pub use step::StepStatus;
+
+/// Where a run stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunState {
+    /// In plan order.
+    steps: IndexMap<StepId, StepState>,
+    outputs: BTreeMap<StepId, Value>,
+    plan_hash: String,
+    started: Option<Started>,
+    /// When the last record was written.
+    last_at: Timestamp,
+    cancel_requested: bool,
+    paused: bool,
+    /// The first main step of this round that failed for good.
+    first_failure: Option<(StepId, StepError)>,
+    outcome: Option<Outcome>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct Started {
+    run: RunId,
+    at: Timestamp,
+    runner: RunnerIdentity,
+}
+
+/// A record that can't follow the ones before it: the journal is not one of this plan, or a defect.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("record {seq} can't follow the ones before it: {why}")]
+pub struct IllegalTransition {
+    /// The record's number.
+    pub seq: u64,
+    /// What is wrong.
+    pub why: String,
+}
+
+impl RunState {
+    /// Makes the state before anything happened.
+    pub fn new(plan: &Plan) -> Self {
+        let places: BTreeMap<&StepId, Section> =
+            plan.steps.iter().map(|step| (&step.id, step.section)).collect();
+        let steps = plan
+            .steps
+            .iter()
+            .map(|step| (step.id.clone(), StepState::new(step, |id| places.get(id).copied())))
+            .collect();
+        Self {
+            steps,
+            outputs: BTreeMap::new(),
+            plan_hash: plan.hash.clone(),
+            started: None,
+            last_at: Timestamp::MIN,
+            cancel_requested: false,
+            paused: false,
+            first_failure: None,
+            outcome: None,
+        }
+    }
+
+    /// Gives how a step stands.
+    pub fn status(&self, step: &StepId) -> Option<&StepStatus> {
+        self.steps.get(step).map(|state| &state.status)
+    }
+
+    /// Gives all steps in plan order.
+    pub fn steps(&self) -> impl Iterator<Item = (&StepId, &StepStatus)> {
+        self.steps.iter().map(|(id, state)| (id, &state.status))
+    }
+
+    /// Gives how many attempts of a step have begun, over all rounds.
+    pub fn attempts(&self, step: &StepId) -> u32 {
+        self.steps.get(step).map_or(0, |state| state.attempt)
+    }
+
+    /// Gives the outputs of the steps that succeeded with some.
+    pub fn outputs(&self) -> &BTreeMap<StepId, Value> {
+        &self.outputs
+    }
+
+    /// Gives a step's last checkpoint.
+    pub fn checkpoint(&self, step: &StepId) -> Option<&Value> {
+        self.steps.get(step)?.checkpoint.as_ref()
+    }
+
+    /// Gives the first failure of a main step in this round.
+    pub fn first_failure(&self) -> Option<(&StepId, &StepError)> {
+        self.first_failure.as_ref().map(|(step, error)| (step, error))
+    }
+
+    /// Gives which run it is, once it has started.
+    pub fn run(&self) -> Option<&RunId> {
+        self.started.as_ref().map(|started| &started.run)
+    }
+
+    /// Gives when it was first started.
+    pub fn started_at(&self) -> Option<Timestamp> {
+        self.started.as_ref().map(|started| started.at)
+    }
+
+    /// Gives who drove it last.
+    pub fn runner(&self) -> Option<&RunnerIdentity> {
+        self.started.as_ref().map(|started| &started.runner)
+    }
+
+    /// Says whether the operator asked to stop, in this round.
+    pub fn cancel_requested(&self) -> bool {
+        self.cancel_requested
+    }
+
+    /// Says whether a decision is awaited.
+    pub fn paused(&self) -> bool {
+        self.paused
+    }
+
+    /// Gives how it ended, when it has.
+    pub fn outcome(&self) -> Option<Outcome> {
+        self.outcome
+    }
+
+    /// Gives when a failed attempt of a running step may be repeated; never for permanent errors, nor past the
+    /// budget or the deadline.
+    pub fn retry_at(&self, step: &StepId, error: &StepError, now: Timestamp) -> Option<Timestamp> {
+        let (state, started) = (self.steps.get(step)?, self.started.as_ref()?);
+        let retry = state.rules.retry.as_ref()?;
+        let failures = state.failures + 1;
+        if error.class != ErrorClass::Transient || failures >= retry.attempts {
+            return None;
+        }
+        let fraction = retry::fraction(&started.run, step, state.attempt);
+        let due = retry::later(now, retry::delay(retry, failures, fraction));
+        state.deadline().is_none_or(|deadline| due < deadline).then_some(due)
+    }
+
+    /// Gives how long an attempt of a step that starts now may take: its timeout, or what is left of its deadline.
+    pub fn time_limit(&self, step: &StepId, now: Timestamp) -> Option<Duration> {
+        let state = self.steps.get(step)?;
+        let left = match state.deadline() {
+            Some(deadline) => Some(retry::until(now, deadline)),
+            None => state.rules.deadline,
+        };
+        match (state.rules.timeout, left) {
+            (Some(timeout), Some(left)) => Some(timeout.min(left)),
+            (timeout, left) => timeout.or(left),
+        }
+    }
+
+    fn in_section(&self, section: Section) -> impl Iterator<Item = (&StepId, &StepState)> {
+        self.steps.iter().filter(move |(_, state)| state.rules.section == section)
+    }
+
+    fn main_failed(&self) -> bool {
+        self.in_section(Section::Main).any(|(_, state)| state.failed_for_good())
+    }
+
+    /// Says whether a section's turn has come.
+    fn is_open(&self, section: Section) -> bool {
+        let main_ended = || self.in_section(Section::Main).all(|(_, state)| state.status.has_ended());
+        match section {
+            Section::Main => true,
+            Section::OnFailure => main_ended() && self.main_failed() && !self.cancel_requested,
+            Section::Finally => main_ended() && self.on_failure_is_over(),
+        }
+    }
+
+    fn on_failure_is_over(&self) -> bool {
+        let mut steps = self.in_section(Section::OnFailure);
+        if self.main_failed() && !self.cancel_requested {
+            steps.all(|(_, state)| state.status.has_ended())
+        } else {
+            // Not called for, or called off: only what had begun must come to its end.
+            steps.all(|(_, state)| state.status.has_ended() || state.status == StepStatus::Pending)
+        }
+    }
+
+    /// Gives how the run ends, when nothing is left to do.
+    fn finish(&self) -> Option<Outcome> {
+        let done = self.is_open(Section::Finally)
+            && self.in_section(Section::Finally).all(|(_, state)| state.status.has_ended());
+        done.then(|| {
+            let (mut cancelled, mut warned) = (false, false);
+            for state in self.steps.values() {
+                cancelled |= matches!(state.status, StepStatus::Cancelled { .. });
+                warned |= matches!(state.status, StepStatus::Failed { .. } | StepStatus::Blocked { .. });
+            }
+            match (self.main_failed(), cancelled, warned) {
+                (true, _, _) => Outcome::Failed,
+                (false, true, _) => Outcome::Cancelled,
+                (false, false, true) => Outcome::SucceededWithWarnings,
+                (false, false, false) => Outcome::Succeeded,
+            }
+        })
+    }
+
+    /// Gives how the run ends when it is stopped at once, before `finally`.
+    pub(super) fn outcome_if_stopped(&self) -> Outcome {
+        if self.main_failed() { Outcome::Failed } else { Outcome::Cancelled }
+    }
+}
