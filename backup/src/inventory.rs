@@ -16,6 +16,22 @@ pub struct Inventory {
     pub databases: BTreeMap<String, Database>,
 }
 
+impl Inventory {
+    /// Counts the base tables.
+    pub fn table_count(&self) -> u64 {
+        self.databases.values().map(|database| database.tables.len() as u64).sum()
+    }
+
+    /// Counts the rows that were counted.
+    pub fn row_count(&self) -> u64 {
+        self.databases
+            .values()
+            .flat_map(|database| database.tables.values())
+            .filter_map(|table| table.rows)
+            .sum()
+    }
+}
+
 /// One database.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Database {

@@ -11,6 +11,20 @@ use serde::{Deserialize, Serialize};
 /// The object whose presence makes a backup exist.
 pub const MANIFEST: &str = "manifest.json";
 
+/// The object that says what the server was, written by `mysql.inspect`.
+pub const SERVER_FACTS: &str = "server.json";
+
+/// The object that tells a person how to restore without rekindle.
+pub const INSTRUCTIONS: &str = "RESTORE.txt";
+
+/// The object whose presence keeps a backup from being pruned.
+pub const KEEP_MARK: &str = "keep.json";
+
+/// Gives the name of the index of the dump `name`: `full.index.json`.
+pub fn index_name(name: &str) -> String {
+    format!("{name}.index.json")
+}
+
 /// One backup in one store: `backup://STORE/CLUSTER/ID`.
 ///
 /// Its objects lie under `backups/CLUSTER/ID/`; verdicts of verifications under `…/verified/LEVEL.json`.

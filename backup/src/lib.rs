@@ -2,6 +2,10 @@
 //!
 //! Shared by the step crates that make, restore and check backups, which do not know each other.
 
+pub mod catalogue;
 pub mod inventory;
 pub mod layout;
 pub mod manifest;
+pub mod retention;
+pub mod sealed;
+pub mod verdict;

@@ -1,4 +1,7 @@
 //! The manifest: written last, if absent; without it a backup does not exist.
+//!
+//! The stored file carries a checksum of its own bytes as its first field (see [`crate::sealed`]), and the
+//! checksums of all other objects, so any changed byte of a backup is found.
 
 use std::collections::BTreeMap;
 
@@ -41,6 +44,19 @@ pub struct Manifest {
     /// Free labels: `reason: before-migration`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
+}
+
+impl Manifest {
+    /// Gives the point in time that restoring it leads to: that of its data, or when it was begun where that
+    /// is not known, which is earlier.
+    pub fn recovery_point(&self) -> Timestamp {
+        self.consistent_point.at.unwrap_or(self.started_at)
+    }
+
+    /// Gives the size of all its objects, the manifest itself left out.
+    pub fn size_bytes(&self) -> u64 {
+        self.objects.iter().map(|object| object.size_bytes).sum()
+    }
 }
 
 /// How a backup was made.

@@ -238,3 +238,18 @@ macro_rules! store_contract {
     };
 }
 pub(crate) use store_contract;
+
+/// The fake keeps the promises too, or tests on it would prove nothing.
+mod memory {
+    use std::sync::Arc;
+
+    use rekindle_engine::testing::MemoryStore;
+
+    use super::Store;
+
+    fn store() -> (Store, ()) {
+        (Arc::new(MemoryStore::new("memory:contract")), ())
+    }
+
+    store_contract!(store());
+}

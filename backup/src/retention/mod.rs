@@ -1,0 +1,190 @@
+//! Which backups stay: backups and rules in, one decision with its reasons for each out. Pure.
+//!
+//! Calendar rules count in UTC and keep the newest backup of each of the last N hours (days, ISO 8601 weeks,
+//! months, years) that have any, as restic's do. A backup stays when any rule wants it. Whatever the rules say,
+//! these stay: the newest backup, the last verified one, marked ones, and those whose manifest can't be read,
+//! which a person should look at.
+//!
+//! A backup whose verification failed takes no good one's place: rules that count are applied to all backups
+//! and once more to those that have not failed.
+
+mod rules;
+
+use std::num::NonZeroU32;
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
+pub use rules::KeepRules;
+
+use crate::catalogue::Listed;
+use crate::layout::BackupUri;
+
+/// What pruning needs to know of a backup.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// Which.
+    pub uri: BackupUri,
+    /// The point in time that it restores.
+    pub at: Timestamp,
+    /// What is known of its health.
+    pub standing: Standing,
+    /// Marked to be kept.
+    pub marked: bool,
+}
+
+/// What is known of a backup's health.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Proven good at some level.
+    Verified,
+    /// Nobody looked.
+    Unverified,
+    /// A verification found it bad.
+    Failed,
+    /// Its manifest can't be read.
+    Damaged,
+}
+
+impl From<&Listed> for Candidate {
+    fn from(listed: &Listed) -> Self {
+        let standing = if listed.manifest.is_err() {
+            Standing::Damaged
+        } else if listed.has_failed() {
+            Standing::Failed
+        } else if listed.proven().is_empty() {
+            Standing::Unverified
+        } else {
+            Standing::Verified
+        };
+        Self { uri: listed.uri.clone(), at: listed.recovery_point(), standing, marked: listed.marked }
+    }
+}
+
+/// Whether a backup stays, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// Which.
+    pub uri: BackupUri,
+    /// Whether it stays.
+    pub keep: bool,
+    /// Every reason why it stays, or why it goes.
+    pub reason: String,
+}
+
+/// Decides for backups of one cluster; the newest comes first in the answer.
+pub fn decide(backups: &[Candidate], rules: &KeepRules, now: Timestamp) -> Vec<Decision> {
+    let mut newest_first: Vec<Judged<'_>> =
+        backups.iter().map(|backup| Judged { backup, reasons: Vec::new() }).collect();
+    newest_first
+        .sort_by(|one, other| (other.backup.at, &other.backup.uri).cmp(&(one.backup.at, &one.backup.uri)));
+    keep_always(&mut newest_first);
+    keep_within(&mut newest_first, rules, now);
+    keep_counted(&mut newest_first, rules, |standing| standing != Standing::Damaged);
+    keep_counted(&mut newest_first, rules, |standing| {
+        matches!(standing, Standing::Verified | Standing::Unverified)
+    });
+    newest_first.into_iter().map(Judged::decision).collect()
+}
+
+struct Judged<'a> {
+    backup: &'a Candidate,
+    reasons: Vec<String>,
+}
+
+impl Judged<'_> {
+    fn keep(&mut self, reason: impl Into<String>) {
+        let reason = reason.into();
+        if !self.reasons.contains(&reason) {
+            self.reasons.push(reason);
+        }
+    }
+
+    fn decision(self) -> Decision {
+        let uri = self.backup.uri.clone();
+        if self.reasons.is_empty() {
+            let reason = match self.backup.standing {
+                Standing::Failed => "no rule keeps it, and its verification failed",
+                Standing::Verified | Standing::Unverified | Standing::Damaged => "no rule keeps it",
+            };
+            Decision { uri, keep: false, reason: reason.to_owned() }
+        } else {
+            Decision { uri, keep: true, reason: self.reasons.join(", ") }
+        }
+    }
+}
+
+fn keep_always(newest_first: &mut [Judged<'_>]) {
+    if let Some(newest) = newest_first.iter_mut().find(|judged| judged.backup.standing != Standing::Damaged) {
+        newest.keep("the newest");
+    }
+    if let Some(verified) =
+        newest_first.iter_mut().find(|judged| judged.backup.standing == Standing::Verified)
+    {
+        verified.keep("the last verified");
+    }
+    for judged in newest_first {
+        if judged.backup.marked {
+            judged.keep("marked");
+        }
+        if judged.backup.standing == Standing::Damaged {
+            judged.keep("its manifest can't be read: look at it, then remove it by hand");
+        }
+    }
+}
+
+fn keep_within(newest_first: &mut [Judged<'_>], rules: &KeepRules, now: Timestamp) {
+    let Some(within) = rules.keep_within else { return };
+    let age = SignedDuration::try_from(within.0).unwrap_or(SignedDuration::MAX);
+    let oldest = now.checked_sub(age).unwrap_or(Timestamp::MIN);
+    for judged in newest_first.iter_mut().filter(|judged| judged.backup.at >= oldest) {
+        judged.keep(format!("within {within}"));
+    }
+}
+
+/// Applies the rules that count to the backups that `counts` lets take a place.
+fn keep_counted(newest_first: &mut [Judged<'_>], rules: &KeepRules, counts: fn(Standing) -> bool) {
+    if let Some(last) = rules.keep_last {
+        let counted = newest_first.iter_mut().filter(|judged| counts(judged.backup.standing));
+        for judged in counted.take(places(last)) {
+            judged.keep(format!("last {last}"));
+        }
+    }
+    let calendars: [(Option<NonZeroU32>, &str, Bucket); 5] = [
+        (rules.keep_hourly, "hourly", |at| text_of(at, "%Y-%m-%dT%H")),
+        (rules.keep_daily, "daily", |at| text_of(at, "%Y-%m-%d")),
+        (rules.keep_weekly, "weekly", |at| text_of(at, "%G-W%V")),
+        (rules.keep_monthly, "monthly", |at| text_of(at, "%Y-%m")),
+        (rules.keep_yearly, "yearly", |at| text_of(at, "%Y")),
+    ];
+    for (count, word, bucket) in calendars {
+        let Some(count) = count else { continue };
+        let mut left = places(count);
+        let mut last_bucket = None;
+        for judged in newest_first.iter_mut().filter(|judged| counts(judged.backup.standing)) {
+            let this = bucket(judged.backup.at);
+            if last_bucket.as_ref() != Some(&this) {
+                if left == 0 {
+                    break;
+                }
+                left -= 1;
+                judged.keep(format!("{word} {this}"));
+                last_bucket = Some(this);
+            }
+        }
+    }
+}
+
+/// Names the hour, day, … of a time.
+type Bucket = fn(Timestamp) -> String;
+
+fn text_of(at: Timestamp, format: &str) -> String {
+    at.to_zoned(TimeZone::UTC).strftime(format).to_string()
+}
+
+fn places(count: NonZeroU32) -> usize {
+    usize::try_from(count.get()).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests;
