@@ -1,13 +1,26 @@
 //! The compiled DAG: serialisable, hashed, what is shown, run and resumed.
 
+mod dot;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod graph;
 mod hash;
+mod json;
+mod mermaid;
 mod order;
 mod read;
+mod shown;
+mod style;
+mod text;
 mod types;
 
+pub use dot::dot;
+pub use json::json;
+pub use mermaid::mermaid;
 pub use read::PlanReadError;
+pub use shown::ShownParams;
+pub use style::Style;
+pub use text::text;
 pub use types::{
     Edge, EdgeReason, Group, PLAN_FORMAT, Param, PinnedStep, Plan, PlanStep, RunbookIdentity, Section,
 };
