@@ -1,5 +1,15 @@
-//! Looks at the world without touching it: runs plan-phase steps, preflights and probes.
+//! Looks at the world without touching it: runs plan-phase steps, and asks every step whether what it needs is
+//! there. Receives a plan (or what one is made of) and the world; yields a ready plan, and a [`Preview`].
 
+mod bounded;
+mod findings;
+mod names;
+mod preflight;
+#[cfg(test)]
+mod preflight_tests;
+mod quiet;
+mod secrets;
 mod types;
 
+pub use preflight::preflight;
 pub use types::{Preview, StepPreview};
