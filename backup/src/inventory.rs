@@ -73,3 +73,107 @@ pub struct Trigger {
     /// `INSERT`, `UPDATE` or `DELETE`.
     pub event: String,
 }
+
+/// One thing in which two inventories differ.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Difference {
+    /// It is expected and not there: `table shop.orders`.
+    Missing(String),
+    /// It is there and not expected.
+    Extra(String),
+    /// It is there, but not the same.
+    Changed {
+        /// What: `the rows of table shop.orders`.
+        what: String,
+        /// As expected.
+        expected: String,
+        /// As found.
+        found: String,
+    },
+}
+
+impl std::fmt::Display for Difference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Missing(what) => write!(f, "{what} is missing"),
+            Self::Extra(what) => write!(f, "{what} is too much"),
+            Self::Changed { what, expected, found } => {
+                write!(f, "{what}: expected {expected}, found {found}")
+            }
+        }
+    }
+}
+
+impl Inventory {
+    /// Lists how `found` differs from this one, in name order. Rows are compared where both counted them.
+    pub fn compare(&self, found: &Self) -> Vec<Difference> {
+        let mut differences = Vec::new();
+        let pairs =
+            pair_up(&self.databases, &found.databases, &mut differences, |name| format!("database {name}"));
+        for (name, expected, found) in pairs {
+            expected.compare(name, found, &mut differences);
+        }
+        differences
+    }
+}
+
+impl Database {
+    fn compare(&self, name: &str, found: &Self, into: &mut Vec<Difference>) {
+        for (table, mine, theirs) in
+            pair_up(&self.tables, &found.tables, into, |t| format!("table {name}.{t}"))
+        {
+            if let (Some(expected), Some(found)) = (mine.rows, theirs.rows)
+                && expected != found
+            {
+                into.push(Difference::Changed {
+                    what: format!("the rows of table {name}.{table}"),
+                    expected: expected.to_string(),
+                    found: found.to_string(),
+                });
+            }
+        }
+        for (trigger, mine, theirs) in
+            pair_up(&self.triggers, &found.triggers, into, |t| format!("trigger {name}.{t}"))
+        {
+            if mine != theirs {
+                let show = |t: &Trigger| format!("{} {} on {}", t.timing, t.event, t.table);
+                into.push(Difference::Changed {
+                    what: format!("trigger {name}.{trigger}"),
+                    expected: show(mine),
+                    found: show(theirs),
+                });
+            }
+        }
+        let sets = [
+            ("view", &self.views, &found.views),
+            ("routine", &self.routines, &found.routines),
+            ("event", &self.events, &found.events),
+            ("sequence", &self.sequences, &found.sequences),
+        ];
+        for (what, mine, theirs) in sets {
+            into.extend(
+                mine.difference(theirs).map(|x| Difference::Missing(format!("{what} {x} of {name}"))),
+            );
+            into.extend(theirs.difference(mine).map(|x| Difference::Extra(format!("{what} {x} of {name}"))));
+        }
+    }
+}
+
+/// Gives what both have by name; what only one has becomes a difference.
+fn pair_up<'a, T>(
+    expected: &'a BTreeMap<String, T>,
+    found: &'a BTreeMap<String, T>,
+    differences: &mut Vec<Difference>,
+    label: impl Fn(&str) -> String,
+) -> Vec<(&'a str, &'a T, &'a T)> {
+    let mut pairs = Vec::new();
+    for (name, mine) in expected {
+        match found.get(name) {
+            Some(theirs) => pairs.push((name.as_str(), mine, theirs)),
+            None => differences.push(Difference::Missing(label(name))),
+        }
+    }
+    let extra = found.keys().filter(|name| !expected.contains_key(*name));
+    differences.extend(extra.map(|name| Difference::Extra(label(name))));
+    pairs
+}

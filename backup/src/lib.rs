@@ -3,9 +3,11 @@
 //! Shared by the step crates that make, restore and check backups, which do not know each other.
 
 pub mod catalogue;
+pub mod dump;
 pub mod inventory;
 pub mod layout;
 pub mod manifest;
 pub mod retention;
 pub mod sealed;
+pub mod sql;
 pub mod verdict;

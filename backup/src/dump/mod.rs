@@ -1,0 +1,17 @@
+//! SQL dumps as objects: text to gzip members with an index, and back, with proof that nothing is missing.
+
+mod check;
+mod contents;
+mod gzip;
+mod hashing;
+mod pool;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use check::{ContentError, ContentReport, check_content};
+pub use contents::{Contents, TRAILER};
+pub use gzip::{GzipError, GzipText, MemberEnd};
+pub use hashing::HashingReader;
+pub use writer::{DumpWriteError, DumpWriter, WriterOptions, WrittenDump};

@@ -1,0 +1,184 @@
+use std::io::Read as _;
+
+use super::*;
+use crate::manifest::{DumpIndex, MANIFEST_FORMAT, Member, ObjectEntry, ObjectRole, Tool};
+
+const DUMP: &str = "/*M!999999\\- enable the sandbox mode */ \n-- MariaDB dump 10.19\n--\n-- Host: localhost\n/*!40101 SET NAMES utf8mb4 */;\n\
+-- CHANGE MASTER TO MASTER_LOG_FILE='bin.000001', MASTER_LOG_POS=4692;\n\n--\n-- Current Database: `shop`\n--\n\nCREATE DATABASE `shop`;\n\nUSE `shop`;\n\n\
+--\n-- Table structure for table `a`\n--\n\nDROP TABLE IF EXISTS `a`;\nCREATE TABLE `a` (`id` int);\n\n--\n-- Dumping data for table `a`\n--\n\n\
+LOCK TABLES `a` WRITE;\nINSERT INTO `a` VALUES (1,'x'),(2,'),(');\nINSERT INTO `a` VALUES (3,'\\'');\nUNLOCK TABLES;\n\
+DELIMITER ;;\n/*!50003 CREATE*/ /*!50003 TRIGGER tr BEFORE INSERT ON a FOR EACH ROW begin\n-- Table structure for table `fooled`\nset @x=1; end */;;\nDELIMITER ;\n\
+--\n-- Table structure for table `b`\n--\n\nCREATE TABLE `b` (`id` int);\n\n\
+--\n-- Temporary table structure for view `v`\n--\n\n/*!50001 CREATE VIEW `v` AS SELECT\n 1 AS `id` */;\n\
+--\n-- Final view structure for view `v`\n--\n\n/*!50001 CREATE ALGORITHM=UNDEFINED */\n/*!50001 VIEW `v` AS select 1 */;\n\
+-- SET GLOBAL gtid_slave_pos='0-1-33';\n\n-- Dump completed on 2026-11-22 16:28:08\n";
+
+fn write(text: &[u8], member_bytes: usize) -> Result<(Vec<u8>, WrittenDump), DumpWriteError> {
+    let options = WriterOptions { threads: 2, member_bytes, ..WriterOptions::default() };
+    let mut writer = DumpWriter::new(Vec::new(), options)?;
+    for chunk in text.chunks(7) {
+        writer.write(chunk)?;
+    }
+    writer.finish()
+}
+
+fn index(written: &WrittenDump) -> DumpIndex {
+    DumpIndex {
+        format: MANIFEST_FORMAT,
+        object: ObjectEntry {
+            name: "full.sql.gz".into(),
+            size_bytes: written.size_bytes,
+            sha256: written.sha256.clone(),
+            role: ObjectRole::Full,
+        },
+        uncompressed_bytes: written.text_bytes,
+        started_at: jiff::Timestamp::UNIX_EPOCH,
+        consistent_point: written.point.clone(),
+        inventory: written.inventory.clone(),
+        members: written.members.clone(),
+        tool: Tool { name: "mariadb-dump".into(), version: String::new(), command: String::new() },
+    }
+}
+
+#[test]
+fn the_object_is_plain_gzip_of_the_exact_text() {
+    let (object, written) = write(DUMP.as_bytes(), 1 << 20).unwrap();
+    let mut text = String::new();
+    flate2::read::MultiGzDecoder::new(&object[..]).read_to_string(&mut text).unwrap();
+    assert_eq!(text, DUMP);
+    assert_eq!(written.size_bytes, object.len() as u64);
+    assert_eq!(written.text_bytes, DUMP.len() as u64);
+}
+
+#[test]
+fn every_section_is_a_member_that_reads_by_itself() {
+    let (object, written) = write(DUMP.as_bytes(), 1 << 20).unwrap();
+    let show = |m: &Member| {
+        let bytes = usize::try_from(m.offset).unwrap()..usize::try_from(m.offset + m.size_bytes).unwrap();
+        let mut text = String::new();
+        flate2::read::GzDecoder::new(&object[bytes]).read_to_string(&mut text).unwrap();
+        assert_eq!(crc32fast::hash(text.as_bytes()), m.crc32);
+        assert_eq!(text, DUMP[usize::try_from(m.text_offset).unwrap()..][..text.len()]);
+        let first = text.lines().find(|line| line.len() > 2).unwrap().trim_end().to_owned();
+        format!("{:?} {:?} {} {first}", m.database, m.table, m.rows)
+    };
+    insta::assert_snapshot!(written.members.iter().map(show).collect::<Vec<_>>().join("\n"), @r#"
+    None None 0 /*M!999999\- enable the sandbox mode */
+    Some("shop") None 0 -- Current Database: `shop`
+    Some("shop") Some("a") 3 -- Table structure for table `a`
+    Some("shop") Some("b") 0 -- Table structure for table `b`
+    Some("shop") None 0 -- Temporary table structure for view `v`
+    Some("shop") None 0 -- Final view structure for view `v`
+    Some("shop") None 0 -- Dump completed on 2026-11-22 16:28:08
+    "#);
+}
+
+#[test]
+fn the_inventory_and_the_coordinates_are_read_from_the_text() {
+    let (_, written) = write(DUMP.as_bytes(), 1 << 20).unwrap();
+    let shop = &written.inventory.databases["shop"];
+    assert_eq!(shop.tables["a"].rows, Some(3));
+    assert_eq!(shop.tables["b"].rows, Some(0));
+    assert_eq!(shop.tables.len(), 2, "no stand-in, no fooled one");
+    assert!(shop.views.contains("v"));
+    assert_eq!(shop.triggers["tr"].table, "a");
+    assert_eq!(written.point.binlog_file.as_deref(), Some("bin.000001"));
+    assert_eq!(written.point.binlog_position, Some(4692));
+    assert_eq!(written.point.gtid.as_deref(), Some("0-1-33"));
+}
+
+#[test]
+fn mysql_coordinates_are_read_too() {
+    let text = "-- CHANGE REPLICATION SOURCE TO SOURCE_LOG_FILE='b.000003', SOURCE_LOG_POS=157;\n\n/* SET @@GLOBAL.GTID_PURGED='+aa:1-5,\nbb:1-2';*/\n\n-- Dump completed on x\n";
+    let (_, written) = write(text.as_bytes(), 1 << 20).unwrap();
+    assert_eq!(written.point.binlog_file.as_deref(), Some("b.000003"));
+    assert_eq!(written.point.binlog_position, Some(157));
+    assert_eq!(written.point.gtid.as_deref(), Some("aa:1-5,bb:1-2"));
+}
+
+#[test]
+fn a_dump_without_its_trailer_is_not_whole() {
+    for text in [
+        "",
+        "SELECT 1;\n",
+        &DUMP.replace("-- Dump completed", "-- Dump complete"),
+        &format!("{DUMP}SELECT 1;\n"),
+        &format!("{DUMP}-- and more\n\n"),
+        "SELECT '-- Dump completed';\n",
+    ] {
+        let error = write(text.as_bytes(), 1 << 20).unwrap_err();
+        assert!(matches!(error, DumpWriteError::NoTrailer { .. }), "{text}: {error}");
+    }
+}
+
+#[test]
+fn a_dump_cut_inside_a_statement_is_refused_by_place() {
+    let cut = DUMP.find("INSERT").unwrap() + 30;
+    let error = write(&DUMP.as_bytes()[..cut], 1 << 20).unwrap_err();
+    assert!(matches!(error, DumpWriteError::Sql(_)), "{error}");
+}
+
+#[test]
+fn content_that_is_whole_is_found_whole() {
+    for member_bytes in [1, 100, 1 << 20] {
+        let (object, written) = write(DUMP.as_bytes(), member_bytes).unwrap();
+        let report = check_content(&object[..], Some(&index(&written))).unwrap();
+        assert_eq!(report.inventory, written.inventory);
+        assert_eq!(report.size_bytes, written.size_bytes);
+        assert_eq!(report.text_bytes, written.text_bytes);
+        assert_eq!(report.members, written.members.len());
+        assert_eq!(report.statements, written.statements);
+        assert_eq!(check_content(&object[..], None).unwrap().point, written.point);
+    }
+}
+
+#[test]
+fn one_flipped_byte_anywhere_is_found_and_the_table_named() {
+    let (object, written) = write(DUMP.as_bytes(), 1 << 20).unwrap();
+    let index = index(&written);
+    for at in 0..object.len() {
+        let mut damaged = object.clone();
+        damaged[at] ^= 0x20;
+        let member = index.members.iter().rev().find(|m| m.offset <= at as u64).unwrap();
+        let error = check_content(&damaged[..], Some(&index)).unwrap_err().to_string();
+        // RFC 1952: a member's header carries nothing of the text, only the hash of the object tells.
+        if let Some(table) = &member.table
+            && at as u64 - member.offset > 9
+        {
+            // The bits that fill up a member's last byte carry nothing either.
+            assert!(
+                error.contains(&format!("shop.{table}")) || error.contains("sha256"),
+                "byte {at}: {error}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_truncated_object_or_garbage_after_it_is_refused() {
+    let (object, written) = write(DUMP.as_bytes(), 1 << 20).unwrap();
+    for length in 0..object.len() {
+        assert!(check_content(&object[..length], None).is_err(), "{length}");
+    }
+    let mut longer = object.clone();
+    longer.extend_from_slice(b"garbage");
+    insta::assert_snapshot!(
+        check_content(&longer[..], Some(&index(&written))).unwrap_err().to_string().replace(&object.len().to_string(), "N"),
+        @"at byte N stands no gzip member but something else"
+    );
+    let last = usize::try_from(written.members.last().unwrap().offset).unwrap();
+    assert!(matches!(check_content(&object[..last], None), Err(ContentError::NoTrailer)));
+}
+
+#[test]
+fn a_member_that_was_replaced_by_a_valid_one_is_found() {
+    let (object, written) = write(DUMP.replace("(3,'\\'')", "(4,'\\'')").as_bytes(), 1 << 20).unwrap();
+    let (_, other) = write(DUMP.as_bytes(), 1 << 20).unwrap();
+    let error = check_content(&object[..], Some(&index(&other))).unwrap_err();
+    assert!(
+        error.to_string().contains("gzip member 2 is not the one in the index: its CRC-32 is"),
+        "{error}"
+    );
+    assert!(error.to_string().ends_with("(in table shop.a)"), "{error}");
+    assert!(check_content(&object[..], Some(&index(&written))).is_ok());
+}

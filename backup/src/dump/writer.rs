@@ -1,0 +1,216 @@
+//! Dump text in, a seekable gzip object out, with its index and the proof that the dump is whole.
+
+use std::io::{self, Write};
+
+use sha2::{Digest, Sha256};
+
+use super::Contents;
+use super::pool::Pool;
+use crate::inventory::Inventory;
+use crate::manifest::{ConsistentPoint, Member};
+use crate::sql::{DEFAULT_STATEMENT_LIMIT, LexError, Splitter};
+
+/// How a dump is compressed.
+#[derive(Debug, Clone, Copy)]
+pub struct WriterOptions {
+    /// 0 to 9.
+    pub level: u32,
+    /// Compressing threads.
+    pub threads: usize,
+    /// A new member begins at the next statement once this much text is in one.
+    pub member_bytes: usize,
+    /// Whether rows are dumped: then a table without any has none, rather than unknown.
+    pub rows: bool,
+}
+
+impl Default for WriterOptions {
+    fn default() -> Self {
+        let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get).clamp(1, 8);
+        Self { level: 6, threads, member_bytes: 4 << 20, rows: true }
+    }
+}
+
+/// Why a dump could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum DumpWriteError {
+    /// The sink refused, or compression failed.
+    #[error("failed to write the dump: {0}")]
+    Write(#[from] io::Error),
+    /// The text is no dump.
+    #[error("the dump is not valid: {0}")]
+    Sql(#[from] LexError),
+    /// The text is over and the trailer is not the last thing in it.
+    #[error("the dump ended after {text_bytes} bytes without its trailer (`-- Dump completed`)")]
+    NoTrailer {
+        /// How much text came.
+        text_bytes: u64,
+    },
+}
+
+/// A dump that is whole.
+#[derive(Debug, Clone)]
+pub struct WrittenDump {
+    /// Size of the object.
+    pub size_bytes: u64,
+    /// sha256 of the object, lowercase hex.
+    pub sha256: String,
+    /// Size of the text.
+    pub text_bytes: u64,
+    /// The object's members in order.
+    pub members: Vec<Member>,
+    /// What it holds.
+    pub inventory: Inventory,
+    /// The coordinates it states.
+    pub point: ConsistentPoint,
+    /// Statements in it.
+    pub statements: u64,
+    /// Rows in it.
+    pub rows: u64,
+    /// Tables in it.
+    pub tables: u64,
+}
+
+/// Lexes dump text as it comes, cuts it into members, compresses them in parallel and writes them in order.
+pub struct DumpWriter<W> {
+    sink: W,
+    options: WriterOptions,
+    splitter: Splitter,
+    contents: Contents,
+    pool: Pool<Member>,
+    /// The text of the member at hand, and what is known of it.
+    text: Vec<u8>,
+    database: Option<String>,
+    table: Option<String>,
+    rows_before: u64,
+    text_offset: u64,
+    members: Vec<Member>,
+    size_bytes: u64,
+    sha256: Sha256,
+}
+
+impl<W: Write> DumpWriter<W> {
+    /// Begins an object.
+    pub fn new(sink: W, options: WriterOptions) -> io::Result<Self> {
+        Ok(Self {
+            sink,
+            splitter: Splitter::new(DEFAULT_STATEMENT_LIMIT),
+            contents: Contents::default(),
+            pool: Pool::start(options.threads, options.level)?,
+            text: Vec::new(),
+            database: None,
+            table: None,
+            rows_before: 0,
+            text_offset: 0,
+            members: Vec::new(),
+            size_bytes: 0,
+            sha256: Sha256::new(),
+            options,
+        })
+    }
+
+    /// Takes the next chunk of text.
+    pub fn write(&mut self, chunk: &[u8]) -> Result<(), DumpWriteError> {
+        self.splitter.push(chunk);
+        self.drain()
+    }
+
+    /// Gives what was seen so far, for progress: `contents.table`.
+    pub fn contents(&self) -> &Contents {
+        &self.contents
+    }
+
+    /// Says that one program's output is over, and demands that its trailer was the last thing in it.
+    /// More text may follow, with a trailer of its own.
+    pub fn end_part(&mut self) -> Result<(), DumpWriteError> {
+        self.splitter.end();
+        self.drain()?;
+        if self.contents.trailer_is_last() {
+            Ok(())
+        } else {
+            let text_bytes = self.text_offset + self.text.len() as u64;
+            Err(DumpWriteError::NoTrailer { text_bytes })
+        }
+    }
+
+    /// Ends the object. Gives the sink back, for its own good end, and what was written.
+    pub fn finish(mut self) -> Result<(W, WrittenDump), DumpWriteError> {
+        self.end_part()?;
+        self.cut()?;
+        while let Some((member, bytes)) = self.pool.pop()? {
+            self.store(member, &bytes)?;
+        }
+        self.sink.flush()?;
+        if self.options.rows {
+            self.contents.rows_are_complete();
+        }
+        let tables = self.contents.tables();
+        let dump = WrittenDump {
+            size_bytes: self.size_bytes,
+            sha256: hex::encode(self.sha256.finalize()),
+            text_bytes: self.text_offset,
+            members: self.members,
+            inventory: self.contents.inventory,
+            point: self.contents.point,
+            statements: self.contents.statements,
+            rows: self.contents.rows,
+            tables,
+        };
+        Ok((self.sink, dump))
+    }
+
+    fn drain(&mut self) -> Result<(), DumpWriteError> {
+        while self.splitter.advance()? {
+            let piece = self.splitter.piece();
+            if !self.text.is_empty()
+                && (self.text.len() >= self.options.member_bytes || Contents::begins_section(&piece))
+            {
+                self.cut()?;
+            }
+            let piece = self.splitter.piece();
+            self.contents.accept(&piece);
+            if self.text.is_empty() {
+                self.database.clone_from(&self.contents.database);
+                self.table.clone_from(&self.contents.table);
+            }
+            self.text.extend_from_slice(piece.raw);
+        }
+        Ok(())
+    }
+
+    /// Ends the member at hand.
+    fn cut(&mut self) -> Result<(), DumpWriteError> {
+        if self.text.is_empty() {
+            return Ok(());
+        }
+        let text = std::mem::take(&mut self.text);
+        let member = Member {
+            database: self.database.take(),
+            table: self.table.take(),
+            offset: 0,
+            size_bytes: 0,
+            text_offset: self.text_offset,
+            text_bytes: text.len() as u64,
+            crc32: 0,
+            rows: self.contents.rows - self.rows_before,
+        };
+        self.rows_before = self.contents.rows;
+        self.text_offset += text.len() as u64;
+        if let Some((member, bytes)) = self.pool.push(member, text)? {
+            self.store(member, &bytes)?;
+        }
+        Ok(())
+    }
+
+    fn store(&mut self, mut member: Member, bytes: &[u8]) -> Result<(), DumpWriteError> {
+        self.sink.write_all(bytes)?;
+        self.sha256.update(bytes);
+        member.offset = self.size_bytes;
+        member.size_bytes = bytes.len() as u64;
+        // RFC 1952 section 2.3.1: CRC32 and ISIZE are a member's last eight bytes, least significant first.
+        member.crc32 =
+            bytes.last_chunk::<8>().map_or(0, |&[a, b, c, d, ..]| u32::from_le_bytes([a, b, c, d]));
+        self.size_bytes += member.size_bytes;
+        self.members.push(member);
+        Ok(())
+    }
+}
