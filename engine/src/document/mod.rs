@@ -10,7 +10,13 @@ mod syntax;
 mod unquoted;
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 pub(crate) mod rendering;
+#[cfg(test)]
+mod syntax_tests;
+#[cfg(test)]
+mod tests;
 
 pub use node::{Entry, Node, NodeValue, ScalarStyle};
 pub use parse::parse;

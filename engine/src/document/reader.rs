@@ -2,9 +2,10 @@
 //!
 //! The readers of runbooks and environments are made of these; only the diagnostic codes differ.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Entry, Location, Node, NodeValue, Span};
+use super::{Entry, Location, Node, NodeValue, Source, Span};
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::values::parse_duration;
 
@@ -21,6 +22,7 @@ pub(crate) struct Codes {
 pub(crate) struct Reader {
     codes: &'static Codes,
     errors: Vec<Diagnostic>,
+    hidden: Vec<Span>,
 }
 
 /// The fields of a map, with those that were asked for: the rest are unknown.
@@ -57,12 +59,17 @@ impl<'n> Fields<'n> {
 
 impl Reader {
     pub(crate) fn new(codes: &'static Codes) -> Self {
-        Self { codes, errors: Vec::new() }
+        Self { codes, errors: Vec::new(), hidden: Vec::new() }
     }
 
     /// Adds a mistake.
     pub(crate) fn report(&mut self, diagnostic: Diagnostic) {
         self.errors.push(diagnostic);
+    }
+
+    /// Blots a part of the text out of every diagnostic: it may be a secret, and they end up in logs.
+    pub(crate) fn hide(&mut self, node: &Node) {
+        self.hidden.push(node.location.span);
     }
 
     /// Gives what was read, when nothing was wrong with it; else every mistake in the order of the text.
@@ -71,8 +78,27 @@ impl Reader {
             Some(read) if self.errors.is_empty() => Ok(read),
             Some(_) | None => {
                 in_source_order(&mut self.errors);
+                self.blot_out();
                 Err(self.errors)
             }
+        }
+    }
+
+    fn blot_out(&mut self) {
+        let Some(source) = self.errors.iter().find_map(|error| error.source.clone()) else { return };
+        if self.hidden.is_empty() {
+            return;
+        }
+        let mut text = source.text.clone();
+        for span in &self.hidden {
+            // As many bytes as before, and the same lines: every other span stays right.
+            let blot = |c: char| if c == '\n' { "\n".to_owned() } else { "*".repeat(c.len_utf8()) };
+            let blots: String = source.text[span.start..span.end].chars().map(blot).collect();
+            text.replace_range(span.start..span.end, &blots);
+        }
+        let blotted = Source::new(source.name.clone(), text);
+        for error in &mut self.errors {
+            error.source = error.source.take().map(|_| Arc::clone(&blotted));
         }
     }
 
@@ -227,11 +253,14 @@ impl Reader {
 
     /// Reads one of a few words.
     pub(crate) fn choice<T: Copy>(&mut self, node: &Node, what: &str, choices: &[(&str, T)]) -> Option<T> {
+        let words: Vec<_> = choices.iter().map(|(word, _)| format!("`{word}`")).collect();
+        if node.text().is_none() {
+            return self.wrong_type(node, what, &format!("one of {}", words.join(", ")));
+        }
         let text = self.text(node, what)?;
         if let Some((_, choice)) = choices.iter().find(|(word, _)| *word == text) {
             return Some(*choice);
         }
-        let words: Vec<_> = choices.iter().map(|(word, _)| format!("`{word}`")).collect();
         let help = match nearest(text, choices.iter().map(|(word, _)| *word)) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("write one of: {}", words.join(", ")),
@@ -268,7 +297,7 @@ impl Reader {
 impl Entry {
     /// Gives where the key stands.
     pub(crate) fn key_location(&self) -> Location {
-        Location { source: std::sync::Arc::clone(&self.value.location.source), span: self.key_span }
+        Location { source: Arc::clone(&self.value.location.source), span: self.key_span }
     }
 }
 

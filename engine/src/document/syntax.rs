@@ -11,8 +11,10 @@ use crate::diagnostic::Diagnostic;
 /// Makes a diagnostic of a scan error.
 pub(super) fn diagnostic(source: &Arc<Source>, error: &ScanError) -> Diagnostic {
     let offset = error.marker().byte_offset().unwrap_or(source.text.len());
-    let at = Location { source: Arc::clone(source), span: widen(&source.text, offset) };
     let (code, message, help) = words(error.kind());
+    let span = if code == TAB { tabs_before(&source.text, offset) } else { None };
+    let span = span.unwrap_or_else(|| widen(&source.text, offset));
+    let at = Location { source: Arc::clone(source), span };
     let diagnostic = Diagnostic::new(code, message).label(&at, "here");
     match help {
         Some(help) => diagnostic.help(help),
@@ -21,6 +23,7 @@ pub(super) fn diagnostic(source: &Arc<Source>, error: &ScanError) -> Diagnostic 
 }
 
 const SYNTAX: &str = "rekindle::document::syntax";
+const TAB: &str = "rekindle::document::tab";
 
 fn words(kind: &ErrorKind) -> (&'static str, String, Option<&'static str>) {
     let (message, help) = match kind {
@@ -30,7 +33,7 @@ fn words(kind: &ErrorKind) -> (&'static str, String, Option<&'static str>) {
         | ErrorKind::TabAtBlockScalarStart
         | ErrorKind::TabInPlainScalar => {
             let message = "a tab cannot be used as indentation".to_owned();
-            return ("rekindle::document::tab", message, Some("indent with spaces"));
+            return (TAB, message, Some("indent with spaces"));
         }
         ErrorKind::RecursionLimitExceeded => {
             return ("rekindle::document::too_deep", super::build::too_deep(), None);
@@ -52,12 +55,27 @@ fn words(kind: &ErrorKind) -> (&'static str, String, Option<&'static str>) {
         ErrorKind::MissingAnchorOrAliasName => {
             ("an anchor or alias has no name", Some("quote text that starts with `*` or `&`"))
         }
+        ErrorKind::UnexpectedCharacter { character } if character.is_control() => {
+            let message = format!("the character `{}` is not allowed", character.escape_default());
+            return (SYNTAX, message, Some("remove it, or write it as an escape in double quotes"));
+        }
         ErrorKind::UnexpectedCharacter { character } => {
             let message = format!("text cannot start with `{}`", character.escape_default());
             return (SYNTAX, message, Some("quote the text"));
         }
-        ErrorKind::MappingValueNotAllowed => {
-            ("a `:` is not allowed here", Some("quote text that contains `: `, or check the indentation"))
+        ErrorKind::InvalidTrailingSingleQuotedScalar | ErrorKind::InvalidTrailingDoubleQuotedScalar => (
+            "text follows a closing quote",
+            Some("quote the whole value, in the other kind of quotes if need be"),
+        ),
+        ErrorKind::MisplacedFlowCollectionEnd => {
+            ("a bracket is closed but not opened", Some("quote it if it is text"))
+        }
+        ErrorKind::SimpleKeyExpected => {
+            ("this line is no `key: value`", Some("add the `:`, or indent the line"))
+        }
+        ErrorKind::MappingValueNotAllowed | ErrorKind::InvalidColonPlacement => {
+            let help = "quote text that contains `: `, or check indentation and brackets";
+            ("a `:` is not allowed here", Some(help))
         }
         ErrorKind::UnknownQuotedScalarEscape => {
             ("unknown escape in double quotes", Some("write `\\\\` for a backslash, or use single quotes"))
@@ -66,6 +84,14 @@ fn words(kind: &ErrorKind) -> (&'static str, String, Option<&'static str>) {
         other => return (SYNTAX, other.to_string(), None),
     };
     (SYNTAX, message.to_owned(), help)
+}
+
+/// Gives the tabs just before a point, or at it.
+fn tabs_before(text: &str, offset: usize) -> Option<Span> {
+    let rest = text.get(offset..)?;
+    let end = offset + rest.bytes().take_while(|byte| *byte == b'\t').count();
+    let start = text[..end].trim_end_matches('\t').len();
+    (start < end).then(|| Span::new(start, end))
 }
 
 /// Widens a point to the word it stands in or, past the end of a line, to the word before it.

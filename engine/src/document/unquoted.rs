@@ -44,8 +44,10 @@ pub(super) fn cause_of_error_at(text: &str, offset: usize) -> Option<usize> {
 pub(super) fn extent(text: &str, start: usize) -> Range<usize> {
     let rest = &text[start..];
     let line = &rest[..rest.find(['\n', '\r']).unwrap_or(rest.len())];
-    let close = if line.starts_with("{%") { "%}" } else { "}}" };
-    let Some(mut end) = line.find(close).map(|at| at + close.len()) else {
+    let line = &line[..line.find(" #").unwrap_or(line.len())];
+    // Statements come in pairs; what stands between them belongs to the value.
+    let close = if line.starts_with("{{") { line.find("}}") } else { None };
+    let Some(mut end) = close.map(|at| at + 2) else {
         return start..start + line.trim_end().len();
     };
     // Text that is glued to the template belongs to the value: `{{ base }}/file`, `{{ a }}-{{ b }}`.
@@ -63,12 +65,18 @@ pub(super) fn extent(text: &str, start: usize) -> Range<usize> {
 /// Says what is wrong with the unquoted template in `range`.
 pub(super) fn diagnostic(source: &Arc<Source>, range: &Range<usize>) -> Diagnostic {
     let written = &source.text[range.clone()];
-    let quoted = if written.contains('"') { format!("'{written}'") } else { format!("\"{written}\"") };
+    let help = if !written.contains("}}") && !written.contains("%}") {
+        "close the braces and quote the whole value".to_owned()
+    } else if written.contains('"') {
+        format!("write `'{}'`", written.replace('\'', "''"))
+    } else {
+        format!("write `\"{written}\"`")
+    };
     let at = Location { source: Arc::clone(source), span: Span::new(range.start, range.end) };
     Diagnostic::new(
         "rekindle::document::unquoted_template",
         "a value that starts with a template must be quoted",
     )
     .label(&at, "YAML reads these braces as a map")
-    .help(format!("write `{quoted}`"))
+    .help(help)
 }

@@ -7,7 +7,8 @@ use crate::document::{Entry, Node, Reader};
 /// Reads where one secret comes from.
 pub(super) fn read(reader: &mut Reader, entry: &Entry) -> Option<SecretSource> {
     if entry.value.entries().is_none() {
-        // The value may be the secret itself, so a message must not repeat it.
+        // The value may be the secret itself, and must not be shown.
+        reader.hide(&entry.value);
         reader.report(
             Diagnostic::new(
                 "rekindle::environment::plain_secret",

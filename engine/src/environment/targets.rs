@@ -35,7 +35,8 @@ pub(super) fn read(reader: &mut Reader, entry: &Entry, secrets: &[&str]) -> Opti
 
 fn read_password(reader: &mut Reader, node: &Node, secrets: &[&str]) -> Option<SecretRef> {
     if node.entries().is_none() {
-        // Not the usual wrong type: the value may be a password, and must not be shown in a message.
+        // Not the usual wrong type: the value may be a password, and must not be shown.
+        reader.hide(node);
         reader.report(
             Diagnostic::new(
                 "rekindle::environment::plain_password",

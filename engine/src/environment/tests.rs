@@ -70,3 +70,208 @@ targets: { a: { kubernetes: { pod: p }, user: root } }\nstores: { b: { url: 's3:
       help: remove it: nothing in an environment is ever left out silently
     "#);
 }
+
+/// The errors of an environment whose header is right; line 1 of `body` is line 4 of the text.
+fn body_errors(body: &str) -> String {
+    errors(&format!("apiVersion: rekindle/v1\nkind: Environment\nname: e\n{body}"))
+}
+
+#[test]
+fn a_runbook_is_no_environment() {
+    insta::assert_snapshot!(errors("apiVersion: rekindle/v1\nkind: Runbook\n"), @r#"
+    rekindle::document::kind: expected a document of kind `Environment`, found `Runbook`
+      e.yaml:2:7 "Runbook": this kind
+      help: a runbook is named first, an environment with `-e`: are they swapped?
+    "#);
+    insta::assert_snapshot!(errors("kind: Environment\nname: a/b\ncluster: ..\ntargetz: {}\nvalues: 3\nstores: []\n"), @r#"
+    rekindle::environment::missing_field: an environment has no `apiVersion`
+      e.yaml:1:1 "kind": `apiVersion` belongs to this map
+      help: add `apiVersion:`
+    rekindle::environment::wrong_value: `a/b` is not a name for an environment
+      e.yaml:2:7 "a/b": this name
+      help: begin with a letter or digit and use letters, digits, `-`, `_` and `.` only, at most 63
+    rekindle::environment::wrong_value: `..` is not a name for a cluster
+      e.yaml:3:10 "..": this name
+      help: begin with a letter or digit and use letters, digits, `-`, `_` and `.` only, at most 63
+    rekindle::environment::unknown_field: an environment has no field `targetz`
+      e.yaml:4:1 "targetz": not a known field
+      help: did you mean `targets`?
+    rekindle::environment::wrong_type: `values` must be a map, found an integer
+      e.yaml:5:9 "3": expected a map
+    rekindle::environment::wrong_type: `stores` must be a map, found a list
+      e.yaml:6:9 "[]": expected a map
+    "#);
+}
+
+#[test]
+fn targets_are_checked() {
+    let body = "secrets: { root: { env: ROOT } }
+targets:
+  a: { port: 70000, usr: root }
+  b: { host: '', port: '3306', user: 3, password: hunter2 }
+  c: { host: h, user: u, password: { secret: rot } }
+  d: { host: h, user: u, password: { secret: other } }
+  e: { host: '{{ values.host }}', user: u, password: {} }
+  'f g': { host: h, user: u }
+  g: localhost
+";
+    insta::assert_snapshot!(body_errors(body), @r#"
+    rekindle::environment::missing_field: target `a` has no `host`
+      e.yaml:6:8 "port": `host` belongs to this map
+      help: add `host:`
+    rekindle::environment::missing_field: target `a` has no `user`
+      e.yaml:6:8 "port": `user` belongs to this map
+      help: add `user:`
+    rekindle::environment::wrong_value: `port` must be from 1 to 65535, found 70000
+      e.yaml:6:14 "70000": this value
+      help: write a number in that range
+    rekindle::environment::unknown_field: target `a` has no field `usr`
+      e.yaml:6:21 "usr": not a known field
+      help: did you mean `user`?
+    rekindle::environment::wrong_value: `host` is empty
+      e.yaml:7:14 "''": this value
+      help: write something, or leave the field out
+    rekindle::environment::wrong_type: `port` must be an integer, found a string
+      e.yaml:7:24 "'3306'": expected an integer
+    rekindle::environment::wrong_type: `user` must be a string, found an integer
+      e.yaml:7:38 "3": expected a string
+      help: quote it: `"3"`
+    rekindle::environment::plain_password: a password is never written into an environment
+      e.yaml:7:51 "*******": expected `{ secret: NAME }`
+      help: declare it under `secrets:` and write `password: { secret: NAME }`
+    rekindle::environment::unknown_secret: there is no secret `rot`
+      e.yaml:8:46 "rot": not declared under `secrets:`
+      help: did you mean `root`?
+    rekindle::environment::unknown_secret: there is no secret `other`
+      e.yaml:9:46 "other": not declared under `secrets:`
+      help: declare it: `secrets: { other: { env: VARIABLE } }`
+    rekindle::environment::template_not_allowed: `host` is used as it is written: it cannot hold a template
+      e.yaml:10:14 "'{{ values.host }}'": not rendered
+      help: write the text itself; `!raw` keeps braces as they are
+    rekindle::environment::missing_field: `password` has no `secret`
+      e.yaml:10:54 "{}": `secret` belongs to this map
+      help: add `secret:`
+    rekindle::environment::wrong_value: `f g` is not a name for one of `targets`
+      e.yaml:11:3 "'f g'": this name
+      help: begin with a letter or digit and use letters, digits, `-`, `_` and `.` only, at most 63
+    rekindle::environment::wrong_type: target `g` must be a map, found a string
+      e.yaml:12:6 "localhost": expected a map
+    "#);
+}
+
+#[test]
+fn a_password_in_an_environment_is_refused_and_not_repeated_in_any_message() {
+    for body in [
+        "targets: { a: { hots: h, user: u, password: hunter2 } }",
+        "secrets: { a: hunter2, b: { evn: B } }",
+        "secrets: { a: [\n  'hunter2é',\n  x ] }\nname_: b",
+    ] {
+        let text = format!("apiVersion: rekindle/v1\nkind: Environment\nname: e\n{body}\n");
+        for error in parse(&Source::new("e.yaml", text)).unwrap_err() {
+            let said = format!("{error:?}");
+            assert!(!said.contains("hunter2"), "{said}");
+        }
+    }
+}
+
+#[test]
+fn stores_are_checked() {
+    let body = "stores:
+  a: { url: backups }
+  b: { url: file://backups/x }
+  c: { url: 'file:' }
+  d: { url: 'fil:x' }
+  e: { url: gs://bucket, lifecycle: {} }
+  f: { uri: x }
+  g: { url: ftp://x }
+";
+    insta::assert_snapshot!(body_errors(body), @r#"
+    rekindle::environment::wrong_value: `backups` has no scheme
+      e.yaml:5:13 "backups": this value
+      help: write `file:backups` for a folder of this machine
+    rekindle::environment::wrong_value: `file://backups/x` names another machine
+      e.yaml:6:13 "file://backups/x": this value
+      help: write `file:backups/x` for a relative folder, or `file:///backups/x`
+    rekindle::environment::wrong_value: `file:` names no folder
+      e.yaml:7:13 "'file:'": this value
+      help: write `file:backups` or `file:///var/backups`
+    rekindle::environment::wrong_value: there are no `fil:` stores
+      e.yaml:8:13 "'fil:x'": this value
+      help: did you mean `file:`?
+    rekindle::environment::not_supported: `gs:` stores are not supported by this version yet
+      e.yaml:9:13 "gs://bucket": cannot be opened
+      help: use a `file:` store for now
+    rekindle::environment::not_supported: `lifecycle` is not supported by this version yet
+      e.yaml:9:26 "lifecycle": would be ignored
+      help: remove it: nothing in an environment is ever left out silently
+    rekindle::environment::missing_field: store `f` has no `url`
+      e.yaml:10:8 "uri": `url` belongs to this map
+      help: add `url:`
+    rekindle::environment::unknown_field: store `f` has no field `uri`
+      e.yaml:10:8 "uri": not a known field
+      help: did you mean `url`?
+    rekindle::environment::wrong_value: there are no `ftp:` stores
+      e.yaml:11:13 "ftp://x": this value
+      help: stores are `file:` folders
+    "#);
+}
+
+#[test]
+fn a_secret_has_exactly_one_source() {
+    let body = "secrets:
+  a: {}
+  b: { env: A, file: b }
+  c: hunter2
+  d: { env: $ROOT }
+  e: { command: [] }
+  f: { command: vault }
+  g: { command: [vault, 1] }
+  h: { evn: A }
+";
+    insta::assert_snapshot!(body_errors(body), @r#"
+    rekindle::environment::secret_source: secret `a` does not say where its value comes from
+      e.yaml:5:3 "a": needs exactly one source
+      help: write one of `env: VARIABLE`, `file: PATH` and `command: [program, argument]`
+    rekindle::environment::secret_source: secret `b` says more than one place its value comes from
+      e.yaml:6:3 "b": needs exactly one source
+      help: write one of `env: VARIABLE`, `file: PATH` and `command: [program, argument]`
+    rekindle::environment::plain_secret: secret `c` must say where its value comes from
+      e.yaml:7:6 "*******": expected `{ env: … }`, `{ file: … }` or `{ command: […] }`
+      help: secrets are never written into an environment
+    rekindle::environment::wrong_value: `env` is no name of an environment variable
+      e.yaml:8:13 "$ROOT": this value
+      help: write its name without `$`: letters, digits and `_`
+    rekindle::environment::wrong_value: `command` is empty
+      e.yaml:9:17 "[]": this value
+      help: write `[program, argument]`
+    rekindle::environment::wrong_type: `command` must be a list, found a string
+      e.yaml:10:17 "vault": expected a list
+    rekindle::environment::wrong_type: an argument must be a string, found an integer
+      e.yaml:11:25 "1": expected a string
+      help: quote it: `"1"`
+    rekindle::environment::secret_source: secret `h` does not say where its value comes from
+      e.yaml:12:3 "h": needs exactly one source
+      help: write one of `env: VARIABLE`, `file: PATH` and `command: [program, argument]`
+    rekindle::environment::unknown_field: secret `h` has no field `evn`
+      e.yaml:12:8 "evn": not a known field
+      help: did you mean `env`?
+    "#);
+}
+
+#[test]
+fn objectives_and_values_are_checked() {
+    insta::assert_snapshot!(body_errors("objectives: { rto: 1, rpo: soon, rdo: 1h }\nvalues: { a: { b: ['{{ c }}'] } }\n"), @r#"
+    rekindle::environment::wrong_value: `rto` has no unit
+      e.yaml:4:20 "1": this value
+      help: write the unit: `1s`, `1m` or `1h`
+    rekindle::environment::wrong_value: `rpo`: `soon` is no duration
+      e.yaml:4:28 "soon": this value
+      help: write a number with a unit, such as `30s`, `15m`, `1h30m` or `7d`
+    rekindle::environment::unknown_field: `objectives` has no field `rdo`
+      e.yaml:4:34 "rdo": not a known field
+      help: did you mean `rpo`?
+    rekindle::values::template: `a` holds a template, and values are not rendered
+      e.yaml:5:20 "'{{ c }}'": not rendered
+      help: put the template where the value is used; `!raw` keeps braces as they are
+    "#);
+}

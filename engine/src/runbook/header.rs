@@ -42,15 +42,16 @@ pub(crate) fn read_header(reader: &mut Reader, fields: &mut Fields<'_>, kind: Ki
 }
 
 fn check_version(reader: &mut Reader, node: &Node) -> bool {
-    let Some(text) = reader.text(node, "`apiVersion`") else { return false };
-    if text != API_VERSION {
+    let fits = node.text() == Some(API_VERSION);
+    if !fits {
+        let found = node.text().map_or_else(|| node.to_json().to_string(), str::to_owned);
         reader.report(
-            Diagnostic::new("rekindle::document::api_version", format!("the format `{text}` is not known"))
+            Diagnostic::new("rekindle::document::api_version", format!("the format `{found}` is not known"))
                 .label(&node.location, "not a format this version reads")
                 .help(format!("this version of rekindle reads `{API_VERSION}`")),
         );
     }
-    text == API_VERSION
+    fits
 }
 
 fn check_kind(reader: &mut Reader, node: &Node, kind: Kind) -> bool {

@@ -9,6 +9,8 @@ mod step;
 mod types;
 
 #[cfg(test)]
+mod step_tests;
+#[cfg(test)]
 mod tests;
 
 use std::sync::Arc;

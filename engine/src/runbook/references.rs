@@ -1,6 +1,6 @@
 //! What steps say about each other: ids that are given once, `needs` that exist.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::Spanned;
 use super::step::Section;
@@ -8,20 +8,23 @@ use crate::diagnostic::{Diagnostic, nearest};
 use crate::document::{Node, NodeValue, Reader};
 
 /// The ids of a section, also those of steps that are wrong in other ways: one mistake must not look like two.
-struct Ids {
+struct Steps {
     section: Section,
     ids: Vec<Spanned<String>>,
+    known: HashSet<String>,
 }
 
 /// Checks ids and `needs` over all sections.
 pub(super) fn check(reader: &mut Reader, sections: [(Section, Option<&Node>); 3]) {
-    let all = sections.map(|(section, node)| Ids {
-        section,
-        ids: steps(node).filter_map(|step| step.get("id").and_then(Spanned::of_text)).collect(),
+    let all = sections.map(|(section, node)| {
+        let ids: Vec<_> =
+            written(node).filter_map(|step| step.get("id").and_then(Spanned::of_text)).collect();
+        let known = ids.iter().map(|id| id.value.clone()).collect();
+        Steps { section, ids, known }
     });
     check_unique(reader, &all);
     for ((_, node), own) in sections.iter().zip(&all) {
-        for step in steps(*node) {
+        for step in written(*node) {
             let Some(needs) = step.get("needs") else { continue };
             let items = match &needs.value {
                 NodeValue::String { .. } => std::slice::from_ref(needs),
@@ -34,12 +37,12 @@ pub(super) fn check(reader: &mut Reader, sections: [(Section, Option<&Node>); 3]
     }
 }
 
-fn steps(section: Option<&Node>) -> impl Iterator<Item = &Node> {
+fn written(section: Option<&Node>) -> impl Iterator<Item = &Node> {
     section.and_then(Node::items).unwrap_or_default().iter()
 }
 
 /// Templates may write `wait_ready` for `wait-ready`, so two ids that meet after `-` → `_` are one.
-fn check_unique(reader: &mut Reader, all: &[Ids; 3]) {
+fn check_unique(reader: &mut Reader, all: &[Steps; 3]) {
     let mut seen: HashMap<String, &Spanned<String>> = HashMap::new();
     for id in all.iter().flat_map(|section| &section.ids) {
         let Some(first) = seen.get(&id.value.replace('-', "_")) else {
@@ -60,18 +63,14 @@ fn check_unique(reader: &mut Reader, all: &[Ids; 3]) {
     }
 }
 
-fn check_need(reader: &mut Reader, need: &Spanned<String>, own: &Ids, all: &[Ids; 3]) {
-    let has = |section: &Ids| section.ids.iter().any(|id| id.value == need.value);
-    if has(own) {
+fn check_need(reader: &mut Reader, need: &Spanned<String>, own: &Steps, all: &[Steps; 3]) {
+    if own.known.contains(&need.value) {
         return;
     }
     let section = own.section.field();
     let message = format!("there is no step `{}` in `{section}`", need.value);
-    let help = if let Some(other) = all.iter().find(|section| has(section)) {
-        let other = other.section.field();
-        format!(
-            "it is in `{other}`, and `{section}` and `{other}` never wait for each other's steps: remove it"
-        )
+    let help = if let Some(other) = all.iter().find(|other| other.known.contains(&need.value)) {
+        format!("it is in `{}`; sections run one after the other, so remove it here", other.section.field())
     } else {
         match nearest(&need.value, own.ids.iter().map(|id| id.value.as_str())) {
             Some(near) => format!("did you mean `{near}`?"),

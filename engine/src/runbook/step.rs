@@ -1,7 +1,5 @@
 //! One step of a runbook.
 
-use std::sync::Arc;
-
 use super::{OnCrash, Phase, Spanned, StepDefinition, retry};
 use crate::diagnostic::Diagnostic;
 use crate::document::{Entry, Fields, Node, NodeValue, Reader};
@@ -250,13 +248,6 @@ fn read_phase(reader: &mut Reader, node: &Node, section: Section) -> Option<Phas
 impl Spanned<String> {
     /// Reads the id or reference of a node that may be wrong in any other way.
     pub(super) fn of_text(node: &Node) -> Option<Self> {
-        let value = node.text()?.to_owned();
-        Some(Self {
-            value,
-            location: crate::document::Location {
-                source: Arc::clone(&node.location.source),
-                span: node.location.span,
-            },
-        })
+        Some(Self { value: node.text()?.to_owned(), location: node.location.clone() })
     }
 }

@@ -47,7 +47,9 @@ pub fn parse_set(argument: &str) -> Result<Override, Diagnostic> {
             .help("write `--set name=value` or `--set map.key=value`"));
     }
     let start = path.len() + 1;
-    let node = if value.starts_with(['[', '{', '"', '\'', '!']) {
+    // A template is taken as text, so that it is refused as one and not as broken YAML.
+    let template = ["{{", "{%", "{#"].iter().any(|open| value.starts_with(open));
+    let node = if value.starts_with(['[', '{', '"', '\'', '!']) && !template {
         // Blanks in place of the name: offsets in the value are offsets in the argument.
         let text = format!("{}{value}", " ".repeat(start));
         parse_text(&source, &text).map_err(|errors| {
