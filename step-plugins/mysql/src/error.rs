@@ -50,6 +50,16 @@ pub enum ServerError {
         /// Flavour and version.
         oldest: String,
     },
+    /// The server is of another family than asked for.
+    #[error("`{target}` is {found}, not {wanted}")]
+    OtherFlavour {
+        /// The target's name.
+        target: String,
+        /// Flavour and version.
+        found: String,
+        /// Flavour.
+        wanted: String,
+    },
     /// The connection broke in the middle of something.
     #[error("`{target}` went away while rekindle was to {what}: {why}")]
     Lost {
@@ -86,6 +96,8 @@ pub enum ServerError {
     },
 }
 
+/// The code of a server that does not answer.
+pub(crate) const UNREACHABLE: &str = "rekindle::target::unreachable";
 /// Access denied to the account: `ER_ACCESS_DENIED_ERROR`, `ER_ACCESS_DENIED_NO_PASSWORD_ERROR`.
 const ACCESS_DENIED: [u16; 2] = [1045, 1698];
 /// `ER_HOST_NOT_PRIVILEGED`: no account may come from this host.
@@ -150,10 +162,11 @@ impl ServerError {
     /// Gives the stable code for diagnostics.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Unreachable { .. } | Self::Lost { .. } => "rekindle::target::unreachable",
+            Self::Unreachable { .. } | Self::Lost { .. } => UNREACHABLE,
             Self::AccessDenied { .. } => "rekindle::target::access_denied",
             Self::Refused { .. } => "rekindle::target::refused",
             Self::TooOld { .. } => "rekindle::target::too_old",
+            Self::OtherFlavour { .. } => "rekindle::target::other_flavour",
             Self::Statement { .. } => "rekindle::target::statement_refused",
             Self::Answer { .. } => "rekindle::target::unexpected_answer",
         }
@@ -167,6 +180,7 @@ impl ServerError {
             | Self::AccessDenied { .. }
             | Self::Refused { .. }
             | Self::TooOld { .. }
+            | Self::OtherFlavour { .. }
             | Self::Lost { .. }
             | Self::Answer { .. } => None,
         }
@@ -178,7 +192,10 @@ impl ServerError {
             Self::Unreachable { .. } | Self::Lost { .. } => true,
             Self::Refused { passing, .. } => *passing,
             Self::Statement { code, .. } => PASSING.contains(code),
-            Self::AccessDenied { .. } | Self::TooOld { .. } | Self::Answer { .. } => false,
+            Self::AccessDenied { .. }
+            | Self::TooOld { .. }
+            | Self::OtherFlavour { .. }
+            | Self::Answer { .. } => false,
         }
     }
 
@@ -198,6 +215,9 @@ impl ServerError {
             Self::TooOld { .. } => Some("upgrade the server first".to_owned()),
             Self::Statement { code: 1044 | 1142 | 1143 | 1227 | 1370 | 1419, .. } => {
                 Some("grant the privilege named above to the account, or use another account".to_owned())
+            }
+            Self::OtherFlavour { target, .. } => {
+                Some(format!("check `host` and `port` of `targets.{target}` in the environment"))
             }
             Self::Refused { .. } | Self::Lost { .. } | Self::Statement { .. } | Self::Answer { .. } => None,
         }

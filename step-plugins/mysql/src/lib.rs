@@ -8,3 +8,22 @@ pub mod client_options;
 pub mod connection;
 pub mod error;
 pub mod flavour;
+
+mod account;
+mod preflight;
+#[allow(dead_code)]
+mod replication;
+pub mod sandbox;
+#[cfg(test)]
+mod testing;
+mod tool;
+pub mod wait_ready;
+
+pub use account::Account;
+use rekindle_engine::step::Registry;
+
+/// Adds the step kinds of this crate.
+pub fn register(registry: &mut Registry) {
+    registry.register(sandbox::Sandbox);
+    registry.register(wait_ready::WaitReady);
+}

@@ -1,0 +1,263 @@
+//! The statements of replication by flavour and version, as pure functions.
+//!
+//! Sources: MySQL 5.7, 8.0, 8.4 and 9 reference manuals, "SQL Statements for Controlling Replica Servers" and the
+//! release notes of 8.0.22 (`REPLICA`), 8.0.23 (`CHANGE REPLICATION SOURCE TO`) and 8.2.0 (`BINARY LOG STATUS`,
+//! `RESET BINARY LOGS AND GTIDS`); MariaDB manual, "CHANGE MASTER TO", "Global Transaction ID".
+
+use rekindle_backup::manifest::Flavour;
+use rekindle_engine::host::Secret;
+
+use crate::connection::quote_string;
+use crate::flavour::ServerVersion;
+
+/// Which words a server understands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// MariaDB: `SLAVE`, `CHANGE MASTER TO … MASTER_USE_GTID=slave_pos`.
+    Mariadb,
+    /// MySQL before 8.0.23; its `SLAVE` words work until 8.3.
+    MysqlMaster {
+        /// Whether the source's key can be asked for (8.0.4), as `caching_sha2_password` without TLS needs.
+        asks_for_key: bool,
+    },
+    /// MySQL from 8.0.23 on, with `RESET MASTER` still there.
+    MysqlSource,
+    /// MySQL from 8.2 on.
+    MysqlBinaryLogs,
+}
+
+/// Makes the source write one transaction that changes no data: it reaches the binary log and gets a GTID
+/// (MariaDB and MySQL manuals, "FLUSH": written to the binary log unless told otherwise). All it does is to set
+/// the hourly counters of accounts with resource limits back.
+pub(crate) const HEARTBEAT: &str = "FLUSH USER_RESOURCES";
+
+/// Where a replica finds its source, and how it logs in there.
+#[derive(Debug, Clone)]
+pub(crate) struct SourceLogin {
+    /// Host name or address, as the replica reaches it.
+    pub(crate) host: String,
+    /// Port.
+    pub(crate) port: u16,
+    /// The replication account.
+    pub(crate) user: String,
+    /// Its password.
+    pub(crate) password: Secret,
+}
+
+impl Dialect {
+    /// Finds the words of a server.
+    pub(crate) fn of(version: &ServerVersion) -> Self {
+        match version.flavour {
+            Flavour::Mariadb => Self::Mariadb,
+            Flavour::Mysql if version.number >= (8, 2, 0) => Self::MysqlBinaryLogs,
+            Flavour::Mysql if version.number >= (8, 0, 23) => Self::MysqlSource,
+            Flavour::Mysql => Self::MysqlMaster { asks_for_key: version.number >= (8, 0, 4) },
+        }
+    }
+
+    fn replica(self) -> &'static str {
+        match self {
+            Self::Mariadb | Self::MysqlMaster { .. } => "SLAVE",
+            Self::MysqlSource | Self::MysqlBinaryLogs => "REPLICA",
+        }
+    }
+
+    /// Shows how a replica is.
+    pub(crate) fn show_status(self) -> String {
+        format!("SHOW {} STATUS", self.replica())
+    }
+
+    /// Stops a replica's threads; no error when they don't run.
+    pub(crate) fn stop(self) -> String {
+        format!("STOP {}", self.replica())
+    }
+
+    /// Starts a replica's threads.
+    pub(crate) fn start(self) -> String {
+        format!("START {}", self.replica())
+    }
+
+    /// Makes a replica forget its source.
+    pub(crate) fn forget_source(self) -> String {
+        format!("RESET {} ALL", self.replica())
+    }
+
+    /// Empties a server's own binary log, which then has no GTID.
+    pub(crate) fn reset_binary_log(self) -> &'static str {
+        match self {
+            Self::Mariadb | Self::MysqlMaster { .. } | Self::MysqlSource => "RESET MASTER",
+            Self::MysqlBinaryLogs => "RESET BINARY LOGS AND GTIDS",
+        }
+    }
+
+    /// Says that a server has everything up to this position, after [`Dialect::reset_binary_log`].
+    pub(crate) fn set_position(self, gtid: &str) -> String {
+        let variable = match self {
+            Self::Mariadb => "gtid_slave_pos",
+            Self::MysqlMaster { .. } | Self::MysqlSource | Self::MysqlBinaryLogs => "gtid_purged",
+        };
+        format!("SET GLOBAL {variable} = {}", quote_string(gtid))
+    }
+
+    /// Points a replica at its source by GTID. Holds the password.
+    pub(crate) fn change_source(self, source: &SourceLogin) -> Secret {
+        Secret::new(self.change_source_text(source, &quote_string(source.password.expose())))
+    }
+
+    /// As [`Dialect::change_source`], with `***` for the password.
+    pub(crate) fn change_source_masked(self, source: &SourceLogin) -> String {
+        self.change_source_text(source, "'***'")
+    }
+
+    fn change_source_text(self, source: &SourceLogin, password: &str) -> String {
+        let (statement, word, by_gtid) = match self {
+            Self::Mariadb => ("CHANGE MASTER TO", "MASTER", "MASTER_USE_GTID=slave_pos"),
+            Self::MysqlMaster { asks_for_key: false } => {
+                ("CHANGE MASTER TO", "MASTER", "MASTER_AUTO_POSITION=1")
+            }
+            Self::MysqlMaster { asks_for_key: true } => {
+                ("CHANGE MASTER TO", "MASTER", "MASTER_AUTO_POSITION=1, GET_MASTER_PUBLIC_KEY=1")
+            }
+            Self::MysqlSource | Self::MysqlBinaryLogs => {
+                ("CHANGE REPLICATION SOURCE TO", "SOURCE", "SOURCE_AUTO_POSITION=1, GET_SOURCE_PUBLIC_KEY=1")
+            }
+        };
+        format!(
+            "{statement} {word}_HOST={}, {word}_PORT={}, {word}_USER={}, {word}_PASSWORD={password}, \
+             {word}_CONNECT_RETRY=10, {by_gtid}",
+            quote_string(&source.host),
+            source.port,
+            quote_string(&source.user),
+        )
+    }
+
+    /// Asks for the position of a source's binary log.
+    pub(crate) fn source_position(self) -> &'static str {
+        match self {
+            Self::Mariadb => "SELECT @@global.gtid_binlog_pos",
+            Self::MysqlMaster { .. } | Self::MysqlSource | Self::MysqlBinaryLogs => {
+                "SELECT @@global.gtid_executed"
+            }
+        }
+    }
+
+    /// Asks for the position that a replica has applied.
+    pub(crate) fn replica_position(self) -> &'static str {
+        match self {
+            Self::Mariadb => "SELECT @@global.gtid_slave_pos",
+            Self::MysqlMaster { .. } | Self::MysqlSource | Self::MysqlBinaryLogs => {
+                "SELECT @@global.gtid_executed"
+            }
+        }
+    }
+
+    /// Waits on a replica until it has applied everything up to a position: answers 0, or something else when
+    /// the time is up.
+    pub(crate) fn wait_for(self, gtid: &str, seconds: u32) -> String {
+        let function = match self {
+            Self::Mariadb => "MASTER_GTID_WAIT",
+            Self::MysqlMaster { .. } | Self::MysqlSource | Self::MysqlBinaryLogs => {
+                "WAIT_FOR_EXECUTED_GTID_SET"
+            }
+        };
+        format!("SELECT {function}({}, {seconds})", quote_string(gtid))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dialect(version: &str) -> Dialect {
+        Dialect::of(&ServerVersion::read(version, "").unwrap())
+    }
+
+    fn statements(version: &str) -> String {
+        let dialect = dialect(version);
+        let source = SourceLogin {
+            host: "db-1".to_owned(),
+            port: 3306,
+            user: "repl".to_owned(),
+            password: Secret::new("p'a"),
+        };
+        [
+            dialect.stop(),
+            dialect.forget_source(),
+            dialect.reset_binary_log().to_owned(),
+            dialect.set_position("G"),
+            dialect.change_source(&source).expose().to_owned(),
+            dialect.start(),
+            dialect.show_status(),
+            dialect.wait_for("G", 1),
+        ]
+        .join("\n")
+    }
+
+    #[test]
+    fn mariadb_keeps_its_words() {
+        insta::assert_snapshot!(statements("10.11.14-MariaDB"), @r"
+        STOP SLAVE
+        RESET SLAVE ALL
+        RESET MASTER
+        SET GLOBAL gtid_slave_pos = 'G'
+        CHANGE MASTER TO MASTER_HOST='db-1', MASTER_PORT=3306, MASTER_USER='repl', MASTER_PASSWORD='p\'a', MASTER_CONNECT_RETRY=10, MASTER_USE_GTID=slave_pos
+        START SLAVE
+        SHOW SLAVE STATUS
+        SELECT MASTER_GTID_WAIT('G', 1)
+        ");
+        assert_eq!(statements("11.8.2-MariaDB"), statements("10.11.14-MariaDB"));
+    }
+
+    #[test]
+    fn mysql_5_7_has_masters_and_no_key_to_ask_for() {
+        insta::assert_snapshot!(statements("5.7.44-log"), @r"
+        STOP SLAVE
+        RESET SLAVE ALL
+        RESET MASTER
+        SET GLOBAL gtid_purged = 'G'
+        CHANGE MASTER TO MASTER_HOST='db-1', MASTER_PORT=3306, MASTER_USER='repl', MASTER_PASSWORD='p\'a', MASTER_CONNECT_RETRY=10, MASTER_AUTO_POSITION=1
+        START SLAVE
+        SHOW SLAVE STATUS
+        SELECT WAIT_FOR_EXECUTED_GTID_SET('G', 1)
+        ");
+    }
+
+    #[test]
+    fn mysql_8_0_has_sources_from_patch_23_on() {
+        assert!(statements("8.0.22").contains("CHANGE MASTER TO"));
+        assert!(statements("8.0.22").contains("GET_MASTER_PUBLIC_KEY=1"));
+        insta::assert_snapshot!(statements("8.0.42"), @r"
+        STOP REPLICA
+        RESET REPLICA ALL
+        RESET MASTER
+        SET GLOBAL gtid_purged = 'G'
+        CHANGE REPLICATION SOURCE TO SOURCE_HOST='db-1', SOURCE_PORT=3306, SOURCE_USER='repl', SOURCE_PASSWORD='p\'a', SOURCE_CONNECT_RETRY=10, SOURCE_AUTO_POSITION=1, GET_SOURCE_PUBLIC_KEY=1
+        START REPLICA
+        SHOW REPLICA STATUS
+        SELECT WAIT_FOR_EXECUTED_GTID_SET('G', 1)
+        ");
+    }
+
+    #[test]
+    fn mysql_8_4_and_9_reset_binary_logs() {
+        for version in ["8.4.3", "9.7.0"] {
+            let text = statements(version);
+            assert!(text.contains("\nRESET BINARY LOGS AND GTIDS\n"), "{text}");
+            assert!(!text.contains("MASTER") && !text.contains("SLAVE"), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_people_see_has_no_password() {
+        let source = SourceLogin {
+            host: "h".to_owned(),
+            port: 1,
+            user: "u".to_owned(),
+            password: Secret::new("canary"),
+        };
+        let shown = dialect("10.11.14-MariaDB").change_source_masked(&source);
+        assert!(shown.contains("MASTER_PASSWORD='***'") && !shown.contains("canary"), "{shown}");
+        let debug = format!("{source:?} {:?}", dialect("8.4.3").change_source(&source));
+        assert!(!debug.contains("canary"), "{debug}");
+    }
+}

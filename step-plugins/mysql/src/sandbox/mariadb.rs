@@ -1,0 +1,131 @@
+//! How a MariaDB sandbox is made: the commands and the first statements, as pure functions.
+
+use std::path::Path;
+
+use rekindle_engine::host::{CommandSpec, Secret};
+
+use super::SandboxSpec;
+use super::directory::SandboxDirectory;
+use crate::connection::quote_string;
+
+/// The programs a sandbox needs, and the Debian package that has them.
+pub(crate) const TOOLS: [&str; 2] = ["mariadb-install-db", "mariadbd"];
+pub(crate) const PACKAGE: &str = "mariadb-server";
+
+/// Sizes for a server that holds little and starts fast.
+const SMALL: [&str; 2] = ["--innodb-buffer-pool-size=32M", "--innodb-log-file-size=16M"];
+
+/// Says whether the server would run as root, which it only does when told so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RunsAs {
+    Root,
+    User,
+}
+
+/// Gives the command that makes the data directory.
+pub(crate) fn install_command(program: &Path, directory: &SandboxDirectory, runs_as: RunsAs) -> CommandSpec {
+    let spec = CommandSpec::new(program)
+        .arg("--no-defaults")
+        .args(["--auth-root-authentication-method=normal", "--skip-test-db"])
+        .arg(format!("--datadir={}", directory.data().display()))
+        .arg(format!("--tmpdir={}", directory.temporary().display()))
+        .args(SMALL);
+    as_user(spec, runs_as)
+}
+
+/// Gives the command that starts the server. `init_file` is read before the first connection is accepted.
+pub(crate) fn server_command(
+    program: &Path,
+    directory: &SandboxDirectory,
+    spec: &SandboxSpec,
+    runs_as: RunsAs,
+    init_file: Option<&Path>,
+) -> CommandSpec {
+    let command = CommandSpec::new(program)
+        .arg("--no-defaults")
+        .arg(format!("--datadir={}", directory.data().display()))
+        .arg(format!("--tmpdir={}", directory.temporary().display()))
+        // Relative to the data directory: an absolute path may exceed the 107 bytes of a socket's name.
+        .arg("--socket=server.sock")
+        .arg(format!("--port={}", spec.login.port))
+        .arg(format!("--bind-address={}", bind_address(&spec.login.host)))
+        .arg(format!("--pid-file={}", directory.pid_file().display()))
+        .arg(format!("--server-id={}", spec.server_id))
+        .args(["--log-bin=bin", "--log-slave-updates", "--binlog-format=ROW", "--gtid-strict-mode=1"])
+        .args(["--skip-name-resolve", "--performance-schema=0"])
+        .args(SMALL);
+    let command = as_user(command, runs_as);
+    let command = match init_file {
+        Some(path) => command.arg(format!("--init-file={}", path.display())),
+        None => command,
+    };
+    command.args(&spec.options)
+}
+
+fn as_user(spec: CommandSpec, runs_as: RunsAs) -> CommandSpec {
+    match runs_as {
+        RunsAs::Root => spec.arg("--user=root"),
+        RunsAs::User => spec,
+    }
+}
+
+/// Gives the address a server for a target on this host listens on.
+fn bind_address(host: &str) -> &str {
+    if host == "localhost" { "127.0.0.1" } else { host }
+}
+
+/// Gives the statements of the first start: the target's account instead of every account that the installer
+/// made (they have no password), and the replication account when there is one.
+///
+/// One statement a line, as the server reads an init file. Nothing of it reaches the binary log, so the GTID
+/// position of a new sandbox is empty.
+pub(crate) fn first_statements(spec: &SandboxSpec) -> Secret {
+    let mut lines = vec![
+        "SET sql_mode = '', sql_log_bin = 0;".to_owned(),
+        "DELETE FROM mysql.global_priv WHERE User <> 'mariadb.sys';".to_owned(),
+        "DELETE FROM mysql.proxies_priv;".to_owned(),
+        "FLUSH PRIVILEGES;".to_owned(),
+    ];
+    let mut account = |user: &str, password: &str, privileges: &str| {
+        for host in [bind_address(&spec.login.host), "localhost"] {
+            let account = format!("{}@{}", quote_string(user), quote_string(host));
+            lines.push(format!("CREATE USER {account} IDENTIFIED BY {};", quote_string(password)));
+            lines.push(privileges.replace("ACCOUNT", &account));
+        }
+    };
+    let password = spec.login.password.as_ref().map_or("", Secret::expose);
+    account(&spec.login.user, password, "GRANT ALL PRIVILEGES ON *.* TO ACCOUNT WITH GRANT OPTION;");
+    if let Some(replication) = &spec.replication {
+        account(
+            &replication.user,
+            replication.password.expose(),
+            "GRANT REPLICATION SLAVE ON *.* TO ACCOUNT;",
+        );
+    }
+    lines.push(String::new());
+    Secret::new(lines.join("\n"))
+}
+
+/// Options that a sandbox sets by itself, because its promises hang on them.
+const OWN_OPTIONS: [&str; 13] = [
+    "datadir",
+    "tmpdir",
+    "socket",
+    "port",
+    "bind-address",
+    "pid-file",
+    "init-file",
+    "user",
+    "defaults-file",
+    "defaults-extra-file",
+    "no-defaults",
+    "skip-grant-tables",
+    "server-id",
+];
+
+/// Tells what is wrong with an extra option, if anything.
+pub(crate) fn refuse_option(option: &str) -> Option<&'static str> {
+    let Some(name) = option.strip_prefix("--") else { return Some("it does not begin with `--`") };
+    let name = name.split('=').next().unwrap_or_default().replace('_', "-");
+    OWN_OPTIONS.contains(&name.as_str()).then_some("the sandbox sets it by itself")
+}

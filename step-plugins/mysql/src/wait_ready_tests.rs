@@ -1,0 +1,71 @@
+use rekindle_engine::host::Secret;
+use rekindle_engine::step::ErrorClass;
+use rekindle_engine::testing;
+use serde_json::json;
+
+use super::*;
+use crate::sandbox::testing::TempServer;
+use crate::testing::{planned, processes, world_of};
+
+fn params(value: &serde_json::Value) -> WaitReadyParams {
+    serde_json::from_value(value.clone()).unwrap()
+}
+
+#[tokio::test]
+async fn it_waits_for_a_server_that_comes_back_and_tells_what_it_is() {
+    let mut server = TempServer::start("primary", &processes()).await.unwrap();
+    server.kill().await.unwrap();
+    let (mut world, settings) = world_of(&[("primary", server.login())]);
+    world.world.clock = std::sync::Arc::new(rekindle_host::SystemClock);
+    let test = testing::context(&world).settings(settings).build();
+    let params = params(&json!({ "target": "primary", "interval": "20ms", "writable": true }));
+
+    let (outputs, again) = tokio::join!(WaitReady.run(&params, &test.cx), server.start_again());
+    again.unwrap();
+
+    let outputs = outputs.unwrap();
+    assert_eq!((outputs.flavour, outputs.read_only), (Flavour::Mariadb, false));
+    assert!(outputs.version.contains("MariaDB") && outputs.waited_seconds > 0.0, "{outputs:?}");
+    assert!(test.reporter.logs()[0].contains("can't be reached"), "{:?}", test.reporter.logs());
+}
+
+#[tokio::test]
+async fn a_wrong_password_or_another_flavour_ends_it_at_once() {
+    let server = TempServer::start("primary", &processes()).await.unwrap();
+    let wrong = Login { password: Some(Secret::new("wrong")), ..server.login().clone() };
+    let (world, settings) = world_of(&[("primary", &wrong)]);
+    let test = testing::context(&world).settings(settings.clone()).build();
+    let error = WaitReady.run(&params(&json!({ "target": "primary" })), &test.cx).await.unwrap_err();
+    assert_eq!(error.class, ErrorClass::Permanent);
+    assert!(error.message.contains("refuses the account `root`"), "{error}");
+    let cx = testing::context(&world).settings(settings).preflight([]);
+    let found = WaitReady.preflight(&planned(&json!({ "target": "primary" })), &cx).await;
+    assert_eq!(found.problems[0].code, "rekindle::target::access_denied");
+
+    let (world, settings) = world_of(&[("primary", server.login())]);
+    let test = testing::context(&world).settings(settings).build();
+    let other = params(&json!({ "target": "primary", "flavour": "mysql" }));
+    let error = WaitReady.run(&other, &test.cx).await.unwrap_err();
+    assert_eq!(error.class, ErrorClass::Permanent);
+    assert!(error.message.ends_with(", not MySQL"), "{error}");
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_a_note_before_the_run_and_cancelling_ends_the_wait() {
+    let login = Login {
+        target: "primary".to_owned(),
+        host: "127.0.0.1".to_owned(),
+        port: crate::sandbox::free_port().unwrap(),
+        user: "root".to_owned(),
+        password: Some(Secret::new("x")),
+    };
+    let (world, settings) = world_of(&[("primary", &login)]);
+    let cx = testing::context(&world).settings(settings.clone()).preflight([]);
+    let found = WaitReady.preflight(&planned(&json!({ "target": "primary" })), &cx).await;
+    assert_eq!((found.problems.len(), found.notes), (0, vec!["primary does not answer yet".to_owned()]));
+
+    let test = testing::context(&world).settings(settings).build();
+    test.cancel.cancel();
+    let error = WaitReady.run(&params(&json!({ "target": "primary" })), &test.cx).await.unwrap_err();
+    assert_eq!(error.class, ErrorClass::Cancelled);
+}
