@@ -18,6 +18,11 @@ pub struct TemplateError {
 }
 
 impl TemplateError {
+    /// Tells whether the mistake is that something is undefined.
+    pub fn is_undefined(&self) -> bool {
+        self.undefined
+    }
+
     pub(super) fn new(message: impl Into<String>, range: Range<usize>) -> Self {
         Self { message: message.into(), range, help: None, undefined: false }
     }

@@ -22,6 +22,7 @@ use serde_json::Value;
 
 pub use analysis::{Analysis, Piece, Reference, Shape};
 pub use context::{Context, Failure, RunScope, run_context};
+pub(crate) use context::{environment as context_of_environment, insert_step};
 pub use error::TemplateError;
 pub use partial::{Partial, Unknowns};
 

@@ -1,0 +1,87 @@
+//! What a step's kind allows: that it exists, its effect, its phase.
+
+use crate::diagnostic::{Diagnostic, nearest};
+use crate::plan::Section;
+use crate::runbook::Phase;
+use crate::step::{Effect, KindInfo, Registry};
+
+use super::draft::{Draft, Drafts};
+use super::report::Report;
+
+pub(super) fn check(drafts: &Drafts<'_>, registry: &Registry, report: &mut Report) {
+    for draft in &drafts.all {
+        match draft.kind {
+            None => report.add(unknown_kind(draft, registry)),
+            Some(kind) => {
+                check_effect(draft, kind.info(), report);
+                check_phase(draft, kind.info(), report);
+            }
+        }
+    }
+}
+
+/// Gives the effect a step has: the declared one where its kind lets it be declared.
+pub(super) fn effect(draft: &Draft<'_>, info: &KindInfo) -> Effect {
+    match &draft.definition.effect {
+        Some(declared) if info.effect_is_declared => declared.value,
+        _ => info.effect,
+    }
+}
+
+fn unknown_kind(draft: &Draft<'_>, registry: &Registry) -> Diagnostic {
+    let uses = &draft.definition.uses;
+    let help = match nearest(&uses.value, registry.kinds().map(|kind| kind.info().kind)) {
+        Some(near) => format!("did you mean `{near}`? `rekindle steps` lists all kinds"),
+        None => "`rekindle steps` lists all kinds".to_owned(),
+    };
+    Diagnostic::new("rekindle::runbook::unknown_step_kind", format!("there is no step kind `{}`", uses.value))
+        .label(&uses.location, "not a known kind")
+        .help(help)
+}
+
+fn check_effect(draft: &Draft<'_>, info: &KindInfo, report: &mut Report) {
+    let Some(declared) = &draft.definition.effect else { return };
+    if !info.effect_is_declared {
+        report.add(
+            Diagnostic::new(
+                "rekindle::runbook::effect_is_given",
+                format!("the effect of `{}` is always `{}`", info.kind, info.effect),
+            )
+            .label(&declared.location, "can't be declared here")
+            .help("remove `effect`; it is for `run` and external kinds, whose effect nobody else knows"),
+        );
+    }
+}
+
+fn check_phase(draft: &Draft<'_>, info: &KindInfo, report: &mut Report) {
+    if draft.definition.phase != Phase::Plan {
+        return;
+    }
+    let wrong = |message: String, label: &str, help: &str| {
+        Diagnostic::new("rekindle::runbook::plan_phase", message)
+            .label(&draft.definition.id.location, label)
+            .help(help)
+    };
+    let id = draft.id();
+    if draft.section != Section::Main {
+        report.add(wrong(
+            format!("`{id}` can't run while planning"),
+            "not among `steps`",
+            "only `steps:` can have `phase: plan`; remove it",
+        ));
+    }
+    if effect(draft, info) != Effect::Read {
+        report.add(wrong(
+            format!("`{id}` can't run while planning: `{}` may change the world", info.kind),
+            "does more than read",
+            "remove `phase: plan`; a plan changes nothing",
+        ));
+    }
+    if draft.for_each.is_some() {
+        report.add(wrong(
+            format!("`{id}` can't run while planning for each of several items"),
+            "has `for_each`",
+            "write one step per item, or remove `phase: plan`",
+        ));
+    }
+}

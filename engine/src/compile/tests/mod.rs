@@ -1,0 +1,9 @@
+//! Plans and mistakes of small runbooks over a few kinds that do nothing.
+
+mod fixture;
+mod flow;
+mod mistakes;
+mod parameters;
+mod planning;
+mod shape;
+mod speed;
