@@ -20,6 +20,7 @@ pub use mermaid::mermaid;
 pub use read::PlanReadError;
 pub use shown::ShownParams;
 pub use style::Style;
+pub(crate) use style::{Paint, printable};
 pub use text::text;
 pub use types::{
     Edge, EdgeReason, Group, PLAN_FORMAT, Param, PinnedStep, Plan, PlanStep, RunbookIdentity, Section,

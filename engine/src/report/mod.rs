@@ -1,1 +1,25 @@
-//! Events → a report for people.
+//! Events → a report for people: what ran, when, how often, what went wrong, and whether the promises were kept.
+//!
+//! Receives a plan and the journal's records; yields a [`Report`], and views of it. A pure fold: the same journal
+//! always gives the same report.
+
+mod fold;
+mod json;
+mod markdown;
+mod objectives;
+mod path;
+#[cfg(test)]
+mod tests;
+mod text;
+mod timeline;
+mod types;
+mod words;
+
+pub use fold::report;
+pub use json::json;
+pub use markdown::markdown;
+pub use text::text;
+pub use types::{
+    Attempt, AttemptEnd, Decision, Link, Measured, Objectives, REPORT_FORMAT, Report, Resumption, StepReport,
+    StepStatus, Verdict,
+};
