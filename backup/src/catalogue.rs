@@ -88,9 +88,13 @@ pub struct Listed {
 }
 
 impl Listed {
-    /// Gives the point in time that it restores; when the manifest can't be read, when that was stored.
+    /// Gives the point in time that it restores. When the manifest can't be read: the time in the id, or when
+    /// the manifest was stored.
     pub fn recovery_point(&self) -> Timestamp {
-        self.manifest.as_ref().map_or(self.stored_at, Manifest::recovery_point)
+        match &self.manifest {
+            Ok(manifest) => manifest.recovery_point(),
+            Err(_) => time_in(&self.uri.id).unwrap_or(self.stored_at),
+        }
     }
 
     /// Gives the levels at which it is proven good, mildest first.
@@ -219,6 +223,13 @@ pub async fn store_verdict(
 
 fn unwritable(uri: &BackupUri, name: &str, error: &SealError) -> CatalogueError {
     CatalogueError::Damaged { uri: uri.clone(), name: name.to_owned(), why: error.to_string() }
+}
+
+/// Reads the time that the ids of runs begin with: `20261122T153500Z`.
+fn time_in(id: &str) -> Option<Timestamp> {
+    let time = id.get(..16)?.strip_suffix('Z')?;
+    let time = jiff::civil::DateTime::strptime("%Y%m%dT%H%M%S", time).ok()?;
+    time.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
 }
 
 /// Finds the backup that an object belongs to: `backups/CLUSTER/ID/…`.

@@ -2,6 +2,35 @@
 
 #[cfg(test)]
 mod contract;
-pub mod file;
+#[cfg(test)]
+mod testing;
 
+mod copy;
+pub mod file;
+mod find;
+mod looking;
+mod prune;
+mod publish;
+mod reading;
+mod verify;
+
+use rekindle_engine::step::Registry;
+
+pub use copy::{CopyOutputs, CopyParams, CopyStep};
 pub use file::{FileStore, FileStores};
+pub use find::{FindOutputs, FindParams, FindStep};
+pub use prune::{Fate, PruneOutputs, PruneParams, PruneStep};
+pub use publish::{PublishOutputs, PublishParams, PublishStep};
+/// What backups a store holds; shared with the crates that restore and compare them.
+pub use rekindle_backup::catalogue;
+pub use verify::{VerifyOutputs, VerifyParams, VerifyStep};
+
+/// Adds the step kinds of this crate: `backup.publish`, `backup.find`, `backup.verify`, `backup.copy` and
+/// `backup.prune`.
+pub fn register(registry: &mut Registry) {
+    registry.register(PublishStep);
+    registry.register(FindStep);
+    registry.register(VerifyStep);
+    registry.register(CopyStep);
+    registry.register(PruneStep);
+}

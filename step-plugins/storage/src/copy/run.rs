@@ -1,0 +1,187 @@
+//! Objects first, each proven; then verdicts; the manifest last.
+
+use std::io;
+use std::sync::Arc;
+
+use rekindle_backup::catalogue::{self, CatalogueError, Listed};
+use rekindle_backup::layout::{BackupUri, MANIFEST};
+use rekindle_backup::manifest::{Manifest, ObjectEntry};
+use rekindle_backup::sealed;
+use rekindle_engine::host::{Body, BodySender, Key, ObjectStore, PutMode};
+use rekindle_engine::step::{Probe, StepContext, StepError};
+
+use super::{CopyOutputs, CopyParams};
+use crate::reading::{self, Hasher, Meter};
+
+/// Both ends of a copy.
+struct Ends {
+    from: Arc<dyn ObjectStore>,
+    from_uri: BackupUri,
+    to: Arc<dyn ObjectStore>,
+    to_uri: BackupUri,
+}
+
+impl Ends {
+    async fn open(params: &CopyParams, cx: &StepContext) -> Result<Self, StepError> {
+        Ok(Self {
+            from: cx.store(&params.backup.store).await?,
+            from_uri: params.backup.clone(),
+            to: cx.store(&params.to).await?,
+            to_uri: BackupUri { store: params.to.clone(), ..params.backup.clone() },
+        })
+    }
+
+    /// Reads what is published at the other end.
+    async fn published(&self) -> Result<Option<Manifest>, CatalogueError> {
+        match catalogue::load_manifest(&*self.to, &self.to_uri).await {
+            Ok(manifest) => Ok(Some(manifest)),
+            Err(CatalogueError::NotFound(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn other_backup(&self) -> String {
+        format!("another backup is published as {}", self.to_uri)
+    }
+}
+
+/// Looks whether the copy is there, whole.
+pub(super) async fn probe(params: &CopyParams, cx: &StepContext) -> Result<Probe<CopyOutputs>, StepError> {
+    let ends = Ends::open(params, cx).await?;
+    let published = match ends.published().await {
+        Ok(Some(manifest)) => manifest,
+        Ok(None) => return Ok(Probe::Absent),
+        Err(CatalogueError::Store(error)) => return Err(error.into()),
+        Err(error) => return Ok(Probe::Partial { found: error.to_string() }),
+    };
+    if published != catalogue::load_manifest(&*ends.from, &ends.from_uri).await? {
+        return Ok(Probe::Partial { found: ends.other_backup() });
+    }
+    let meter = Meter::new(cx, published.size_bytes());
+    for object in &published.objects {
+        if !arrived(&ends, object, &meter).await? {
+            return Ok(Probe::Absent);
+        }
+    }
+    let skipped = published.objects.len() as u64;
+    Ok(Probe::Complete(CopyOutputs { uri: ends.to_uri, objects: 0, bytes: 0, skipped }))
+}
+
+/// Copies what is not there yet.
+pub(super) async fn run(params: &CopyParams, cx: &StepContext) -> Result<CopyOutputs, StepError> {
+    let ends = Ends::open(params, cx).await?;
+    let listed = catalogue::show(&*ends.from, &ends.from_uri).await?;
+    let manifest = listed.manifest.clone()?;
+    let published = ends.published().await?;
+    if published.as_ref().is_some_and(|published| *published != manifest) {
+        return Err(
+            StepError::permanent(ends.other_backup()).help("remove that one, or copy to another store")
+        );
+    }
+    // Each object is read here and read back there.
+    let meter = Meter::new(cx, manifest.size_bytes().saturating_mul(2));
+    let (mut objects, mut bytes, mut skipped) = (0, 0, 0);
+    for object in &manifest.objects {
+        if arrived(&ends, object, &meter).await? {
+            skipped += 1;
+            continue;
+        }
+        meter.unless_cancelled(copy(&ends, object, &meter)).await?;
+        if !arrived(&ends, object, &meter).await? {
+            let (name, to) = (&object.name, &ends.to_uri);
+            return Err(StepError::permanent(format!("`{name}` did not arrive whole in {to}")));
+        }
+        objects += 1;
+        bytes += object.size_bytes;
+    }
+    if published.is_none() {
+        publish(&ends, &listed, &manifest).await?;
+    }
+    Ok(CopyOutputs { uri: ends.to_uri, objects, bytes, skipped })
+}
+
+/// Tells whether an object is there with the right size and checksum, by reading it.
+async fn arrived(ends: &Ends, object: &ObjectEntry, meter: &Meter) -> Result<bool, StepError> {
+    let key = key(&ends.to_uri, &object.name)?;
+    let info = ends.to.head(&key).await?;
+    if info.is_none_or(|info| info.size_bytes != object.size_bytes) {
+        return Ok(false);
+    }
+    let digest = reading::digest(&*ends.to, &key, meter).await?;
+    Ok(digest.is_some_and(|digest| digest.differs_from(object).is_none()))
+}
+
+/// Streams one object over; a source that is not what the manifest says leaves nothing behind.
+async fn copy(ends: &Ends, object: &ObjectEntry, meter: &Meter) -> Result<(), StepError> {
+    let from_key = key(&ends.from_uri, &object.name)?;
+    let to_key = key(&ends.to_uri, &object.name)?;
+    let source = reading::open(&*ends.from, &from_key)
+        .await?
+        .ok_or_else(|| damaged(ends, &format!("`{}` is missing", object.name)))?;
+    let (sender, body) = Body::channel();
+    let (fed, put) =
+        tokio::join!(feed(ends, object, source, sender, meter), ends.to.put(&to_key, body, PutMode::Replace));
+    // What went wrong at the source is the reason why the other end got no whole stream.
+    fed?;
+    put?;
+    Ok(())
+}
+
+async fn feed(
+    ends: &Ends,
+    object: &ObjectEntry,
+    mut source: Body,
+    sender: BodySender,
+    meter: &Meter,
+) -> Result<(), StepError> {
+    let key = key(&ends.from_uri, &object.name)?;
+    let mut hasher = Hasher::default();
+    loop {
+        match source.next().await {
+            Ok(Some(chunk)) => {
+                hasher.update(&chunk);
+                meter.add(chunk.len(), &object.name);
+                if sender.send(chunk).await.is_err() {
+                    // The writer has given up and says why.
+                    return Ok(());
+                }
+            }
+            Ok(None) => break,
+            Err(error) => {
+                let told = reading::broken(&*ends.from, &key, &error);
+                sender.fail(error).await;
+                return Err(told);
+            }
+        }
+    }
+    if let Some(problem) = hasher.finish().differs_from(object) {
+        sender.fail(io::Error::new(io::ErrorKind::InvalidData, problem.clone())).await;
+        return Err(damaged(ends, &problem));
+    }
+    // A writer that has gone says why.
+    let _ = sender.finish().await;
+    Ok(())
+}
+
+fn damaged(ends: &Ends, problem: &str) -> StepError {
+    StepError::permanent(format!("{} can't be copied: {problem}", ends.from_uri))
+        .help("`rekindle backups verify` tells how much of it is damaged; copy another backup")
+}
+
+/// Stores verdicts and the manifest. A mark (`keep.json`) stays behind: it is a decision about one store.
+async fn publish(ends: &Ends, listed: &Listed, manifest: &Manifest) -> Result<(), StepError> {
+    for verdict in &listed.verdicts {
+        catalogue::store_verdict(&*ends.to, &ends.to_uri, verdict).await?;
+    }
+    let bytes = sealed::seal(manifest).map_err(|error| StepError::permanent(error.to_string()))?;
+    let key = key(&ends.to_uri, MANIFEST)?;
+    ends.to.put(&key, Body::from_bytes(bytes), PutMode::IfAbsent).await?;
+    if ends.published().await?.as_ref() != Some(manifest) {
+        return Err(StepError::permanent(format!("the manifest of {} does not read back", ends.to_uri)));
+    }
+    Ok(())
+}
+
+fn key(uri: &BackupUri, name: &str) -> Result<Key, StepError> {
+    uri.key(name).map_err(|error| StepError::permanent(error.to_string()))
+}

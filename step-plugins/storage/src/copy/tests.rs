@@ -1,0 +1,150 @@
+//! A copy arrives whole or not at all.
+
+use rekindle_backup::verdict::Level;
+use rekindle_engine::host::{ObjectStore as _, StoreErrorKind};
+use rekindle_engine::step::{ErrorClass, Probe};
+use rekindle_engine::testing::Operation;
+use serde_json::{Value, json};
+
+use super::CopyStep;
+use crate::testing::{Shop, key};
+
+fn params() -> Value {
+    json!({ "backup": "backup://primary/shop/b1", "to": "offsite" })
+}
+
+async fn shop() -> Shop {
+    let shop = Shop::new();
+    shop.backup("b1", "2026-11-22T14:00:00Z").await;
+    shop
+}
+
+#[tokio::test]
+async fn every_object_arrives_with_the_manifest_last() {
+    let shop = shop().await;
+    shop.verdict("b1", Level::Content, true).await;
+    let outputs = shop.run("backup.copy", params()).await.unwrap();
+    assert_eq!(outputs["uri"], "backup://offsite/shop/b1");
+    assert_eq!((&outputs["objects"], &outputs["skipped"]), (&json!(6), &json!(0)));
+    assert_eq!(shop.offsite.keys(), shop.primary.keys());
+    for name in shop.objects("b1") {
+        assert_eq!(shop.offsite.object(&key("b1", &name)), shop.primary.object(&key("b1", &name)), "{name}");
+    }
+    let written = shop.offsite.calls().into_iter().filter(|(call, _)| *call == Operation::Put);
+    let order: Vec<String> = written.map(|(_, key)| key).collect();
+    let last: Vec<_> = order.iter().rev().take(2).map(String::as_str).collect();
+    assert_eq!(last, ["backups/shop/b1/manifest.json", "backups/shop/b1/verified/content.json"]);
+}
+
+#[tokio::test]
+async fn a_cut_copy_is_taken_up_where_it_broke_off() {
+    let shop = shop().await;
+    // The source breaks off in the third object; show() has read the manifest before.
+    shop.primary.cut_get(4, 100);
+    let error = shop.run("backup.copy", params()).await.unwrap_err();
+    assert_eq!(error.class, ErrorClass::Transient, "{error}");
+    assert_eq!(shop.offsite.keys().len(), 2);
+
+    let (kind, test) = (shop.kind("backup.copy"), shop.context());
+    assert_eq!(kind.probe(&params(), &test.cx).await.unwrap(), Probe::Absent);
+    let outputs = shop.run("backup.copy", params()).await.unwrap();
+    assert_eq!((&outputs["objects"], &outputs["skipped"]), (&json!(4), &json!(2)));
+    assert_eq!(shop.offsite.keys(), shop.primary.keys());
+}
+
+#[tokio::test]
+async fn what_lies_there_damaged_is_copied_again() {
+    let shop = shop().await;
+    shop.run("backup.copy", params()).await.unwrap();
+    shop.offsite.flip_byte(&key("b1", "full.sql.gz"), 9);
+    shop.offsite.delete(&key("b1", "server.json")).await.unwrap();
+    let outputs = shop.run("backup.copy", params()).await.unwrap();
+    assert_eq!((&outputs["objects"], &outputs["skipped"]), (&json!(2), &json!(4)));
+    assert_eq!(
+        shop.offsite.object(&key("b1", "full.sql.gz")),
+        shop.primary.object(&key("b1", "full.sql.gz"))
+    );
+}
+
+#[tokio::test]
+async fn a_damaged_source_is_named_and_not_published() {
+    let shop = shop().await;
+    shop.primary.flip_byte(&key("b1", "schema.sql.gz"), 9);
+    let error = shop.run("backup.copy", params()).await.unwrap_err();
+    assert_eq!(error.class, ErrorClass::Permanent);
+    assert!(error.message.contains("can't be copied: `schema.sql.gz` is damaged"), "{error}");
+    assert!(!shop.offsite.keys().iter().any(|key| key.contains("schema.sql.gz") || key.contains("manifest")));
+}
+
+#[tokio::test]
+async fn a_full_store_is_named_and_gets_no_manifest() {
+    let shop = shop().await;
+    shop.offsite.limit_bytes(Some(6000));
+    let error = shop.run("backup.copy", params()).await.unwrap_err();
+    assert!(error.message.contains("no space left on device"), "{error}");
+    assert!(!shop.offsite.keys().iter().any(|key| key.contains("manifest")));
+}
+
+#[tokio::test]
+async fn another_backup_of_the_same_id_stays_as_it_is() {
+    let shop = shop().await;
+    shop.run("backup.copy", params()).await.unwrap();
+    let mine = shop.offsite.object(&key("b1", "full.sql.gz"));
+    let other = Shop::new();
+    other.backup("b1", "2026-11-22T13:00:00Z").await;
+    for name in other.objects("b1") {
+        shop.primary.insert(&key("b1", &name), other.primary.object(&key("b1", &name)).unwrap());
+    }
+    let error = shop.run("backup.copy", params()).await.unwrap_err();
+    assert!(error.message.contains("another backup is published as backup://offsite/shop/b1"), "{error}");
+    assert_eq!(shop.offsite.object(&key("b1", "full.sql.gz")), mine);
+    let (kind, test) = (shop.kind("backup.copy"), shop.context());
+    assert!(matches!(kind.probe(&params(), &test.cx).await.unwrap(), Probe::Partial { .. }));
+}
+
+#[tokio::test]
+async fn the_probe_reads_the_copy_before_it_calls_it_complete() {
+    let shop = shop().await;
+    let (kind, test) = (shop.kind("backup.copy"), shop.context());
+    assert_eq!(kind.probe(&params(), &test.cx).await.unwrap(), Probe::Absent);
+    shop.run("backup.copy", params()).await.unwrap();
+    let Probe::Complete(outputs) = kind.probe(&params(), &test.cx).await.unwrap() else {
+        panic!("the copy was not seen")
+    };
+    assert_eq!((&outputs["objects"], &outputs["skipped"]), (&json!(0), &json!(6)));
+    shop.offsite.flip_byte(&key("b1", "full.sql.gz"), 9);
+    assert_eq!(kind.probe(&params(), &test.cx).await.unwrap(), Probe::Absent);
+}
+
+#[tokio::test]
+async fn a_copy_onto_itself_and_of_nothing_is_refused() {
+    let shop = shop().await;
+    let error =
+        shop.run("backup.copy", json!({ "backup": "backup://primary/shop/b1", "to": "primary" })).await;
+    assert!(error.unwrap_err().message.contains("lies in the store `primary` already"));
+    let none = json!({ "backup": "backup://primary/shop/b2", "to": "offsite" });
+    let error = shop.run("backup.copy", none.clone()).await.unwrap_err();
+    assert_eq!(error.message, "there is no backup backup://primary/shop/b2");
+    let found = shop.preflight(&CopyStep, none).await;
+    assert_eq!(found.problems[0].code, "rekindle::backup::not_usable");
+    assert!(shop.offsite.keys().is_empty());
+}
+
+#[tokio::test]
+async fn a_target_that_can_not_be_written_is_a_problem_beforehand() {
+    let shop = shop().await;
+    shop.offsite.fail(Operation::CheckWritable, 1, StoreErrorKind::Full);
+    let found = shop.preflight(&CopyStep, params()).await;
+    assert_eq!(found.problems[0].code, "rekindle::store::not_writable");
+    assert_eq!(found.problems[0].pointer, Some("/to"));
+}
+
+#[tokio::test]
+async fn a_step_that_should_stop_copies_nothing() {
+    let shop = shop().await;
+    let test = shop.context();
+    test.cancel.cancel();
+    let error = shop.run_in(&test, "backup.copy", params()).await.unwrap_err();
+    assert_eq!(error.class, ErrorClass::Cancelled);
+    assert!(shop.offsite.keys().is_empty());
+}

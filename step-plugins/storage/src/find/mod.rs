@@ -1,0 +1,174 @@
+//! `backup.find`: chooses one backup: the latest, one by its id, or one by its uri.
+
+mod choose;
+#[cfg(test)]
+mod tests;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use rekindle_backup::catalogue::{self, Listed};
+use rekindle_backup::layout::BackupUri;
+use rekindle_backup::manifest::{Flavour, Manifest};
+use rekindle_backup::verdict::Level;
+use rekindle_engine::id::StoreName;
+use rekindle_engine::step::{
+    Effect, Intent, Planned, Preflight, PreflightContext, Step, StepContext, StepError,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::looking;
+
+/// The kind `backup.find`.
+#[derive(Debug, Clone, Copy)]
+pub struct FindStep;
+
+/// `with:` of `backup.find`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FindParams {
+    /// Where to look.
+    pub store: StoreName,
+    /// Of which cluster; the environment's own when absent.
+    #[serde(default)]
+    pub cluster: Option<String>,
+    /// `latest`, an id, or `backup://STORE/CLUSTER/ID`.
+    #[serde(default = "default_backup")]
+    pub backup: String,
+    /// Only a backup that a verification has proven good, and none has found bad since.
+    #[serde(default)]
+    pub verified: bool,
+    /// Only a backup whose data are not later than this: `2026-11-22T15:35:00Z`.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub before: Option<Timestamp>,
+}
+
+fn default_backup() -> String {
+    LATEST.to_owned()
+}
+
+/// The word for the newest backup.
+pub(crate) const LATEST: &str = "latest";
+
+/// Outputs of `backup.find`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FindOutputs {
+    /// The backup: `backup://STORE/CLUSTER/ID`.
+    pub uri: BackupUri,
+    /// Its id.
+    pub id: String,
+    /// The store it lies in.
+    pub store: StoreName,
+    /// The cluster it is of.
+    pub cluster: String,
+    /// When its snapshot was open (UTC), where that is known.
+    #[schemars(with = "Option<String>")]
+    pub consistent_at: Option<Timestamp>,
+    /// The point in time that restoring it leads to (UTC).
+    #[schemars(with = "String")]
+    pub recovery_point: Timestamp,
+    /// How long ago that was when it was looked for.
+    pub age_seconds: u64,
+    /// Size of its objects.
+    pub size_bytes: u64,
+    /// The family of the server it is of.
+    pub flavour: Flavour,
+    /// The version of that server.
+    pub version: String,
+    /// The levels at which it is proven good, mildest first; empty when it is not.
+    pub verified: Vec<Level>,
+    /// Databases in it.
+    pub databases: u64,
+    /// Base tables in it.
+    pub tables: u64,
+    /// Rows in it.
+    pub rows: u64,
+}
+
+impl FindOutputs {
+    fn of(listed: &Listed, manifest: &Manifest, now: Timestamp) -> Self {
+        let recovery_point = manifest.recovery_point();
+        Self {
+            uri: listed.uri.clone(),
+            id: listed.uri.id.clone(),
+            store: listed.uri.store.clone(),
+            cluster: listed.uri.cluster.clone(),
+            consistent_at: manifest.consistent_point.at,
+            recovery_point,
+            age_seconds: u64::try_from(now.duration_since(recovery_point).as_secs()).unwrap_or(0),
+            size_bytes: manifest.size_bytes(),
+            flavour: manifest.server.flavour,
+            version: manifest.server.version.clone(),
+            verified: listed.proven(),
+            databases: manifest.inventory.databases.len() as u64,
+            tables: manifest.inventory.table_count(),
+            rows: manifest.inventory.row_count(),
+        }
+    }
+}
+
+#[async_trait]
+impl Step for FindStep {
+    const KIND: &'static str = "backup.find";
+    const SUMMARY: &'static str = "Chooses a backup: the latest, the latest verified, or one by its id";
+    const EFFECT: Effect = Effect::Read;
+    type Params = FindParams;
+    type Outputs = FindOutputs;
+
+    fn plan(&self, params: &Planned<FindParams>) -> Result<Intent, StepError> {
+        if let Some(params) = params.get() {
+            uri(params)?;
+        }
+        let backup = match params.show("/backup") {
+            text if text.is_empty() => LATEST.to_owned(),
+            text => text,
+        };
+        let verified = if params.show("/verified") == "true" { "verified " } else { "" };
+        Ok(Intent {
+            summary: format!("find the {verified}backup `{backup}` in {}", params.show("/store")),
+            ..Intent::default()
+        })
+    }
+
+    async fn preflight(&self, params: &Planned<FindParams>, cx: &PreflightContext) -> Preflight {
+        let Some(params) = params.get() else { return Preflight::default() };
+        let cluster = params.cluster.as_deref().unwrap_or(cx.step.settings().cluster());
+        looking::store_readable(&params.store, &BackupUri::cluster_prefix(cluster), "/store", cx).await
+    }
+
+    async fn run(&self, params: &FindParams, cx: &StepContext) -> Result<FindOutputs, StepError> {
+        let store = cx.store(&params.store).await?;
+        let wanted = uri(params)?;
+        let cluster = wanted.as_ref().map(|uri| uri.cluster.as_str()).or(params.cluster.as_deref());
+        let cluster = cluster.unwrap_or(cx.settings().cluster());
+        let listed = catalogue::list_backups(&*store, &params.store, Some(cluster)).await?;
+        let mut passed_over = Vec::new();
+        let chosen = choose::choose(&listed, params, wanted.as_ref(), cluster, &mut passed_over);
+        for reason in passed_over {
+            cx.warn(&reason);
+        }
+        let (listed, manifest) = chosen?;
+        Ok(FindOutputs::of(listed, manifest, cx.world().clock.now()))
+    }
+}
+
+/// Reads `backup:` as a uri when it is one.
+fn uri(params: &FindParams) -> Result<Option<BackupUri>, StepError> {
+    if !params.backup.starts_with("backup:") {
+        return Ok(None);
+    }
+    let uri: BackupUri = params
+        .backup
+        .parse()
+        .map_err(|error: rekindle_backup::layout::BackupUriError| StepError::permanent(error.to_string()))?;
+    if uri.store != params.store {
+        let (there, here) = (&uri.store, &params.store);
+        return Err(StepError::permanent(format!("{uri} lies in `{there}`, but `store` says `{here}`")));
+    }
+    if params.cluster.as_ref().is_some_and(|cluster| *cluster != uri.cluster) {
+        let (its, other) = (&uri.cluster, params.cluster.as_deref().unwrap_or_default());
+        return Err(StepError::permanent(format!("{uri} is of `{its}`, but `cluster` says `{other}`")));
+    }
+    Ok(Some(uri))
+}

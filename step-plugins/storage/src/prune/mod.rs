@@ -1,0 +1,107 @@
+//! `backup.prune`: removes the backups that no rule keeps, and what failed runs left behind.
+
+mod run;
+mod sweep;
+#[cfg(test)]
+mod tests;
+
+use async_trait::async_trait;
+use rekindle_backup::retention::KeepRules;
+use rekindle_engine::id::StoreName;
+use rekindle_engine::step::{
+    Effect, Intent, Planned, Preflight, PreflightContext, Probe, Step, StepContext, StepError,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::looking;
+
+/// The kind `backup.prune`.
+#[derive(Debug, Clone, Copy)]
+pub struct PruneStep;
+
+/// `with:` of `backup.prune`.
+///
+/// Whatever the rules say, the newest backup, the last verified one, marked ones and those whose manifest can't
+/// be read stay.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PruneParams {
+    /// Where.
+    pub store: StoreName,
+    /// Of which cluster; the environment's own when absent. Others are never touched.
+    #[serde(default)]
+    pub cluster: Option<String>,
+    /// Which backups stay; at least one rule.
+    pub keep: KeepRules,
+}
+
+/// Outputs of `backup.prune`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PruneOutputs {
+    /// What stays, the newest first.
+    pub kept: Vec<Fate>,
+    /// What was removed, the newest first; leftovers of failed runs last.
+    pub removed: Vec<Fate>,
+}
+
+/// What becomes of a backup, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Fate {
+    /// The backup's id.
+    pub id: String,
+    /// Every reason.
+    pub reason: String,
+}
+
+#[async_trait]
+impl Step for PruneStep {
+    const KIND: &'static str = "backup.prune";
+    const SUMMARY: &'static str = "Removes the backups that no rule keeps, and what failed runs left behind";
+    const EFFECT: Effect = Effect::Destroy;
+    const PROBES: bool = true;
+    type Params = PruneParams;
+    type Outputs = PruneOutputs;
+
+    fn plan(&self, params: &Planned<PruneParams>) -> Result<Intent, StepError> {
+        let store = params.show("/store");
+        let summary = match params.get() {
+            Some(params) => {
+                check(params)?;
+                format!("remove the backups in {store} that no rule keeps (keep {})", params.keep)
+            }
+            None => format!("remove the backups in {store} that no rule keeps"),
+        };
+        Ok(Intent { summary, ..Intent::default() })
+    }
+
+    async fn preflight(&self, params: &Planned<PruneParams>, cx: &PreflightContext) -> Preflight {
+        let mut preflight = looking::writable(params, "/store", cx).await;
+        if let Some(params) = params.get().filter(|_| preflight.problems.is_empty()) {
+            match run::preview(params, &cx.step).await {
+                Ok(notes) => preflight.notes = notes,
+                Err(error) => preflight.problems.push(error.into()),
+            }
+        }
+        preflight
+    }
+
+    /// Every run decides anew from what is there, and a removal that was cut short is finished by the next one,
+    /// so there is never anything in the way of running.
+    async fn probe(&self, _: &PruneParams, _: &StepContext) -> Result<Probe<PruneOutputs>, StepError> {
+        Ok(Probe::Absent)
+    }
+
+    async fn run(&self, params: &PruneParams, cx: &StepContext) -> Result<PruneOutputs, StepError> {
+        check(params)?;
+        run::run(params, cx).await
+    }
+}
+
+fn check(params: &PruneParams) -> Result<(), StepError> {
+    if params.keep.is_empty() {
+        return Err(StepError::permanent("`keep` has no rule, so it would say of no backup that it stays")
+            .help("give at least one: `keep: { keep_last: 7, keep_within: 7d }`"));
+    }
+    Ok(())
+}

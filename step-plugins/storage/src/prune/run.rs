@@ -1,0 +1,55 @@
+//! The same decisions, shown beforehand and carried out.
+
+use rekindle_engine::step::{Progress, StepContext, StepError};
+
+use super::sweep::{self, Sweep};
+use super::{Fate, PruneOutputs, PruneParams};
+
+/// Gives a line for each backup, as the store is now.
+pub(super) async fn preview(params: &PruneParams, cx: &StepContext) -> Result<Vec<String>, StepError> {
+    let store = cx.store(&params.store).await?;
+    let sweep = Sweep::decide(&*store, params, cx).await?;
+    let decisions = sweep
+        .decisions
+        .iter()
+        .map(|one| format!("{} {}: {}", if one.keep { "keep" } else { "remove" }, one.uri.id, one.reason));
+    let leftovers =
+        sweep.leftovers.iter().map(|one| format!("remove {}: {}", one.uri.id, sweep::leftover_reason(one)));
+    Ok(decisions.chain(leftovers).collect())
+}
+
+/// Decides anew and removes.
+pub(super) async fn run(params: &PruneParams, cx: &StepContext) -> Result<PruneOutputs, StepError> {
+    let store = cx.store(&params.store).await?;
+    let Sweep { decisions, leftovers, abandoned_before } = Sweep::decide(&*store, params, cx).await?;
+    let mut outputs = PruneOutputs::default();
+    let mut doomed = Vec::new();
+    for decision in decisions {
+        let fate = Fate { id: decision.uri.id.clone(), reason: decision.reason };
+        if decision.keep {
+            cx.log(&format!("keep {}: {}", fate.id, fate.reason));
+            outputs.kept.push(fate);
+        } else {
+            doomed.push((decision.uri, fate));
+        }
+    }
+    doomed.extend(leftovers.into_iter().map(|one| {
+        let fate = Fate { id: one.uri.id.clone(), reason: sweep::leftover_reason(&one) };
+        (one.uri, fate)
+    }));
+    // The oldest first: what a cancelled run has not removed yet is worth the most.
+    for (uri, fate) in doomed.into_iter().rev() {
+        if cx.cancel().is_cancelled() {
+            return Err(StepError::cancelled());
+        }
+        cx.progress(Progress { note: format!("removing {}", fate.id), ..Progress::default() });
+        sweep::remove(&*store, &uri).await?;
+        cx.log(&format!("removed {}: {}", fate.id, fate.reason));
+        outputs.removed.insert(0, fate);
+    }
+    let abandoned = store.remove_abandoned(abandoned_before).await?;
+    if abandoned > 0 {
+        cx.log(&format!("removed {abandoned} unfinished writes that were left behind"));
+    }
+    Ok(outputs)
+}

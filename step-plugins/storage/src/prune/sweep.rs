@@ -1,0 +1,75 @@
+//! Decides and removes.
+
+use jiff::{SignedDuration, Timestamp};
+use rekindle_backup::catalogue::{self, Catalogue, CatalogueError, Unpublished};
+use rekindle_backup::layout::{BackupUri, MANIFEST};
+use rekindle_backup::retention::{Candidate, Decision, decide};
+use rekindle_engine::host::{ObjectStore, StoreErrorKind};
+use rekindle_engine::step::{StepContext, StepError};
+
+use super::PruneParams;
+
+/// What is younger may belong to a run that goes on.
+const LEFTOVER_AGE: SignedDuration = SignedDuration::from_hours(24);
+
+/// What is to be done with one cluster's backups in a store.
+pub(super) struct Sweep {
+    /// The newest first.
+    pub(super) decisions: Vec<Decision>,
+    /// What failed runs left.
+    pub(super) leftovers: Vec<Unpublished>,
+    /// Unfinished writes older than this are removed as well.
+    pub(super) abandoned_before: Timestamp,
+}
+
+impl Sweep {
+    /// Looks and decides; nothing is touched.
+    pub(super) async fn decide(
+        store: &dyn ObjectStore,
+        params: &PruneParams,
+        cx: &StepContext,
+    ) -> Result<Self, StepError> {
+        let cluster = params.cluster.as_deref().unwrap_or(cx.settings().cluster());
+        let now = cx.world().clock.now();
+        let Catalogue { backups, unpublished } =
+            match catalogue::scan(store, &params.store, Some(cluster)).await {
+                // A store that is still to be made holds nothing.
+                Err(CatalogueError::Store(error)) if error.kind == StoreErrorKind::NotFound => {
+                    Catalogue::default()
+                }
+                scanned => scanned?,
+            };
+        let candidates: Vec<Candidate> = backups.iter().map(Candidate::from).collect();
+        let abandoned_before = now.checked_sub(LEFTOVER_AGE).unwrap_or(Timestamp::MIN);
+        let is_leftover =
+            |one: &Unpublished| one.newest < abandoned_before && one.uri.id != cx.run().as_str();
+        Ok(Self {
+            decisions: decide(&candidates, &params.keep, now),
+            leftovers: unpublished.into_iter().filter(is_leftover).collect(),
+            abandoned_before,
+        })
+    }
+}
+
+/// Removes a backup: the manifest first, so that what remains after a crash is no backup but a leftover.
+pub(super) async fn remove(store: &dyn ObjectStore, uri: &BackupUri) -> Result<(), StepError> {
+    let manifest = uri.key(MANIFEST).map_err(|error| StepError::permanent(error.to_string()))?;
+    store.delete(&manifest).await?;
+    for object in store.list(&uri.prefix()).await? {
+        store.delete(&object.key).await?;
+    }
+    match store.list(&uri.prefix()).await {
+        Ok(left) if left.is_empty() => Ok(()),
+        Ok(left) => {
+            Err(StepError::permanent(format!("{} objects of {uri} could not be removed", left.len())))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Says why a leftover goes.
+pub(super) fn leftover_reason(leftover: &Unpublished) -> String {
+    let (count, newest) = (leftover.objects.len(), leftover.newest);
+    let objects = if count == 1 { "object" } else { "objects" };
+    format!("never published: {count} {objects} of a run that did not finish, last written {newest}")
+}
