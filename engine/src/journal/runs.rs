@@ -11,7 +11,7 @@ use super::file::sync_parent;
 use super::{FileJournal, JournalError, Lock, LockError, LockOwner, Record, file_name};
 use crate::host::Clock;
 use crate::id::{RunId, StepId};
-use crate::plan::{PLAN_FORMAT, Plan};
+use crate::plan::{Plan, PlanReadError};
 
 /// Other users have no business with plans and logs.
 const PRIVATE: u32 = 0o700;
@@ -28,24 +28,12 @@ pub enum RunsError {
         folder: PathBuf,
     },
     /// The stored plan can't be used.
-    #[error("the stored plan {} can't be read: {why}", path.display())]
+    #[error("the stored plan {} can't be used: {source}", path.display())]
     Plan {
         /// Its file.
         path: PathBuf,
         /// Why not.
-        why: String,
-    },
-    /// The stored plan is of a newer format.
-    #[error(
-        "the stored plan {} has format {found}, and this version reads formats up to {PLAN_FORMAT}: \
-         use the version that made it, or a newer one",
-        path.display()
-    )]
-    NewerPlan {
-        /// Its file.
-        path: PathBuf,
-        /// Its format.
-        found: u64,
+        source: PlanReadError,
     },
     /// The file system said no.
     #[error("failed to {operation} {}: {source}", path.display())]
@@ -179,15 +167,8 @@ impl RunDirectory {
     /// Reads the stored plan.
     pub fn plan(&self) -> Result<Plan, RunsError> {
         let path = self.plan_path();
-        let bytes = std::fs::read(&path).map_err(io_error("read", &path))?;
-        let unreadable =
-            |error: serde_json::Error| RunsError::Plan { path: path.clone(), why: error.to_string() };
-        let value: serde_json::Value = serde_json::from_slice(&bytes).map_err(unreadable)?;
-        // Before the types: a newer format may have changed them.
-        match value.get("format").and_then(serde_json::Value::as_u64) {
-            Some(found) if found > u64::from(PLAN_FORMAT) => Err(RunsError::NewerPlan { path, found }),
-            Some(_) | None => serde_json::from_value(value).map_err(unreadable),
-        }
+        let text = std::fs::read_to_string(&path).map_err(io_error("read", &path))?;
+        Plan::from_json(&text).map_err(|source| RunsError::Plan { path, source })
     }
 
     /// Takes the lock that keeps two processes from driving this run.
@@ -216,7 +197,7 @@ impl RunDirectory {
 fn write_synced(path: &Path, plan: &Plan) -> io::Result<()> {
     let unfinished = path.with_extension("json.new");
     let mut file = File::create(&unfinished)?;
-    file.write_all(&serde_json::to_vec_pretty(plan)?)?;
+    file.write_all(plan.to_json().as_bytes())?;
     file.sync_all()?;
     std::fs::rename(&unfinished, path)?;
     sync_parent(path)

@@ -1,11 +1,27 @@
 //! Executes a plan: a pure state machine, and the driver that feeds it.
 //!
-//! Receives a [`crate::plan::Plan`] and a [`crate::journal::Journal`]; yields how the run ended. Everything in
-//! between is in the journal: [`RunState`] is a fold over it.
+//! Receives a [`RunRequest`] with a [`crate::plan::Plan`] and a [`crate::journal::Journal`]; yields how the run
+//! ended ([`RunEnd`]). Everything in between is in the journal: [`RunState`] is a fold over it, [`execute`] and
+//! [`resume`] only differ in whether there is something to fold.
 
+mod attempt;
+mod cancellation;
+mod driver;
+mod logs;
+mod preparation;
+mod reporter;
+mod request;
+mod resume;
 mod retry;
 mod state;
+mod stopping;
 #[cfg(test)]
 mod tests;
+mod turn;
 
+pub use cancellation::Cancellation;
+pub use driver::execute;
+pub use logs::{FileLogs, NoLogs, StepLogs};
+pub use request::{Observer, Question, RunEnd, RunError, RunOptions, RunRequest, Silent};
+pub use resume::{Decision, Resume, resume};
 pub use state::{Command, IllegalTransition, RunState, StepStatus};

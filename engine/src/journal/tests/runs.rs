@@ -4,12 +4,12 @@ use tempfile::TempDir;
 use super::{StandingClock, clock, events, owner};
 use crate::id::RunId;
 use crate::journal::{Journal as _, LockError, Runs, RunsError, new_run_id};
-use crate::plan::{PLAN_FORMAT, Plan, RunbookIdentity};
+use crate::plan::{PLAN_FORMAT, Plan, PlanReadError, RunbookIdentity};
 
 fn plan() -> Plan {
-    Plan {
+    let mut plan = Plan {
         format: PLAN_FORMAT,
-        hash: "00".to_owned(),
+        hash: String::new(),
         runbook: RunbookIdentity {
             name: "backup".to_owned(),
             version: "1.0.0".to_owned(),
@@ -22,7 +22,9 @@ fn plan() -> Plan {
         pinned: Vec::new(),
         unpinned: Vec::new(),
         steps: Vec::new(),
-    }
+    };
+    plan.hash = plan.compute_hash();
+    plan
 }
 
 #[test]
@@ -89,7 +91,7 @@ fn a_newer_plan_is_refused() {
     stored["format"] = json!(PLAN_FORMAT + 1);
     stored["steps"] = json!("something else altogether");
     std::fs::write(&path, stored.to_string()).unwrap();
-    assert!(matches!(run.plan(), Err(RunsError::NewerPlan { found: 2, .. })));
+    assert!(matches!(run.plan(), Err(RunsError::Plan { source: PlanReadError::Newer { found: 2 }, .. })));
 }
 
 #[test]

@@ -171,7 +171,7 @@ impl RunState {
         }
         match retry_at {
             Some(at) => {
-                state.status = StepStatus::WaitingRetry { at };
+                state.status = StepStatus::WaitingRetry { at, error: error.clone() };
                 state.found = None;
             }
             None => self.fail_for_good(step, error)?,

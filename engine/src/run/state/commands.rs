@@ -160,7 +160,7 @@ impl RunState {
         let mut commands = Vec::new();
         let mut next_due: Option<Timestamp> = None;
         for (id, state) in &self.steps {
-            if let StepStatus::WaitingRetry { at } = state.status
+            if let StepStatus::WaitingRetry { at, .. } = state.status
                 && at > now
             {
                 next_due = Some(next_due.map_or(at, |earliest| earliest.min(at)));

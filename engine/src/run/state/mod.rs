@@ -221,8 +221,12 @@ impl RunState {
         })
     }
 
-    /// Gives how the run ends when it is stopped at once, before `finally`.
+    /// Gives how the run ends when it is stopped at once, as a rule before `finally`.
     pub(super) fn outcome_if_stopped(&self) -> Outcome {
-        if self.main_failed() { Outcome::Failed } else { Outcome::Cancelled }
+        match self.finish() {
+            Some(outcome) => outcome,
+            None if self.main_failed() => Outcome::Failed,
+            None => Outcome::Cancelled,
+        }
     }
 }

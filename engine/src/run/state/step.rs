@@ -23,6 +23,8 @@ pub enum StepStatus {
     WaitingRetry {
         /// When.
         at: Timestamp,
+        /// Why the last one failed.
+        error: StepError,
     },
     /// It had its effect.
     Succeeded,

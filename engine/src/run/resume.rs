@@ -1,0 +1,111 @@
+//! Going on with a run that was cut off, paused, cancelled, or that failed (decision 0003).
+
+use std::sync::Arc;
+
+use super::driver::{Driver, check, start};
+use super::{RunEnd, RunError, RunRequest, RunState};
+use crate::id::StepId;
+use crate::journal::{Event, Outcome, Record, Resolution, RunnerIdentity};
+
+/// What resuming needs beyond a [`RunRequest`], whose plan is the stored one.
+pub struct Resume {
+    /// What a person decided on steps in doubt.
+    pub decisions: Vec<Decision>,
+    /// Says whether the process that drove the run before still lives.
+    pub is_alive: Arc<dyn Fn(&RunnerIdentity) -> bool + Send + Sync>,
+}
+
+/// A person's decision on one step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// Which.
+    pub step: StepId,
+    /// What.
+    pub resolution: Resolution,
+    /// Who.
+    pub by: String,
+    /// Why, in their words; may be empty.
+    pub why: String,
+}
+
+/// Goes on with a run. Succeeded steps never run again.
+///
+/// # Errors
+/// Refuses, before anything is written, a run that has succeeded, one whose process still lives, a journal that
+/// is not of this plan, and decisions on steps that need none. Otherwise as [`super::execute`].
+pub async fn resume(request: RunRequest, resume: Resume) -> Result<RunEnd, RunError> {
+    check(&request)?;
+    let records = request.journal.read().await?;
+    if records.is_empty() {
+        // Killed between making the run and its first event.
+        return match resume.decisions.into_iter().next() {
+            Some(Decision { step, .. }) => {
+                Err(RunError::NothingToDecide { step, why: "the run has not started".to_owned() })
+            }
+            None => start(request).await,
+        };
+    }
+    let mut state = RunState::new(&request.plan);
+    for record in &records {
+        state.apply(record).map_err(RunError::Replay)?;
+    }
+    refuse_finished_or_alive(&request, &state, &resume)?;
+    let resumed = Event::RunResumed { runner: request.options.runner.clone() };
+    let mut events = vec![resumed];
+    let masker = &request.world.masker;
+    events.extend(resume.decisions.into_iter().map(|decision| Event::StepResolved {
+        step: decision.step,
+        resolution: decision.resolution,
+        by: decision.by,
+        why: masker.mask(&decision.why),
+    }));
+    rehearse(&request, state.clone(), &events)?;
+    Driver::new(request, state, records).drive(events).await
+}
+
+fn refuse_finished_or_alive(request: &RunRequest, state: &RunState, resume: &Resume) -> Result<(), RunError> {
+    let run = request.run.clone();
+    match state.outcome() {
+        Some(outcome @ (Outcome::Succeeded | Outcome::SucceededWithWarnings)) => {
+            return Err(RunError::AlreadyFinished { run, outcome });
+        }
+        // Whoever drove it has let go.
+        Some(Outcome::Failed | Outcome::Cancelled) => return Ok(()),
+        None if state.paused() => return Ok(()),
+        None => {}
+    }
+    match state.runner() {
+        Some(runner) if *runner != request.options.runner && (resume.is_alive)(runner) => {
+            Err(RunError::StillRunning { run, runner: runner.clone() })
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Tries the events on a copy, so that a wrong decision leaves nothing in the journal.
+fn rehearse(request: &RunRequest, mut state: RunState, events: &[Event]) -> Result<(), RunError> {
+    let at = request.world.clock.now();
+    for event in events {
+        let record = Record { seq: 0, at, event: event.clone() };
+        state.apply(&record).map_err(|illegal| match event {
+            Event::StepResolved { step, .. } => {
+                RunError::NothingToDecide { step: step.clone(), why: illegal.why }
+            }
+            Event::RunStarted { .. }
+            | Event::RunResumed { .. }
+            | Event::StepStarted { .. }
+            | Event::StepCheckpoint { .. }
+            | Event::StepWarned { .. }
+            | Event::StepSucceeded { .. }
+            | Event::StepFailed { .. }
+            | Event::StepSkipped { .. }
+            | Event::StepBlocked { .. }
+            | Event::StepCancelled { .. }
+            | Event::StepProbed { .. }
+            | Event::CancelRequested { .. }
+            | Event::RunPaused { .. }
+            | Event::RunFinished { .. } => RunError::Replay(illegal),
+        })?;
+    }
+    Ok(())
+}
