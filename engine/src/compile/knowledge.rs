@@ -131,12 +131,13 @@ pub(super) fn fold(
         return None;
     }
     let references = &leaf.template.analysis().references;
-    if references.iter().any(|reference| unknown.find(&reference.path).is_some()) {
-        return Some(When::Later(leaf.template.text().to_owned()));
-    }
-    match leaf.template.truth(context) {
-        Ok(true) => Some(When::Always),
-        Ok(false) => Some(When::Never),
+    let decided = if references.iter().any(|reference| unknown.find(&reference.path).is_some()) {
+        leaf.template.check_known(context, unknown).map(|()| When::Later(leaf.template.text().to_owned()))
+    } else {
+        leaf.template.truth(context).map(|truth| if truth { When::Always } else { When::Never })
+    };
+    match decided {
+        Ok(when) => Some(when),
         Err(error) => {
             report.template("rekindle::template::render", error, leaf.node, leaf.offset);
             None

@@ -13,13 +13,13 @@ use super::spans;
 pub(super) struct Report {
     diagnostics: Vec<Diagnostic>,
     /// Instances of one step share their mistakes.
-    seen: HashSet<(&'static str, String, usize)>,
+    seen: HashSet<(&'static str, String, Option<String>)>,
 }
 
 impl Report {
     pub(super) fn add(&mut self, diagnostic: Diagnostic) {
-        let start = diagnostic.labels.first().map_or(usize::MAX, |(span, _)| span.start);
-        if self.seen.insert((diagnostic.code, diagnostic.message.clone(), start)) {
+        let place = diagnostic.location().map(|at| format!("{}:{}", at.source.name, at.span.start));
+        if self.seen.insert((diagnostic.code, diagnostic.message.clone(), place)) {
             self.diagnostics.push(diagnostic);
         }
     }

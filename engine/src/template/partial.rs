@@ -78,6 +78,7 @@ impl Template {
             return self.render(context).map(Partial::Known);
         };
         let Shape::Mixed { pieces: Some(pieces) } = &self.analysis().shape else {
+            self.check_known(context, unknown)?;
             return Ok(Partial::Unknown { display: format!("({shown})") });
         };
         let mut display = String::new();
@@ -95,6 +96,23 @@ impl Template {
             }
         }
         Ok(Partial::Unknown { display })
+    }
+
+    /// Checks that what it refers to beside the unknown is defined: it must not take a run to find that out.
+    ///
+    /// # Errors
+    /// Names the first path that is undefined and that the template nowhere tests or gives a default.
+    pub fn check_known(&self, context: &Context, unknown: &Unknowns) -> Result<(), TemplateError> {
+        let references = &self.analysis().references;
+        let guarded = |path: &[String]| references.iter().any(|other| other.guarded && other.path == path);
+        let missing = references.iter().find(|reference| {
+            unknown.find(&reference.path).is_none()
+                && !guarded(&reference.path)
+                && context.first_undefined(&reference.path).is_some()
+        });
+        let Some(reference) = missing else { return Ok(()) };
+        let error = TemplateError::new("this is undefined", reference.range.clone());
+        Err(TemplateError { undefined: true, ..error }.explained([reference], context))
     }
 
     fn emission(&self, range: &Range<usize>, context: &Context) -> Result<String, TemplateError> {

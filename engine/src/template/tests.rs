@@ -295,3 +295,27 @@ fn a_context_grows_by_a_name_and_keeps_the_others() {
     let text = "{{ each.value }} of {{ environment.name }}";
     assert_eq!(Template::parse(text).unwrap().render(&grown).unwrap(), json!("replica-0 of production"));
 }
+
+proptest::proptest! {
+    #[test]
+    fn any_text_is_understood_or_refused_at_a_place_in_it(
+        parts in proptest::collection::vec(
+            proptest::sample::select(vec![
+                "{{", "}}", "{%", "%}", "{#", "#}", "steps", ".", "-", "[", "]", "\"", "values", "x", "1", " ", "|",
+                "default", "(", ")", "for", "in", "if", "endif", "endfor", "set", "=", "백", "\n", "~", "e9", ",",
+            ]),
+            0..24,
+        ),
+    ) {
+        let text = parts.concat();
+        match analyse(&text) {
+            Ok(analysis) => {
+                for reference in &analysis.references {
+                    assert!(text.get(reference.range.clone()).is_some(), "{text:?} {reference:?}");
+                }
+                let _ = rendered(&text);
+            }
+            Err(error) => assert!(text.get(error.range.clone()).is_some(), "{text:?} {error:?}"),
+        }
+    }
+}

@@ -165,6 +165,24 @@ steps:
 }
 
 #[test]
+fn an_undefined_value_beside_an_unknown_is_found_before_the_run() {
+    insta::assert_snapshot!(mistakes(r#"
+steps:
+  - { id: a, uses: test.work, with: { target: primary } }
+  - { id: b, uses: test.work, with: { target: primary, count: "{{ steps.a.outputs.bytes + values.retention.x }}" } }
+  - { id: c, uses: test.work, when: steps.a.outputs.bytes > values.retention.y, with: { target: primary } }
+  - { id: d, uses: test.work, when: steps.a.outputs.bytes > values.retention.z | default(1), with: { target: primary } }
+"#), @r#"
+    rekindle::template::undefined: `values.retention.x` is undefined
+      test.yaml:17:91 "values.retention.x": not defined
+      help: give it a value, or say what to use instead: `{{ name | default("x") }}`
+    rekindle::template::undefined: `values.retention.y` is undefined
+      test.yaml:18:61 "values.retention.y": not defined
+      help: give it a value, or say what to use instead: `{{ name | default("x") }}`
+    "#);
+}
+
+#[test]
 fn a_cycle_is_printed_as_a_path() {
     insta::assert_snapshot!(mistakes(r#"
 steps:
