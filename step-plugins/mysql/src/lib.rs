@@ -8,6 +8,7 @@ pub mod client_options;
 pub mod connection;
 pub mod error;
 pub mod flavour;
+pub mod inventory;
 
 mod account;
 mod preflight;

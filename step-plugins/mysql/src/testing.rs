@@ -47,3 +47,29 @@ pub(crate) fn world_of(servers: &[(&str, &Login)]) -> (FakeWorld, Settings) {
 pub(crate) fn planned<P: DeserializeOwned>(params: &Value) -> Planned<P> {
     Planned::known(serde_json::from_value(params.clone()).unwrap(), params.clone())
 }
+
+/// Statements that make a small shop with one of everything, in names that need quoting.
+pub(crate) const SHOP: &[&str] = &[
+    "CREATE DATABASE shop CHARACTER SET utf8mb4",
+    "CREATE TABLE shop.customers (id INT PRIMARY KEY, name VARCHAR(50), picture VARBINARY(20))",
+    "INSERT INTO shop.customers VALUES (1, 'Zoë 🌍', x'00ff'), (2, 'it''s \\\\ me', NULL)",
+    "CREATE TABLE shop.`odd``na.me` (id INT PRIMARY KEY, customer INT, \
+     FOREIGN KEY (customer) REFERENCES shop.customers (id))",
+    "INSERT INTO shop.`odd``na.me` VALUES (1, 1), (2, 1), (3, 2)",
+    "CREATE TABLE shop.empty (id INT)",
+    "CREATE VIEW shop.names AS SELECT name FROM shop.customers",
+    "CREATE TRIGGER shop.keep BEFORE DELETE ON shop.customers FOR EACH ROW SET @kept = OLD.id",
+    "CREATE PROCEDURE shop.tidy() DELETE FROM shop.empty",
+    "CREATE FUNCTION shop.one() RETURNS INT DETERMINISTIC RETURN 1",
+    "CREATE EVENT shop.nightly ON SCHEDULE EVERY 1 DAY DO DELETE FROM shop.empty",
+    "CREATE SEQUENCE shop.numbers",
+    "CREATE DATABASE `empty-one`",
+    "CREATE DATABASE rekindle_restore",
+];
+
+/// Runs statements.
+pub(crate) async fn fill(session: &mut crate::connection::Session, statements: &[&str]) {
+    for statement in statements {
+        session.run("fill a test's server", statement).await.unwrap();
+    }
+}

@@ -1,0 +1,123 @@
+//! What a live server holds: from an open session to an [`Inventory`] with every row counted.
+
+use std::collections::BTreeSet;
+
+use rekindle_backup::inventory::{Database, Inventory, SYSTEM_DATABASES, Table, Trigger};
+
+use crate::connection::{Session, quote_identifier};
+use crate::error::ServerError;
+
+/// The database that holds a restore's marker. It is no part of any inventory or dump.
+pub const MARKER_DATABASE: &str = "rekindle_restore";
+
+/// Reads everything countable outside the system databases and [`MARKER_DATABASE`].
+///
+/// Rows of InnoDB tables are counted in one consistent snapshot, hence by one session, one table after the
+/// other; rows of other engines as they are when their turn comes. Ends the session's transaction.
+///
+/// # Errors
+/// When the server refuses a query, for one when a table's definition changes meanwhile.
+pub async fn read(session: &mut Session) -> Result<Inventory, ServerError> {
+    let mut inventory = read_names(session).await?;
+    session.run("open a snapshot", "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ").await?;
+    session.run("open a snapshot", "START TRANSACTION WITH CONSISTENT SNAPSHOT").await?;
+    let counted = count_rows(session, &mut inventory).await;
+    let closed = session.run("close a snapshot", "ROLLBACK").await;
+    counted.and(closed)?;
+    Ok(inventory)
+}
+
+/// Tells whether a database belongs to its users.
+pub fn is_user_database(name: &str) -> bool {
+    name != MARKER_DATABASE && !SYSTEM_DATABASES.iter().any(|system| system.eq_ignore_ascii_case(name))
+}
+
+async fn count_rows(session: &mut Session, inventory: &mut Inventory) -> Result<(), ServerError> {
+    for (database_name, database) in &mut inventory.databases {
+        for (table_name, table) in &mut database.tables {
+            let name = format!("{}.{}", quote_identifier(database_name), quote_identifier(table_name));
+            let what = format!("count the rows of {database_name}.{table_name}");
+            table.rows = Some(session.row(&what, &format!("SELECT COUNT(*) FROM {name}")).await?);
+        }
+    }
+    Ok(())
+}
+
+async fn read_names(session: &mut Session) -> Result<Inventory, ServerError> {
+    let mut inventory = Inventory::default();
+    let databases: Vec<String> =
+        session.rows("list its databases", "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA").await?;
+    for name in databases.into_iter().filter(|name| is_user_database(name)) {
+        inventory.databases.insert(name, Database::default());
+    }
+    read_tables(session, &mut inventory).await?;
+    let triggers: Vec<(String, String, String, String, String)> = session
+        .rows(
+            "list its triggers",
+            "SELECT TRIGGER_SCHEMA, TRIGGER_NAME, EVENT_OBJECT_TABLE, ACTION_TIMING, EVENT_MANIPULATION \
+             FROM information_schema.TRIGGERS",
+        )
+        .await?;
+    for (database, name, table, timing, event) in triggers {
+        if let Some(database) = inventory.databases.get_mut(&database) {
+            database.triggers.insert(name, Trigger { table, timing, event });
+        }
+    }
+    let routines: Vec<(String, String, String)> = session
+        .rows(
+            "list its routines",
+            "SELECT ROUTINE_SCHEMA, ROUTINE_TYPE, ROUTINE_NAME FROM information_schema.ROUTINES",
+        )
+        .await?;
+    for (database, kind, name) in routines {
+        if let Some(database) = inventory.databases.get_mut(&database) {
+            database.routines.insert(format!("{kind} {name}"));
+        }
+    }
+    let events: Vec<(String, String)> = session
+        .rows("list its events", "SELECT EVENT_SCHEMA, EVENT_NAME FROM information_schema.EVENTS")
+        .await?;
+    for (database, name) in events {
+        if let Some(database) = inventory.databases.get_mut(&database) {
+            database.events.insert(name);
+        }
+    }
+    Ok(inventory)
+}
+
+async fn read_tables(session: &mut Session, inventory: &mut Inventory) -> Result<(), ServerError> {
+    let tables: Vec<(String, String, String)> = session
+        .rows("list its tables", "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE FROM information_schema.TABLES")
+        .await?;
+    for (database, name, kind) in tables {
+        let Some(database) = inventory.databases.get_mut(&database) else { continue };
+        let set: &mut BTreeSet<String> = match kind.as_str() {
+            "VIEW" => &mut database.views,
+            "SEQUENCE" => &mut database.sequences,
+            "BASE TABLE" | "SYSTEM VERSIONED" => {
+                database.tables.insert(name, Table::default());
+                continue;
+            }
+            // Temporary tables of sessions (MariaDB from 11.2 on) end with them.
+            _ => continue,
+        };
+        set.insert(name);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::sandbox::testing::TempServer;
+    use crate::testing::{SHOP, fill, processes};
+
+    #[tokio::test]
+    async fn everything_is_counted_and_system_databases_are_left_out() {
+        let server = TempServer::start("primary", &processes()).await.unwrap();
+        let mut open = server.login().connect().await.unwrap();
+        fill(&mut open.session, SHOP).await;
+        let inventory = super::read(&mut open.session).await.unwrap();
+        let text = serde_json::to_string(&inventory.databases).unwrap();
+        insta::assert_snapshot!(text, @r#"{"empty-one":{"tables":{},"views":[],"triggers":{},"routines":[],"events":[],"sequences":[]},"shop":{"tables":{"customers":{"rows":2},"empty":{"rows":0},"odd`na.me":{"rows":3}},"views":["names"],"triggers":{"keep":{"table":"customers","timing":"BEFORE","event":"DELETE"}},"routines":["FUNCTION one","PROCEDURE tidy"],"events":["nightly"],"sequences":["numbers"]}}"#);
+    }
+}
