@@ -43,8 +43,8 @@ impl Plan {
 
     fn unknowns(&self) -> Unknowns {
         let mut unknowns = Unknowns::default();
-        unknowns.insert(&["run"], "known in the run");
-        unknowns.insert(&["failure"], "known on failure");
+        unknowns.insert(&["run"], "known when the run starts");
+        unknowns.insert(&["failure"], "known when a step has failed");
         // A skipped step has no outputs, and that is known now: `default()` decides.
         for step in self.steps.iter().chain(&self.unpinned).filter(|step| !step.skipped) {
             let id = step.definition.as_str();
@@ -125,7 +125,7 @@ mod tests {
                 "both": "file:backups/b1/(known after wait-ready)",
                 "known": "latest of file:backups/b1",
                 "branch": "(known after restore)",
-                "a/b": "(known in the run)",
+                "a/b": "(known when the run starts)",
             })
         );
         let pointers: Vec<_> = shown.unknown.keys().map(String::as_str).collect();

@@ -10,7 +10,7 @@ use crate::host::Clock;
 
 /// How many looks go on at once: enough to hide waiting, few enough for a server that just came up.
 const AT_ONCE: usize = 8;
-/// How long one look may take.
+/// How long one look may take, unless something else is declared.
 pub(super) const LOOK_LIMIT: Duration = Duration::from_secs(30);
 
 /// How one look ended.
@@ -22,8 +22,8 @@ pub(super) enum Looked<T> {
     Panicked(String),
 }
 
-/// Runs all looks and gives their results in the order of the looks.
-pub(super) async fn look_at_all<T, F>(looks: Vec<F>, clock: &Arc<dyn Clock>) -> Vec<Looked<T>>
+/// Runs all looks, each with its limit, and gives their results in the order of the looks.
+pub(super) async fn look_at_all<T, F>(looks: Vec<(Duration, F)>, clock: &Arc<dyn Clock>) -> Vec<Looked<T>>
 where
     T: Send + 'static,
     F: Future<Output = T> + Send + 'static,
@@ -33,10 +33,10 @@ where
     let mut running = JoinSet::new();
     loop {
         while running.len() < AT_ONCE
-            && let Some((position, look)) = waiting.next()
+            && let Some((position, (limit, look))) = waiting.next()
         {
             let clock = Arc::clone(clock);
-            running.spawn(async move { (position, within_limit(look, &clock).await) });
+            running.spawn(async move { (position, within_limit(limit, look, &clock).await) });
         }
         match running.join_next().await {
             None => break,
@@ -51,6 +51,7 @@ where
 
 /// Runs one look in a task of its own, so that its panic stays its own.
 async fn within_limit<T: Send + 'static>(
+    limit: Duration,
     look: impl Future<Output = T> + Send + 'static,
     clock: &Arc<dyn Clock>,
 ) -> Looked<T> {
@@ -63,7 +64,7 @@ async fn within_limit<T: Send + 'static>(
             None => Looked::Panicked("it was never started".to_owned()),
         },
         // Dropping the set ends the task.
-        () = clock.sleep(LOOK_LIMIT) => Looked::TimedOut,
+        () = clock.sleep(limit) => Looked::TimedOut,
     }
 }
 
@@ -72,7 +73,7 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use super::{AT_ONCE, Looked, look_at_all};
+    use super::{AT_ONCE, LOOK_LIMIT, Looked, look_at_all};
     use crate::testing;
 
     #[tokio::test]
@@ -80,12 +81,13 @@ mod tests {
         let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let looks = (0..40).map(|number| {
             let (now, most) = (Arc::clone(&now), Arc::clone(&most));
-            async move {
+            let look = async move {
                 most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                 tokio::task::yield_now().await;
                 now.fetch_sub(1, Ordering::SeqCst);
                 number
-            }
+            };
+            (LOOK_LIMIT, look)
         });
         let results = look_at_all(looks.collect(), &testing::world().world.clock).await;
         assert_eq!(results, (0..40).map(Looked::Done).collect::<Vec<_>>());
@@ -94,12 +96,15 @@ mod tests {
 
     #[tokio::test]
     async fn a_look_that_hangs_or_panics_does_not_take_the_others_with_it() {
-        let looks = (0..3).map(|number| async move {
-            match number {
-                0 => std::future::pending().await,
-                1 => panic!("a bug"),
-                _ => {}
-            }
+        let looks = (0..3).map(|number| {
+            let look = async move {
+                match number {
+                    0 => std::future::pending().await,
+                    1 => panic!("a bug"),
+                    _ => {}
+                }
+            };
+            (LOOK_LIMIT, look)
         });
         let results = look_at_all(looks.collect(), &testing::world().world.clock).await;
         assert_eq!(results[0], Looked::TimedOut);

@@ -1,9 +1,11 @@
 //! Problems of steps → diagnostics: each mistake once, at all the places that are to blame.
 
+use std::sync::Arc;
+
 use indexmap::IndexMap;
 
 use crate::diagnostic::Diagnostic;
-use crate::document::{Location, Node};
+use crate::document::{Location, Node, Span};
 use crate::host::Masker;
 use crate::plan::PlanStep;
 use crate::step::Problem;
@@ -43,7 +45,7 @@ impl<'a> Findings<'a> {
             && !found.places.iter().any(|(known, _)| *known == place)
         {
             // Instances of one step stand at one place and are named by it.
-            found.places.push((place, format!("used by step `{}`", step.definition)));
+            found.places.push((place, format!("in step `{}`", step.definition)));
         }
     }
 
@@ -70,19 +72,26 @@ impl Found {
 
 /// Finds the node at a JSON pointer below `with:`, or the nearest one above it.
 fn place(step: &PlanStep, pointer: &str) -> Option<Location> {
-    let Some(with) = &step.with else { return step.location.clone() };
+    let Some(with) = &step.with else { return step.location.as_ref().map(first_line) };
     let mut node = with;
     for part in pointer.split('/').skip(1) {
         let part = part.replace("~1", "/").replace("~0", "~");
         let Some(inner) = child(node, &part) else { break };
         node = inner;
     }
-    // The whole of a long `with:` points at nothing: the step does, and an absent `with:` has no place at all.
+    // The whole of a long `with:` points at nothing, and an absent one has no place at all: point at the step.
     if std::ptr::eq(node, with) {
-        step.location.clone().or_else(|| Some(with.location.clone()))
+        step.location.as_ref().map(first_line)
     } else {
         Some(node.location.clone())
     }
+}
+
+fn first_line(place: &Location) -> Location {
+    let span = place.span;
+    let text = place.source.text.get(span.start..span.end).unwrap_or_default();
+    let end = text.find('\n').map_or(span.end, |length| span.start + length);
+    Location { source: Arc::clone(&place.source), span: Span::new(span.start, end) }
 }
 
 fn child<'a>(node: &'a Node, part: &str) -> Option<&'a Node> {

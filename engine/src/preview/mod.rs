@@ -7,9 +7,13 @@ mod names;
 mod preflight;
 #[cfg(test)]
 mod preflight_tests;
+mod prepare;
+#[cfg(test)]
+mod prepare_tests;
 mod quiet;
 mod secrets;
 mod types;
 
 pub use preflight::preflight;
+pub use prepare::{PrepareError, Prepared, prepare};
 pub use types::{Preview, StepPreview};

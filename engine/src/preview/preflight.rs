@@ -17,26 +17,36 @@ use crate::host::{Masker, World};
 use crate::id::{RunId, SecretName, StepId, TargetName};
 use crate::plan::{Plan, PlanStep, Section, ShownParams};
 use crate::step::{
-    ErasedStep, Preflight, PreflightContext, Problem, Registry, StepContext, StepContextParts,
+    ErasedStep, Preflight, PreflightContext, Problem, Registry, Reporter, StepContext, StepContextParts,
 };
 use crate::values::DurationText;
 
 /// The run that a step is told about when there is none yet.
-pub(super) const NO_RUN: &str = "preview";
+const NO_RUN: &str = "preview";
 
 /// Looks, read-only, whether the plan can work: secrets first, then every step of `steps:` and `finally:`.
 ///
 /// A step that needs an unreadable secret is not asked: it could only say so again. Checks go on side by side, a
 /// few at a time, each for at most 30 seconds.
 pub async fn preflight(plan: &Plan, registry: &Registry, world: &World) -> Preview {
-    let settings = Arc::new(plan.settings.clone());
     let mut findings = Findings::new(&world.masker);
+    let runs = |step: &&PlanStep| !step.skipped && step.section != Section::OnFailure;
+    let steps = plan.steps.iter().filter(runs).collect();
+    let steps = ask(plan, steps, registry, world, &mut findings).await;
+    Preview { at: world.clock.now(), steps, problems: findings.into_diagnostics() }
+}
+
+/// Asks these steps of a plan.
+pub(super) async fn ask(
+    plan: &Plan,
+    steps: Vec<&PlanStep>,
+    registry: &Registry,
+    world: &World,
+    findings: &mut Findings<'_>,
+) -> IndexMap<StepId, StepPreview> {
+    let settings = Arc::new(plan.settings.clone());
     let mut asked = Vec::new();
-    let provided = provided_before(plan);
-    for step in &plan.steps {
-        if step.skipped || step.section == Section::OnFailure {
-            continue;
-        }
+    for step in steps {
         match registry.get(&step.kind) {
             Some(kind) => asked.push(Asked::new(plan, step, kind, &settings)),
             None => findings.add(step, unknown_kind(step), None),
@@ -46,8 +56,9 @@ pub async fn preflight(plan: &Plan, registry: &Registry, world: &World) -> Previ
         asked.iter().flat_map(|asked| asked.secrets.keys().cloned()).collect();
     let unreadable = unreadable(secrets.into_iter().collect(), &settings, world).await;
 
+    let provided = provided_before(plan);
     let (mut looks, mut looked_at) = (Vec::new(), Vec::new());
-    let mut steps = IndexMap::new();
+    let mut previews = IndexMap::new();
     for asked in asked {
         let missing: Vec<_> =
             asked.secrets.iter().filter(|(name, _)| unreadable.contains_key(*name)).collect();
@@ -60,18 +71,18 @@ pub async fn preflight(plan: &Plan, registry: &Registry, world: &World) -> Previ
         if missing.is_empty() {
             let provided = provided.get(&asked.step.id).cloned().unwrap_or_default();
             looked_at.push(asked.step);
-            looks.push(asked.look(provided, &settings, world));
+            looks.push((LOOK_LIMIT, asked.look(provided, &settings, world)));
         }
-        steps.insert(asked.step.id.clone(), preview);
+        previews.insert(asked.step.id.clone(), preview);
     }
     for (step, looked) in looked_at.into_iter().zip(look_at_all(looks, &world.clock).await) {
         let found = concluded(looked);
         for problem in &found.problems {
             findings.add(step, problem.clone(), problem.pointer);
         }
-        steps.insert(step.id.clone(), masked(found, &world.masker));
+        previews.insert(step.id.clone(), masked(found, &world.masker));
     }
-    Preview { at: world.clock.now(), steps, problems: findings.into_diagnostics() }
+    previews
 }
 
 /// A step that will be asked.
@@ -98,18 +109,8 @@ impl<'a> Asked<'a> {
         world: &World,
     ) -> impl Future<Output = Preflight> + Send + 'static {
         let (kind, params) = (Arc::clone(&self.kind), self.params.clone());
-        let cancel = CancellationToken::new();
-        let reporter = Arc::new(QuietReporter::default());
-        let parts = StepContextParts {
-            run: RunId::from(NO_RUN),
-            step: self.step.id.clone(),
-            attempt: 1,
-            settings: Arc::clone(settings),
-            world: world.clone(),
-            reporter: reporter.clone(),
-            cancel: cancel.clone(),
-            checkpoint: None,
-        };
+        let (cancel, reporter) = (CancellationToken::new(), Arc::new(QuietReporter::default()));
+        let parts = parts_before_a_run(self.step, settings, world, &reporter, &cancel);
         async move {
             // Dropped with this future when time is up: what the kind left on other threads hears of it.
             let _stop = cancel.drop_guard();
@@ -118,6 +119,26 @@ impl<'a> Asked<'a> {
             found.notes.extend(reporter.take_warnings());
             found
         }
+    }
+}
+
+/// Makes what a step is given before there is a run.
+pub(super) fn parts_before_a_run(
+    step: &PlanStep,
+    settings: &Arc<Settings>,
+    world: &World,
+    reporter: &Arc<QuietReporter>,
+    cancel: &CancellationToken,
+) -> StepContextParts {
+    StepContextParts {
+        run: RunId::from(NO_RUN),
+        step: step.id.clone(),
+        attempt: 1,
+        settings: Arc::clone(settings),
+        world: world.clone(),
+        reporter: Arc::clone(reporter) as Arc<dyn Reporter>,
+        cancel: cancel.clone(),
+        checkpoint: None,
     }
 }
 

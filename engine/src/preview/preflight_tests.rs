@@ -108,7 +108,7 @@ async fn one_problem_of_two_steps_is_told_once_at_both_places_without_secrets() 
     assert_eq!(problem.message, "primary refused `***`");
     assert_eq!((problem.code, problem.help.as_deref()), ("rekindle::target::unreachable", Some("start it")));
     let labels: Vec<_> = problem.labels.iter().map(|(span, text)| (span.start, text.as_str())).collect();
-    assert_eq!(labels, [(8, "used by step `a`"), (24, "used by step `b`")]);
+    assert_eq!(labels, [(8, "in step `a`"), (24, "in step `b`")]);
     assert_eq!(preview.steps[&StepId::from("b")].commands, ["mysql -p***"]);
     assert_eq!((kind.preflighted().len(), kind.runs()), (2, 0));
 }

@@ -30,7 +30,7 @@ pub(super) async fn unreadable(
         };
         readable.push((name.clone(), source.clone()));
         let (secrets, masker) = (Arc::clone(&world.secrets), world.masker.clone());
-        looks.push(async move {
+        let look = async move {
             let read = tokio::task::spawn_blocking(move || secrets.read(&name, &source)).await;
             match read {
                 Ok(Ok(secret)) => {
@@ -40,7 +40,8 @@ pub(super) async fn unreadable(
                 Ok(Err(error)) => Err(error.to_string()),
                 Err(error) => Err(error.to_string()),
             }
-        });
+        };
+        looks.push((LOOK_LIMIT, look));
     }
     let looked = look_at_all(looks, &world.clock).await;
     for ((name, source), looked) in readable.into_iter().zip(looked) {

@@ -12,7 +12,7 @@ mod preparation;
 mod reporter;
 mod request;
 mod resume;
-mod retry;
+pub(crate) mod retry;
 mod state;
 mod stopping;
 #[cfg(test)]

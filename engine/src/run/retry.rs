@@ -9,7 +9,7 @@ use crate::id::{RunId, StepId};
 use crate::runbook::Retry;
 
 /// Gives `delay × backoff^(failures - 1)`, at most `max_delay`, lengthened by `fraction` of `jitter` of itself.
-pub(super) fn delay(retry: &Retry, failures: u32, fraction: f64) -> Duration {
+pub(crate) fn delay(retry: &Retry, failures: u32, fraction: f64) -> Duration {
     let exponent = i32::try_from(failures.saturating_sub(1)).unwrap_or(i32::MAX);
     let longest = retry.max_delay.0;
     let plain = Duration::try_from_secs_f64(retry.delay.0.as_secs_f64() * retry.backoff.powi(exponent))
