@@ -150,3 +150,42 @@ async fn steps_leave_their_effect_once_wherever_the_run_is_killed() {
         assert_eq!(runs_after, runs_before, "killed after {boundary} records: {done_before:?}");
     }
 }
+
+/// The operator's word reaches the run at every boundary, once or twice; then somebody resumes it.
+async fn goes_on_wherever_it_is_cancelled(words: usize) {
+    let whole = recovery();
+    whole.execute().await.unwrap();
+    for boundary in 1..whole.events().len() as u64 {
+        let mut rig = recovery();
+        let cancellation = rig.cancellation.clone();
+        rig.on_record(move |record| {
+            if record.seq == boundary {
+                (0..words).for_each(|_| cancellation.request("SIGINT"));
+            }
+        });
+        let end = rig.execute().await.unwrap();
+        rig.on_record(|_| {});
+        let resumable = matches!(end, RunEnd::Finished { outcome: Outcome::Cancelled, .. });
+        if resumable {
+            rig.next_process(None);
+            rig.resume(Vec::new()).await.unwrap();
+        }
+        assert_eq!(
+            summary(&rig.state()),
+            summary(&whole.state()),
+            "cancelled at {boundary}:\n{}",
+            rig.story()
+        );
+        assert_eq!(succeeded(&rig.events(), "restore"), 1, "{}", rig.story());
+    }
+}
+
+#[tokio::test]
+async fn a_recovery_cancelled_at_any_boundary_can_be_resumed_to_its_end() {
+    goes_on_wherever_it_is_cancelled(1).await;
+}
+
+#[tokio::test]
+async fn a_recovery_stopped_at_once_at_any_boundary_can_be_resumed_to_its_end() {
+    goes_on_wherever_it_is_cancelled(2).await;
+}

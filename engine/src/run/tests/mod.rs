@@ -2,7 +2,10 @@
 
 mod driver;
 mod killed;
+mod logs;
+mod random;
 mod resume;
 mod rig;
+mod rounds;
 mod state;
 mod support;
