@@ -1,2 +1,39 @@
-//! Placeholder.
-fn main() {}
+//! `cargo xtask`: what a person or a CI machine does with this repository. One file per subcommand.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
+
+mod apt;
+mod audit;
+mod cargo;
+mod lanes;
+mod stage;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::stage::Failure;
+
+/// Tasks of the rekindle repository
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+enum Task {
+    /// Checks format, lints and docs, and runs every test, installing what is missing
+    Test(test::Args),
+    /// Checks licences, sources, banned crates and known vulnerabilities
+    Audit,
+}
+
+fn main() -> ExitCode {
+    let result = match Task::parse() {
+        Task::Test(args) => test::test(&args),
+        Task::Audit => audit::audit(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure { message, code }) => {
+            eprintln!("error: {message}");
+            ExitCode::from(code)
+        }
+    }
+}
