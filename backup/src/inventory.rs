@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 /// Databases whose contents belong to the server itself and are not compared.
 pub const SYSTEM_DATABASES: [&str; 4] = ["information_schema", "performance_schema", "mysql", "sys"];
 
+/// The database that a restore keeps its marker in. It is part of no dump, and no comparison looks at it.
+pub const MARKER_DATABASE: &str = "rekindle_restore";
+
 /// Everything countable in a server at one point in time, system databases left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Inventory {
@@ -105,7 +108,8 @@ impl std::fmt::Display for Difference {
 }
 
 impl Inventory {
-    /// Lists how `found` differs from this one, in name order. Rows are compared where both counted them.
+    /// Lists how `found` differs from this one, in name order. Rows are compared where both counted them;
+    /// [`MARKER_DATABASE`] is left out.
     pub fn compare(&self, found: &Self) -> Vec<Difference> {
         let mut differences = Vec::new();
         let pairs =
@@ -113,6 +117,12 @@ impl Inventory {
         for (name, expected, found) in pairs {
             expected.compare(name, found, &mut differences);
         }
+        let marker = format!("database {MARKER_DATABASE}");
+        let is_marker = |found: &Difference| match found {
+            Difference::Missing(what) | Difference::Extra(what) => *what == marker,
+            Difference::Changed { .. } => false,
+        };
+        differences.retain(|found| !is_marker(found));
         differences
     }
 }
@@ -177,3 +187,7 @@ fn pair_up<'a, T>(
     differences.extend(extra.map(|name| Difference::Extra(label(name))));
     pairs
 }
+
+#[cfg(test)]
+#[path = "inventory_tests.rs"]
+mod tests;

@@ -41,11 +41,6 @@ impl Contents {
         self.trailer_is_last
     }
 
-    /// Gives the tables seen so far, in all databases.
-    pub fn tables(&self) -> u64 {
-        self.inventory.databases.values().map(|database| database.tables.len() as u64).sum()
-    }
-
     /// Tells whether this piece begins a section: a comment that announces a database, a table or else.
     pub fn begins_section(piece: &Piece<'_>) -> bool {
         piece.kind == PieceKind::Comment

@@ -143,7 +143,7 @@ impl<W: Write> DumpWriter<W> {
         if self.options.rows {
             self.contents.rows_are_complete();
         }
-        let tables = self.contents.tables();
+        let tables = self.contents.inventory.table_count();
         let dump = WrittenDump {
             size_bytes: self.size_bytes,
             sha256: hex::encode(self.sha256.finalize()),

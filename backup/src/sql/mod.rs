@@ -4,6 +4,7 @@
 //! MySQL (Reference Manual 11.7 "Comments") and MariaDB (`/*M! … */`), which is what it takes never to split
 //! inside a string or a routine's body. It never runs anything, and it refuses client commands by name.
 
+mod between;
 mod classify;
 mod error;
 mod name;

@@ -8,42 +8,8 @@ use super::{Escapes, LexError, LexErrorKind, Piece, PieceKind};
 /// A statement may be as large as the largest packet of a server: `max_allowed_packet` is at most 1 GiB.
 pub const DEFAULT_STATEMENT_LIMIT: usize = 1 << 30;
 
-/// Commands of the `mysql` and `mariadb` programs. No SQL statement of a dump begins with one of these words.
-/// `use` and `delimiter` are missing on purpose: the first is also SQL, the second is obeyed.
-const CLIENT_COMMANDS: [&str; 26] = [
-    "charset",
-    "clear",
-    "connect",
-    "costs",
-    "edit",
-    "ego",
-    "exit",
-    "go",
-    "help",
-    "nopager",
-    "notee",
-    "nowarning",
-    "pager",
-    "print",
-    "prompt",
-    "query_attributes",
-    "quit",
-    "rehash",
-    "resetconnection",
-    "sandbox",
-    "source",
-    "ssl_session_data_print",
-    "status",
-    "system",
-    "tee",
-    "warnings",
-];
-
-const SANDBOX: [&[u8]; 2] = [br"/*!999999\-", br"/*M!999999\-"];
-const BOM: &[u8] = b"\xef\xbb\xbf";
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+pub(super) enum State {
     Between,
     LineComments,
     BlockComment(PieceKind),
@@ -54,7 +20,7 @@ enum State {
 }
 
 /// What one look at the buffer gave.
-enum Step {
+pub(super) enum Step {
     /// A piece ends here.
     Emit(PieceKind, usize),
     /// The state has changed; look again.
@@ -67,21 +33,21 @@ enum Step {
 ///
 /// Where a piece ends does not depend on how the text was cut into chunks. It looks at each byte once.
 pub struct Splitter {
-    buffer: Vec<u8>,
+    pub(super) buffer: Vec<u8>,
     /// The current piece begins here…
-    start: usize,
+    pub(super) start: usize,
     /// …and is looked through up to here.
-    at: usize,
-    offset: u64,
+    pub(super) at: usize,
+    pub(super) offset: u64,
     line: u64,
     state: State,
     /// Nesting of `/*! … */` inside a statement.
     depth: u32,
-    delimiter: Vec<u8>,
+    pub(super) delimiter: Vec<u8>,
     special: [bool; 256],
     escapes: Escapes,
     limit: usize,
-    ended: bool,
+    pub(super) ended: bool,
     last: Last,
 }
 
@@ -212,123 +178,6 @@ impl Splitter {
         self.state = State::Between;
     }
 
-    fn between(&mut self) -> Result<Step, LexError> {
-        let rest = &self.buffer[self.start..];
-        let Some(&first) = rest.first() else { return Ok(Step::More) };
-        if self.offset == 0 && first == BOM[0] {
-            return match self.looking_at(BOM) {
-                None => Ok(Step::More),
-                Some(true) => Ok(Step::Emit(PieceKind::Blank, self.start + BOM.len())),
-                Some(false) => Ok(self.enter(State::Code, 0)),
-            };
-        }
-        if first.is_ascii_whitespace() || first == 0x0b {
-            return Ok(self.blank());
-        }
-        match self.looking_at(&self.delimiter) {
-            None => return Ok(Step::More),
-            Some(true) => return Ok(Step::Emit(PieceKind::Blank, self.start + self.delimiter.len())),
-            Some(false) => {}
-        }
-        match first {
-            b'#' => Ok(self.enter(State::LineComments, 1)),
-            b'-' => match self.line_comment_at(self.start) {
-                None => Ok(Step::More),
-                Some(true) => Ok(self.enter(State::LineComments, 2)),
-                Some(false) => Ok(self.enter(State::Code, 0)),
-            },
-            b'/' => Ok(self.slash()),
-            b'a'..=b'z' | b'A'..=b'Z' => self.word(),
-            _ => Ok(self.enter(State::Code, 0)),
-        }
-    }
-
-    fn blank(&mut self) -> Step {
-        let rest = &self.buffer[self.at..];
-        match rest.iter().position(|byte| !(byte.is_ascii_whitespace() || *byte == 0x0b)) {
-            Some(length) => Step::Emit(PieceKind::Blank, self.at + length),
-            None if self.ended => Step::Emit(PieceKind::Blank, self.buffer.len()),
-            None => {
-                self.at = self.buffer.len();
-                Step::More
-            }
-        }
-    }
-
-    fn slash(&mut self) -> Step {
-        for sandbox in SANDBOX {
-            match self.looking_at(sandbox) {
-                None => return Step::More,
-                Some(true) => return self.enter(State::BlockComment(PieceKind::Sandbox), sandbox.len()),
-                Some(false) => {}
-            }
-        }
-        match (self.looking_at(b"/*"), self.executable_at(self.start)) {
-            (Some(true), Some(0)) => self.enter(State::BlockComment(PieceKind::Comment), 2),
-            (Some(false), _) | (Some(true), Some(_)) => self.enter(State::Code, 0),
-            (None, _) | (_, None) => Step::More,
-        }
-    }
-
-    /// A word begins a statement, or it is a command of the client program.
-    fn word(&mut self) -> Result<Step, LexError> {
-        let rest = &self.buffer[self.start..];
-        let end = rest.iter().position(|byte| !(byte.is_ascii_alphanumeric() || *byte == b'_'));
-        let Some(length) = end.or(self.ended.then_some(rest.len())) else { return Ok(Step::More) };
-        let word = &rest[..length];
-        if word.eq_ignore_ascii_case(b"delimiter") {
-            return self.delimiter_line(length);
-        }
-        if let Some(command) = CLIENT_COMMANDS.iter().find(|c| word.eq_ignore_ascii_case(c.as_bytes())) {
-            return Err(self.error(LexErrorKind::ClientCommand((*command).to_owned()), self.start));
-        }
-        Ok(self.enter(State::Code, length))
-    }
-
-    fn delimiter_line(&mut self, word: usize) -> Result<Step, LexError> {
-        let rest = &self.buffer[self.start..];
-        let length = match memchr(b'\n', rest) {
-            Some(at) => at + 1,
-            None if self.ended => rest.len(),
-            None => return Ok(Step::More),
-        };
-        let argument = rest[word..length].trim_ascii();
-        let delimiter = argument.split(u8::is_ascii_whitespace).next().unwrap_or_default().to_vec();
-        // The client refuses a backslash too: it could never tell it from an escape.
-        if delimiter.is_empty() || delimiter.len() > 64 || delimiter.contains(&b'\\') {
-            return Err(self.error(LexErrorKind::BadDelimiter, self.start));
-        }
-        self.set_delimiter(&delimiter);
-        Ok(Step::Emit(PieceKind::Delimiter, self.start + length))
-    }
-
-    /// A run of comment lines is one piece: `--`, `-- Table structure for table …`, `--`.
-    fn line_comments(&mut self) -> Step {
-        loop {
-            let Some(length) = memchr(b'\n', &self.buffer[self.at..]) else {
-                self.at = self.buffer.len();
-                return if self.ended { Step::Emit(PieceKind::Comment, self.at) } else { Step::More };
-            };
-            let next = self.at + length + 1;
-            match self.line_comment_at(next) {
-                // Stay on the line end: it is looked at again when there is more.
-                None => {
-                    self.at += length;
-                    return Step::More;
-                }
-                Some(false) => return Step::Emit(PieceKind::Comment, next),
-                Some(true) => self.at = next,
-            }
-        }
-    }
-
-    fn block_comment(&mut self, kind: PieceKind) -> Result<Step, LexError> {
-        match self.find_comment_end() {
-            Some(end) => Ok(Step::Emit(kind, end)),
-            None => self.more("a comment"),
-        }
-    }
-
     fn code(&mut self) -> Result<Step, LexError> {
         loop {
             let special = &self.special;
@@ -433,7 +282,7 @@ impl Splitter {
         }
     }
 
-    fn find_comment_end(&mut self) -> Option<usize> {
+    pub(super) fn find_comment_end(&mut self) -> Option<usize> {
         loop {
             let Some(length) = memchr(b'*', &self.buffer[self.at..]) else {
                 self.at = self.buffer.len();
@@ -449,7 +298,7 @@ impl Splitter {
     }
 
     /// The text can't go on: an error at its end, patience before.
-    fn more(&self, inside: &'static str) -> Result<Step, LexError> {
+    pub(super) fn more(&self, inside: &'static str) -> Result<Step, LexError> {
         if self.ended {
             Err(self.error(LexErrorKind::Unfinished(inside), self.start))
         } else {
@@ -457,13 +306,13 @@ impl Splitter {
         }
     }
 
-    fn enter(&mut self, state: State, length: usize) -> Step {
+    pub(super) fn enter(&mut self, state: State, length: usize) -> Step {
         self.state = state;
         self.at += length;
         Step::Again
     }
 
-    fn set_delimiter(&mut self, delimiter: &[u8]) {
+    pub(super) fn set_delimiter(&mut self, delimiter: &[u8]) {
         self.delimiter = delimiter.to_vec();
         self.special = [false; 256];
         for byte in b"'\"`-#/*\\".iter().chain(delimiter.first()) {
@@ -475,12 +324,12 @@ impl Splitter {
         self.starts_with(self.at, &self.delimiter)
     }
 
-    fn looking_at(&self, text: &[u8]) -> Option<bool> {
+    pub(super) fn looking_at(&self, text: &[u8]) -> Option<bool> {
         self.starts_with(self.start, text)
     }
 
     /// Tells whether `text` stands at `at`; nothing when more bytes are needed to tell.
-    fn starts_with(&self, at: usize, text: &[u8]) -> Option<bool> {
+    pub(super) fn starts_with(&self, at: usize, text: &[u8]) -> Option<bool> {
         let rest = self.buffer.get(at..).unwrap_or_default();
         if rest.len() >= text.len() || self.ended {
             Some(rest.starts_with(text))
@@ -492,7 +341,7 @@ impl Splitter {
     }
 
     /// `-- ` needs a blank, a control character or the end after it (Reference Manual 11.7); `#` does not.
-    fn line_comment_at(&self, at: usize) -> Option<bool> {
+    pub(super) fn line_comment_at(&self, at: usize) -> Option<bool> {
         if self.starts_with(at, b"#")? {
             return Some(true);
         }
@@ -506,14 +355,14 @@ impl Splitter {
     }
 
     /// Gives the length of an executable comment's opening at `at`, or 0 when there is none.
-    fn executable_at(&self, at: usize) -> Option<usize> {
+    pub(super) fn executable_at(&self, at: usize) -> Option<usize> {
         if self.starts_with(at, b"/*!")? {
             return Some(3);
         }
         Some(if self.starts_with(at, b"/*M!")? { 4 } else { 0 })
     }
 
-    fn error(&self, kind: LexErrorKind, at: usize) -> LexError {
+    pub(super) fn error(&self, kind: LexErrorKind, at: usize) -> LexError {
         let before = &self.buffer[self.start..at];
         LexError {
             kind,

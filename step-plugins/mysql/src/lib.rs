@@ -6,6 +6,7 @@
 
 pub mod client_options;
 pub mod connection;
+pub mod dump;
 pub mod error;
 pub mod flavour;
 pub mod inventory;
@@ -25,6 +26,7 @@ use rekindle_engine::step::Registry;
 
 /// Adds the step kinds of this crate.
 pub fn register(registry: &mut Registry) {
+    registry.register(dump::Dump);
     registry.register(sandbox::Sandbox);
     registry.register(wait_ready::WaitReady);
 }

@@ -1,0 +1,20 @@
+//! `mysql.dump`: a logical backup, streamed from the flavour's own client program into a store.
+//!
+//! Receives a target, a store and a scope; yields one gzip object of several members and its index. Nothing
+//! touches a disk on the way, and the object exists only once the client ended well and its trailer was seen.
+
+mod accounts;
+mod client;
+mod command;
+mod failure;
+mod params;
+mod run;
+mod step;
+mod stream;
+mod survey;
+
+#[cfg(test)]
+mod tests;
+
+pub use params::{DumpOutputs, DumpParams, DumpScope};
+pub use step::Dump;

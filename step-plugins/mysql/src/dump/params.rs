@@ -1,0 +1,124 @@
+//! What a runbook says to `mysql.dump`, and what it gets.
+
+use rekindle_backup::layout::BackupUri;
+use rekindle_backup::manifest::ObjectRole;
+use rekindle_engine::id::{StoreName, TargetName};
+use rekindle_engine::step::{StepContext, StepError};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Parameters of `mysql.dump`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DumpParams {
+    /// The server to dump.
+    pub target: TargetName,
+    /// Where the dump is written.
+    pub store: StoreName,
+    /// The dump's name; its object is `NAME.sql.gz`.
+    #[schemars(regex(pattern = "^[a-z0-9][a-z0-9_-]*$"))]
+    pub name: String,
+    /// What is dumped.
+    #[serde(default)]
+    pub scope: DumpScope,
+    /// Which databases; only with `scope: databases`.
+    #[serde(default)]
+    pub databases: Vec<String>,
+    /// The backup's id; the run's id when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// From 0 (none) to 9 (smallest); 6 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = 9))]
+    pub compression_level: Option<u32>,
+}
+
+/// What is dumped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum DumpScope {
+    /// All databases of users, and the accounts.
+    #[default]
+    All,
+    /// The databases that are named, without accounts.
+    Databases,
+    /// All databases of users without their rows, and without accounts.
+    SchemaOnly,
+}
+
+impl DumpScope {
+    pub(super) fn role(self) -> ObjectRole {
+        match self {
+            Self::All => ObjectRole::Full,
+            Self::Databases => ObjectRole::Databases,
+            Self::SchemaOnly => ObjectRole::Schema,
+        }
+    }
+
+    pub(super) fn has_rows(self) -> bool {
+        match self {
+            Self::All | Self::Databases => true,
+            Self::SchemaOnly => false,
+        }
+    }
+}
+
+/// What `mysql.dump` gives.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DumpOutputs {
+    /// The object's key in the store.
+    pub object: String,
+    /// The key of its index.
+    pub index: String,
+    /// Size of the object.
+    pub size_bytes: u64,
+    /// Size of the SQL text.
+    pub text_bytes: u64,
+    /// sha256 of the object, lowercase hex.
+    pub sha256: String,
+    /// How many tables it has.
+    pub tables: u64,
+    /// How many rows.
+    pub rows: u64,
+    /// The position of its data, when the server keeps GTIDs; empty otherwise.
+    pub gtid: String,
+    /// The point in time of its data (UTC).
+    #[schemars(with = "String")]
+    pub recovery_point: jiff::Timestamp,
+}
+
+impl DumpParams {
+    /// Checks what the types can not.
+    pub(super) fn check(&self) -> Result<(), StepError> {
+        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
+        if !self.name.bytes().all(plain)
+            || !self.name.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric())
+        {
+            return Err(StepError::permanent(format!("`{}` can't be the name of a dump", self.name))
+                .help("use lowercase letters, digits, `-` and `_`, such as `full`"));
+        }
+        if (self.scope == DumpScope::Databases) == self.databases.is_empty() {
+            return Err(StepError::permanent(
+                "`databases` names the databases of `scope: databases`, and of no other scope",
+            )
+            .help("set both, or neither"));
+        }
+        if self.compression_level.is_some_and(|level| level > 9) {
+            return Err(StepError::permanent("`compression_level` is from 0 to 9"));
+        }
+        Ok(())
+    }
+
+    /// Gives the backup that the dump becomes a part of.
+    pub(super) fn backup(&self, cx: &StepContext) -> BackupUri {
+        BackupUri {
+            store: self.store.clone(),
+            cluster: cx.settings().cluster().to_owned(),
+            id: self.id.clone().unwrap_or_else(|| cx.run().to_string()),
+        }
+    }
+
+    pub(super) fn object_name(&self) -> String {
+        format!("{}.sql.gz", self.name)
+    }
+}

@@ -1,0 +1,125 @@
+//! The step kind.
+
+use async_trait::async_trait;
+use rekindle_engine::id::StoreName;
+use rekindle_engine::step::{
+    Effect, Intent, Planned, Preflight, PreflightContext, Probe, Problem, Step, StepContext, StepError,
+};
+
+use super::client::Client;
+use super::command::{Choice, shown};
+use super::run::{Keys, find_finished, refuse_published, run};
+use super::survey::Survey;
+use super::{DumpOutputs, DumpParams};
+use crate::connection::Server;
+use crate::preflight::{Look, look_at_target};
+
+/// `mysql.dump`
+pub struct Dump;
+
+#[async_trait]
+impl Step for Dump {
+    const KIND: &'static str = "mysql.dump";
+    const SUMMARY: &'static str = "Dumps databases as SQL, compressed and indexed, straight into a store, and proves that the dump is whole.";
+    const EFFECT: Effect = Effect::Write;
+    const PROBES: bool = true;
+    type Params = DumpParams;
+    type Outputs = DumpOutputs;
+
+    fn plan(&self, params: &Planned<DumpParams>) -> Result<Intent, StepError> {
+        if let Some(params) = params.get() {
+            params.check()?;
+        }
+        let what = match params.show("/scope").as_str() {
+            "databases" => format!("the databases {}", params.show("/databases")),
+            "schema-only" => "the schema of all databases".to_owned(),
+            _ => "all databases and accounts".to_owned(),
+        };
+        Ok(Intent {
+            summary: format!(
+                "dump {what} of {} into {} as {}.sql.gz",
+                params.show("/target"),
+                params.show("/store"),
+                params.show("/name")
+            ),
+            ..Intent::default()
+        })
+    }
+
+    async fn preflight(&self, params: &Planned<DumpParams>, cx: &PreflightContext) -> Preflight {
+        let mut found = Preflight::default();
+        if let Some(store) = params.value("/store").and_then(|value| value.as_str()).map(StoreName::from) {
+            found.problems.extend(store_problem(params.get(), &store, &cx.step).await);
+        }
+        if let Look::Reached(server) = look_at_target(params, "/target", cx, &mut found).await {
+            look_at_server(params.get(), *server, &cx.step, &mut found).await;
+        }
+        found
+    }
+
+    async fn probe(&self, params: &DumpParams, cx: &StepContext) -> Result<Probe<DumpOutputs>, StepError> {
+        // Without its index an object is no dump: replacing it loses nothing.
+        Ok(find_finished(params, cx).await?.map_or(Probe::Absent, Probe::Complete))
+    }
+
+    async fn run(&self, params: &DumpParams, cx: &StepContext) -> Result<DumpOutputs, StepError> {
+        run(params, cx).await
+    }
+}
+
+async fn store_problem(params: Option<&DumpParams>, name: &StoreName, cx: &StepContext) -> Option<Problem> {
+    let found = async {
+        let store = cx.store(name).await?;
+        store.check_writable().await?;
+        match params {
+            Some(params) => {
+                let backup = params.backup(cx);
+                refuse_published(store.as_ref(), &Keys::of(params, &backup)?, &backup).await
+            }
+            None => Ok(()),
+        }
+    };
+    let error: StepError = found.await.err()?;
+    Some(Problem {
+        code: "rekindle::store::not_writable",
+        message: error.message,
+        help: error.help.or_else(|| Some(format!("check `stores.{name}` in the environment"))),
+        pointer: Some("/store"),
+    })
+}
+
+async fn look_at_server(
+    params: Option<&DumpParams>,
+    mut server: Server,
+    cx: &StepContext,
+    found: &mut Preflight,
+) {
+    let survey = Survey::of(&mut server).await;
+    let Server { session, version } = server;
+    session.close().await;
+    let survey = match survey {
+        Ok(survey) => survey,
+        Err(error) => return found.problems.push(error.problem("/target")),
+    };
+    let client = match Client::find(&cx.world().processes, version.flavour, cx.cancel()).await {
+        Ok(client) => client,
+        Err(error) => return found.problems.push(error.problem()),
+    };
+    let Some(params) = params else { return };
+    found.notes.extend(survey.warnings(params.scope));
+    match survey.choose(params) {
+        Ok(databases) => found.commands.push(shown(&Choice {
+            client: &client,
+            server: &version,
+            survey: &survey,
+            scope: params.scope,
+            databases: &databases,
+        })),
+        Err(error) => found.problems.push(Problem {
+            code: "rekindle::dump::not_possible",
+            message: error.message,
+            help: error.help,
+            pointer: Some("/target"),
+        }),
+    }
+}

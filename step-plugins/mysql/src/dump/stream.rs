@@ -1,0 +1,157 @@
+//! The client's output → members → store, on a thread that may block.
+
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use rekindle_backup::dump::{DumpWriter, WriterOptions, WrittenDump};
+use rekindle_engine::host::{BodySender, Clock, ExitReport, RunningProcess, TerminateReason};
+use rekindle_engine::id::StepId;
+use rekindle_engine::step::{Progress, Reporter};
+use tokio_util::sync::CancellationToken;
+
+use super::accounts::Accounts;
+use super::failure::Failure;
+
+const READ_BYTES: usize = 256 << 10;
+/// [`rekindle_engine::host::Body`] holds a few chunks; this keeps each of them small.
+const SENT_BYTES: usize = 1 << 20;
+const PROGRESS_EVERY: Duration = Duration::from_millis(250);
+const GRACE: Duration = Duration::from_secs(2);
+
+/// What the thread needs.
+pub(super) struct Stream {
+    pub(super) process: Box<dyn RunningProcess>,
+    pub(super) sender: BodySender,
+    pub(super) options: WriterOptions,
+    pub(super) accounts: Accounts,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) reporter: Arc<dyn Reporter>,
+    pub(super) step: StepId,
+    pub(super) cancel: CancellationToken,
+}
+
+/// A dump whose client ended well and whose trailer was seen; its body has been finished.
+pub(super) struct Streamed {
+    pub(super) dump: WrittenDump,
+    /// When the snapshot was known to be open.
+    pub(super) snapshot_at: Timestamp,
+}
+
+struct BodySink(BodySender);
+
+impl Write for BodySink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        for part in bytes.chunks(SENT_BYTES) {
+            self.0.blocking_send(Bytes::copy_from_slice(part))?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Streams to the end. On any error the body is left unfinished, so the store keeps nothing, and the client's
+/// process group is gone.
+pub(super) fn stream(mut stream: Stream) -> Result<Streamed, Failure> {
+    let stdout = stream
+        .process
+        .take_stdout()
+        .ok_or_else(|| Failure::Read(io::Error::other("its standard output is taken")))?;
+    let process = stream.process;
+    let terminate = process.terminator();
+    let mut writer = DumpWriter::new(BodySink(stream.sender), stream.options)
+        .map_err(|error| Failure::Text { error: error.into(), end: None })?;
+    let mut follow = Follow {
+        clock: stream.clock,
+        reporter: stream.reporter,
+        step: stream.step,
+        snapshot_at: None,
+        bytes: 0,
+        shown: Instant::now(),
+    };
+    let copied = writer
+        .write(stream.accounts.before.as_bytes())
+        .map_err(Failure::from)
+        .and_then(|()| copy(stdout, &mut writer, &mut follow, &stream.cancel));
+    if copied.is_err() {
+        let reason = if stream.cancel.is_cancelled() {
+            TerminateReason::Cancelled
+        } else {
+            TerminateReason::Abandoned
+        };
+        terminate(reason, GRACE);
+    }
+    let end = process.wait().map_err(Failure::Process)?;
+    if stream.cancel.is_cancelled() {
+        return Err(Failure::Cancelled);
+    }
+    copied.map_err(|failure| with_end(failure, &end))?;
+    // The exit code first: a client that failed says why, a missing trailer only says that it did.
+    if !end.success() {
+        return Err(Failure::Exit(end));
+    }
+    let whole = |error| with_end(Failure::from(error), &end);
+    writer.end_part().map_err(whole)?;
+    let snapshot_at = follow.snapshot_at.unwrap_or_else(|| follow.clock.now());
+    writer.write(stream.accounts.after.as_bytes()).map_err(whole)?;
+    let (sink, dump) = writer.finish().map_err(whole)?;
+    sink.0.blocking_finish().map_err(|_| Failure::SinkGone)?;
+    Ok(Streamed { dump, snapshot_at })
+}
+
+fn with_end(failure: Failure, end: &ExitReport) -> Failure {
+    match failure {
+        Failure::Text { error, .. } => Failure::Text { error, end: Some(end.clone()) },
+        other => other,
+    }
+}
+
+struct Follow {
+    clock: Arc<dyn Clock>,
+    reporter: Arc<dyn Reporter>,
+    step: StepId,
+    snapshot_at: Option<Timestamp>,
+    bytes: u64,
+    shown: Instant,
+}
+
+fn copy(
+    mut stdout: Box<dyn Read + Send>,
+    writer: &mut DumpWriter<BodySink>,
+    follow: &mut Follow,
+    cancel: &CancellationToken,
+) -> Result<(), Failure> {
+    let mut chunk = vec![0; READ_BYTES];
+    loop {
+        let length = match stdout.read(&mut chunk) {
+            Ok(0) => return Ok(()),
+            Ok(length) => length,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(Failure::Read(error)),
+        };
+        if cancel.is_cancelled() {
+            return Err(Failure::Cancelled);
+        }
+        writer.write(&chunk[..length])?;
+        follow.bytes += length as u64;
+        let contents = writer.contents();
+        // The header is written before the transaction begins; the first database is written in it.
+        if follow.snapshot_at.is_none() && contents.database.is_some() {
+            follow.snapshot_at = Some(follow.clock.now());
+        }
+        if follow.shown.elapsed() >= PROGRESS_EVERY {
+            follow.shown = Instant::now();
+            let note = match (&contents.database, &contents.table) {
+                (Some(database), Some(table)) => format!("table {database}.{table}"),
+                (Some(database), None) => format!("database {database}"),
+                (None, _) => String::new(),
+            };
+            follow.reporter.progress(&follow.step, Progress { bytes: follow.bytes, total_bytes: None, note });
+        }
+    }
+}
