@@ -12,9 +12,11 @@ pub mod flavour;
 pub mod inventory;
 
 mod account;
+pub mod assert;
+pub mod inspect;
 mod preflight;
-#[allow(dead_code)]
 mod replication;
+pub mod reset_replication;
 pub mod sandbox;
 #[cfg(test)]
 mod testing;
@@ -26,7 +28,10 @@ use rekindle_engine::step::Registry;
 
 /// Adds the step kinds of this crate.
 pub fn register(registry: &mut Registry) {
+    registry.register(assert::Assert);
     registry.register(dump::Dump);
+    registry.register(inspect::Inspect);
+    registry.register(reset_replication::ResetReplication);
     registry.register(sandbox::Sandbox);
     registry.register(wait_ready::WaitReady);
 }

@@ -27,9 +27,15 @@ impl Position {
         Some(Self(domains))
     }
 
-    /// Tells whether nothing is before it.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// Takes the later one of each domain.
+    pub(crate) fn merge(mut self, other: Self) -> Self {
+        for (domain, last) in other.0 {
+            let own = self.0.entry(domain).or_insert(last);
+            if last.1 > own.1 {
+                *own = last;
+            }
+        }
+        self
     }
 
     /// Tells whether a server at this position has everything up to `other`. The transaction at the same
@@ -71,6 +77,11 @@ mod tests {
         for text in ["0-1", "0-1-5-6", "a-b-c", "0-1-5,0-2-6", "3E11FA47-71CA-11E1-9E33-C80AA9429562:1-5"] {
             assert_eq!(Position::read(text), None, "{text}");
         }
-        assert!(Position::read("").unwrap().is_empty());
+    }
+
+    #[test]
+    fn merging_takes_the_later_of_each_domain() {
+        let read = |text| Position::read(text).unwrap();
+        assert_eq!(read("0-1-5,1-1-9").merge(read("0-2-6,1-1-8,2-2-2")), read("0-2-6,1-1-9,2-2-2"));
     }
 }

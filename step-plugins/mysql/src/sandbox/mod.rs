@@ -37,6 +37,7 @@ use crate::tool::{ToolError, find_tool, run_tool};
 pub const START_TIMEOUT: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(100);
 const PORT_TRIES: u32 = 10;
+const MOST_MISSES: u32 = 3;
 
 /// What sandbox to bring up.
 #[derive(Debug, Clone)]
@@ -250,8 +251,15 @@ async fn wait_until_ready(
     cancel: &CancellationToken,
 ) -> Result<Running, SandboxError> {
     let started = Instant::now();
+    let mut misses = 0;
     loop {
         let Some(pid) = server_process::find(directory).first().copied() else {
+            // A process that is just becoming the server has no command line for an instant.
+            misses += 1;
+            if misses < MOST_MISSES {
+                tokio::time::sleep(POLL).await;
+                continue;
+            }
             let why = directory.errors_in_log().unwrap_or_else(|| "its log is empty".to_owned());
             return Err(SandboxError::Died { directory: directory.path().to_owned(), why });
         };

@@ -187,5 +187,4 @@ impl Step for WaitReady {
 }
 
 #[cfg(test)]
-#[path = "wait_ready_tests.rs"]
 mod tests;
