@@ -12,6 +12,8 @@ use super::{Observer, RunRequest, StepLogs};
 use crate::host::Masker;
 use crate::id::StepId;
 use crate::journal::{Event, Record};
+use crate::plan::Plan;
+use crate::report::{self, Report};
 use crate::step::{Probe, Progress, Reporter, StepError};
 
 /// How many warnings of one step go into the journal; one more says that others were left out.
@@ -34,6 +36,7 @@ pub(super) struct Shared {
     observer: Arc<dyn Observer>,
     logs: Arc<dyn StepLogs>,
     masker: Masker,
+    plan: Arc<Plan>,
     history: RwLock<Vec<Record>>,
     warnings: Mutex<Warnings>,
     /// Tells the driver that there are warnings to write down.
@@ -53,6 +56,7 @@ impl Shared {
             observer: Arc::clone(&request.observer),
             logs: Arc::clone(&request.logs),
             masker: request.world.masker.clone(),
+            plan: Arc::clone(&request.plan),
             history: RwLock::new(history),
             warnings: Mutex::default(),
             warned: Notify::new(),
@@ -131,5 +135,10 @@ impl Reporter for Shared {
 
     fn history(&self) -> Vec<Record> {
         self.history.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn report(&self) -> Option<Report> {
+        let history = self.history.read().unwrap_or_else(PoisonError::into_inner);
+        Some(report::report(&self.plan, &history))
     }
 }

@@ -12,6 +12,7 @@ use crate::environment::{SecretRef, Settings, Target};
 use crate::host::{ObjectStore, Secret, World};
 use crate::id::{RunId, StepId, StoreName, TargetName};
 use crate::journal::Record;
+use crate::report::Report;
 
 /// How far a step is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -39,8 +40,13 @@ pub trait Reporter: Send + Sync {
     /// Makes a checkpoint durable before it returns.
     async fn checkpoint(&self, step: &StepId, value: Value) -> Result<(), StepError>;
 
-    /// Gives the journal so far, for steps that report on the run.
+    /// Gives the journal so far.
     fn history(&self) -> Vec<Record>;
+
+    /// Gives the report of the run so far; none where there is no run, as in a preflight.
+    fn report(&self) -> Option<Report> {
+        None
+    }
 }
 
 /// What is needed to make a [`StepContext`].
@@ -164,6 +170,11 @@ impl StepContext {
     /// Gives the journal so far.
     pub fn history(&self) -> Vec<Record> {
         self.parts.reporter.history()
+    }
+
+    /// Gives the report of the run so far; none where there is no run, as in a preflight.
+    pub fn report(&self) -> Option<Report> {
+        self.parts.reporter.report()
     }
 
     /// Gives where progress and logs go, for threads that outlive a borrow of this context.

@@ -11,6 +11,7 @@ use super::{FakeWorld, locked};
 use crate::environment::Settings;
 use crate::id::{StepId, TargetName};
 use crate::journal::Record;
+use crate::report::Report;
 use crate::step::{PreflightContext, Progress, Reporter, StepContext, StepContextParts, StepError};
 
 /// A reporter that keeps everything it is told.
@@ -22,6 +23,7 @@ pub struct RecordedReporter {
     checkpoints: Mutex<Vec<Value>>,
     checkpoint_error: Mutex<Option<StepError>>,
     history: Mutex<Vec<Record>>,
+    report: Mutex<Option<Report>>,
 }
 
 impl RecordedReporter {
@@ -75,6 +77,10 @@ impl Reporter for RecordedReporter {
 
     fn history(&self) -> Vec<Record> {
         locked(&self.history).clone()
+    }
+
+    fn report(&self) -> Option<Report> {
+        locked(&self.report).clone()
     }
 }
 
@@ -139,6 +145,12 @@ impl ContextBuilder {
     /// Gives the journal so far.
     pub fn history(self, records: Vec<Record>) -> Self {
         *locked(&self.reporter.history) = records;
+        self
+    }
+
+    /// Gives the report of the run so far.
+    pub fn report(self, report: Report) -> Self {
+        *locked(&self.reporter.report) = Some(report);
         self
     }
 

@@ -4,6 +4,7 @@ use super::rig::Rig;
 use super::support::{plan, step};
 use crate::host::Secret;
 use crate::journal::{FileJournal, Runs};
+use crate::report::StepStatus;
 use crate::run::{FileLogs, StepLogs as _, execute};
 use crate::testing::FakeClock;
 
@@ -64,4 +65,17 @@ async fn what_steps_say_is_masked_before_anybody_hears_it() {
         reporter.warn(&"a".into(), "again");
     }
     assert_eq!(shared.take_warnings().len(), 1_001);
+}
+
+#[tokio::test]
+async fn a_step_gets_the_report_of_its_run_so_far() {
+    let rig = Rig::new(vec![step("a", &[]), step("b", &["a"])]);
+    let (sender, _messages) = tokio::sync::mpsc::channel(1);
+    let shared = crate::run::reporter::Shared::new(&rig.request(1), Vec::new(), sender);
+    let at = rig.fakes.world.clock.now();
+    let event = crate::journal::Event::StepStarted { step: "a".into(), attempt: 1 };
+    shared.recorded(crate::journal::Record { seq: 1, at, event });
+    let report = crate::step::Reporter::report(&shared).unwrap();
+    let statuses: Vec<_> = report.steps.iter().map(|step| (step.id.as_str(), step.status)).collect();
+    assert_eq!(statuses, [("a", StepStatus::Running), ("b", StepStatus::NotStarted)]);
 }
