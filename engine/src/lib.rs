@@ -18,6 +18,7 @@ pub mod preview;
 pub mod report;
 pub mod run;
 pub mod runbook;
+pub mod schema;
 pub mod step;
 pub mod template;
 #[cfg(any(test, feature = "testing"))]
