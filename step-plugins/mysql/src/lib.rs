@@ -17,6 +17,7 @@ pub mod inspect;
 mod preflight;
 mod replication;
 pub mod reset_replication;
+pub mod restore;
 pub mod sandbox;
 #[cfg(test)]
 mod testing;
@@ -32,6 +33,7 @@ pub fn register(registry: &mut Registry) {
     registry.register(dump::Dump);
     registry.register(inspect::Inspect);
     registry.register(reset_replication::ResetReplication);
+    registry.register(restore::Restore);
     registry.register(sandbox::Sandbox);
     registry.register(wait_ready::WaitReady);
 }
