@@ -1,1 +1,12 @@
-//! End-to-end tests: the real binary, real servers, one file per feature.
+//! End-to-end tests: the real program against real servers, one file per feature.
+
+// A test fails by panicking; so do the helpers here, which no test attribute marks.
+#![allow(clippy::unwrap_used)]
+
+mod cancel;
+mod damage;
+mod mistakes;
+mod plan;
+mod recovery;
+mod secrets;
+mod support;

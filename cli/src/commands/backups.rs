@@ -1,0 +1,218 @@
+//! `rekindle backups [list|show ID|verify ID] -e ENV`
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use clap::Subcommand;
+use jiff::Timestamp;
+use rekindle_backup::catalogue::{self, Listed};
+use rekindle_backup::layout::BackupUri;
+use rekindle_engine::environment::Settings;
+use rekindle_engine::id::StoreName;
+use serde_json::{Value, json};
+
+use super::drive::Options;
+use super::plan::What;
+use super::run::{self, Consent};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::project::{self, EnvironmentArg, ValueArgs};
+use crate::terminal::words;
+use crate::{output, world};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// As [`EnvironmentArg`], but also after the subcommand.
+#[derive(Debug, Clone, clap::Args)]
+struct Place {
+    /// The environment: NAME for environments/NAME.yaml, or a path
+    #[arg(short, long, value_name = "ENV", env = "REKINDLE_ENVIRONMENT", global = true)]
+    environment: Option<String>,
+    /// The store, as the environment names it
+    #[arg(long, default_value = "primary", global = true)]
+    store: String,
+    /// Print JSON
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List the backups of the environment's cluster, oldest first
+    List,
+    /// Show what a backup holds
+    Show {
+        /// The backup's id, or `latest`
+        id: String,
+    },
+    /// Read a backup back and prove that it is whole
+    Verify {
+        /// The backup's id, or `latest`
+        id: String,
+    },
+}
+
+pub(crate) async fn backups(args: &Args, state_dir: &Path) -> Result<Exit, Failure> {
+    let Some(environment) = args.place.environment.clone() else {
+        return Err(Failure::input("which environment?").help("name it with -e ENV"));
+    };
+    let environment = EnvironmentArg { environment };
+    let store: StoreName = args.place.store.as_str().into();
+    if let Some(Command::Verify { id }) = &args.command {
+        let set = vec![format!("backup={id}"), format!("store={store}")];
+        let what =
+            What { runbook: "verify".to_owned(), environment, values: ValueArgs { set, values: Vec::new() } };
+        return run::begin(&what, state_dir, Consent::Given, &Options::default()).await;
+    }
+    let settings = project::load_environment(&environment)?.settings;
+    let listed = list(&settings, &store).await?;
+    match &args.command {
+        None | Some(Command::List) => print_list(&listed, args.place.json, &settings, &store),
+        Some(Command::Show { id } | Command::Verify { id }) => show(&listed, id, args.place.json),
+    }
+}
+
+async fn list(settings: &Settings, name: &StoreName) -> Result<Vec<Listed>, Failure> {
+    let config = settings.stores.get(name).ok_or_else(|| {
+        let known: Vec<_> = settings.stores.keys().map(StoreName::as_str).collect();
+        Failure::input(format!("the environment has no store `{name}`"))
+            .help(format!("it has {}", known.join(", ")))
+    })?;
+    let store =
+        world::world()?.stores.open(config).await.map_err(|error| Failure::input(error.to_string()))?;
+    catalogue::list_backups(store.as_ref(), name, Some(settings.cluster()))
+        .await
+        .map_err(|error| Failure::failed(error.to_string()))
+}
+
+fn as_json(uri: &BackupUri, listed: &Listed) -> Value {
+    match &listed.manifest {
+        Ok(manifest) => json!({
+            "uri": uri,
+            "id": uri.id,
+            "recovery_point": manifest.recovery_point(),
+            "size_bytes": manifest.size_bytes(),
+            "server": format!("{:?} {}", manifest.server.flavour, manifest.server.version).to_lowercase(),
+            "databases": manifest.inventory.databases.len(),
+            "tables": manifest.inventory.table_count(),
+            "rows": manifest.inventory.row_count(),
+            "proven": listed.proven(),
+            "failed": listed.has_failed(),
+        }),
+        Err(error) => json!({ "uri": uri, "id": uri.id, "damaged": error.to_string() }),
+    }
+}
+
+fn print_list(
+    listed: &[Listed],
+    json: bool,
+    settings: &Settings,
+    store: &StoreName,
+) -> Result<Exit, Failure> {
+    if json {
+        output::json(&listed.iter().map(|one| as_json(&one.uri, one)).collect::<Vec<_>>())?;
+        return Ok(Exit::Done);
+    }
+    if listed.is_empty() {
+        output::line(&format!("no backups of cluster `{}` in store `{store}`", settings.cluster()));
+        return Ok(Exit::Done);
+    }
+    let now = Timestamp::now();
+    output::line(&format!(
+        "{:22}  {:>8}  {:>12}  {:>7}  {:>12}  {}",
+        "backup", "age", "size", "tables", "rows", "state"
+    ));
+    for one in listed {
+        output::line(&row(one, now));
+    }
+    Ok(Exit::Done)
+}
+
+fn row(listed: &Listed, now: Timestamp) -> String {
+    let manifest = match &listed.manifest {
+        Ok(manifest) => manifest,
+        Err(error) => return format!("{:22}  damaged: {error}", listed.uri.id),
+    };
+    let age = now.duration_since(manifest.recovery_point()).unsigned_abs();
+    format!(
+        "{:22}  {:>8}  {:>12}  {:>7}  {:>12}  {}",
+        listed.uri.id,
+        words::duration(age),
+        words::bytes(manifest.size_bytes()),
+        manifest.inventory.table_count(),
+        manifest.inventory.row_count(),
+        state(listed)
+    )
+}
+
+fn state(listed: &Listed) -> String {
+    let proven: Vec<String> = listed.proven().iter().map(ToString::to_string).collect();
+    match (listed.has_failed(), proven.is_empty()) {
+        (true, _) => "FAILED its verification".to_owned(),
+        (false, true) => "not verified".to_owned(),
+        (false, false) => format!("verified: {}", proven.join(", ")),
+    }
+}
+
+fn show(listed: &[Listed], id: &str, json: bool) -> Result<Exit, Failure> {
+    let found = if id == "latest" { listed.last() } else { listed.iter().find(|one| one.uri.id == id) };
+    let Some(found) = found else {
+        return Err(
+            Failure::input(format!("there is no backup `{id}`")).help("`rekindle backups list` shows all")
+        );
+    };
+    let manifest = found.manifest.as_ref().map_err(|error| Failure::failed(error.to_string()))?;
+    if json {
+        output::json(manifest)?;
+        return Ok(Exit::Done);
+    }
+    let mut text = format!(
+        "{}\n  of        {} {} ({})\n  state     {}\n  recovers  everything up to {}\n",
+        found.uri,
+        format!("{:?}", manifest.server.flavour).to_lowercase(),
+        manifest.server.version,
+        manifest.cluster,
+        state(found),
+        manifest.recovery_point()
+    );
+    if let Some(gtid) = &manifest.consistent_point.gtid {
+        let _ = writeln!(text, "  GTID      {gtid}");
+    }
+    text.push_str("\nobjects:\n");
+    for object in &manifest.objects {
+        let _ = writeln!(
+            text,
+            "  {:20} {:>12}  sha256 {}",
+            object.name,
+            words::bytes(object.size_bytes),
+            object.sha256
+        );
+    }
+    for (name, database) in &manifest.inventory.databases {
+        let _ = writeln!(text, "\ndatabase {name}:");
+        for (table, facts) in &database.tables {
+            let rows = facts.rows.map_or("not counted".to_owned(), |rows| rows.to_string());
+            let _ = writeln!(text, "  table {table}  {rows} rows");
+        }
+        let others = [
+            ("view", database.views.iter().cloned().collect::<Vec<_>>()),
+            ("trigger", database.triggers.keys().cloned().collect()),
+            ("routine", database.routines.iter().cloned().collect()),
+            ("event", database.events.iter().cloned().collect()),
+            ("sequence", database.sequences.iter().cloned().collect()),
+        ];
+        for (what, names) in others {
+            for name in names {
+                let _ = writeln!(text, "  {what} {name}");
+            }
+        }
+    }
+    output::print(&text);
+    Ok(Exit::Done)
+}

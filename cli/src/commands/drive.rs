@@ -1,0 +1,178 @@
+//! Drives a run in this process: locks, signals, progress, and what is said at the end.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use rekindle_engine::host::World;
+use rekindle_engine::journal::{GroupLock, Lock, LockError, LockOwner, Outcome, RunDirectory, Runs};
+use rekindle_engine::plan::Plan;
+use rekindle_engine::run::{Cancellation, FileLogs, RunEnd, RunError, RunOptions, RunRequest};
+use rekindle_engine::step::Registry;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output;
+use crate::terminal::{self, LogFormat, words};
+
+/// How a run is driven, from the command line.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Options {
+    /// How many steps may run at once
+    #[arg(short, long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) jobs: u16,
+    /// How progress is written
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) log_format: LogFormat,
+    /// How long running steps may take to stop when the run is cancelled
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = parse_duration)]
+    pub(crate) grace: std::time::Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { jobs: 4, log_format: LogFormat::Text, grace: RunOptions::GRACE }
+    }
+}
+
+fn parse_duration(text: &str) -> Result<std::time::Duration, String> {
+    rekindle_engine::values::parse_duration(text).map_err(|error| error.to_string())
+}
+
+/// A run that is ready to be driven, its locks held until this is dropped.
+pub(crate) struct Ready {
+    pub(crate) request: RunRequest,
+    cancellation: Cancellation,
+    // Dropped last: nobody else may drive the run or its group while we do.
+    _locks: Vec<Lock>,
+}
+
+/// Takes the locks of a run and puts everything together that drives it.
+pub(crate) async fn ready(
+    state_dir: &Path,
+    directory: &RunDirectory,
+    plan: Plan,
+    world: World,
+    registry: Registry,
+    options: &Options,
+) -> Result<Ready, Failure> {
+    let runner = rekindle_host::identity(env!("CARGO_PKG_VERSION"))
+        .map_err(|error| Failure::failed(format!("failed to find out who I am: {error}")))?;
+    let owner = LockOwner { run: directory.id().clone(), runner: runner.clone() };
+    let cancellation = Cancellation::default();
+    let mut locks = vec![directory.lock(&owner).map_err(|error| locked(&error))?];
+    if let Some(group) = &plan.concurrency {
+        let wanted = GroupLock {
+            folder: &Runs::new(state_dir).locks(),
+            group: &group.name,
+            on_conflict: group.on_conflict,
+            owner: &owner,
+        };
+        let clock = Arc::clone(&world.clock);
+        let waiting = |held: &LockError| output::error(&format!("waiting: {held}\n"));
+        locks.push(
+            Lock::acquire(wanted, clock, cancellation.graceful(), waiting)
+                .await
+                .map_err(|error| locked(&error))?,
+        );
+    }
+    let journal =
+        directory.journal(Arc::clone(&world.clock)).map_err(|error| Failure::failed(error.to_string()))?;
+    let request = RunRequest {
+        observer: terminal::observer(&plan, options.log_format),
+        plan: Arc::new(plan),
+        run: directory.id().clone(),
+        registry,
+        journal: Arc::new(journal),
+        logs: Arc::new(FileLogs::new(directory.clone(), Arc::clone(&world.clock))),
+        world,
+        cancellation: cancellation.clone(),
+        options: RunOptions { jobs: usize::from(options.jobs), grace: options.grace, runner },
+    };
+    Ok(Ready { request, cancellation, _locks: locks })
+}
+
+fn locked(error: &LockError) -> Failure {
+    Failure::input(error.to_string()).help("wait for that run, or cancel it with `rekindle cancel RUN`")
+}
+
+impl Ready {
+    /// Drives the run to its end, hearing the operator's signals, and says how it ended.
+    pub(crate) async fn drive<F>(self, drive: impl FnOnce(RunRequest) -> F) -> Result<Exit, Failure>
+    where
+        F: Future<Output = Result<RunEnd, RunError>>,
+    {
+        let run = self.request.run.clone();
+        let heard = Arc::new(std::sync::OnceLock::new());
+        let listening = tokio::spawn(listen(self.cancellation.clone(), Arc::clone(&heard)));
+        let ended = drive(self.request.clone()).await;
+        listening.abort();
+        let end = ended.map_err(|error| {
+            let help = error.help().map_or(format!("`rekindle resume {run}` goes on"), str::to_owned);
+            let failure = match error {
+                RunError::AlreadyFinished { .. }
+                | RunError::StillRunning { .. }
+                | RunError::NothingToDecide { .. } => Failure::input(error.to_string()),
+                RunError::Journal(_)
+                | RunError::Replay(_)
+                | RunError::Defect(_)
+                | RunError::NotPlanned { .. }
+                | RunError::UnknownKind { .. }
+                | RunError::AlreadyStarted(_)
+                | RunError::Stuck { .. } => Failure::failed(error.to_string()),
+            };
+            failure.help(help)
+        })?;
+        Ok(say_end(&run, &end, heard.get().copied()))
+    }
+}
+
+/// First signal: stop in order. Second: stop at once.
+async fn listen(cancellation: Cancellation, heard: Arc<std::sync::OnceLock<Exit>>) {
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        output::error("warning: signals can't be heard; use kill -9 and `rekindle resume`\n");
+        return;
+    };
+    loop {
+        let (name, exit) = tokio::select! {
+            _ = interrupt.recv() => ("SIGINT", Exit::Interrupted),
+            _ = terminate.recv() => ("SIGTERM", Exit::Terminated),
+        };
+        let _ = heard.set(exit);
+        cancellation.request(name);
+    }
+}
+
+fn say_end(run: &rekindle_engine::id::RunId, end: &RunEnd, heard: Option<Exit>) -> Exit {
+    match end {
+        RunEnd::Finished { outcome, failure } => {
+            let mut text = format!("run {run} {}\n", words::outcome(*outcome));
+            if let Some((step, error)) = failure {
+                let _ = writeln!(text, "  {step}: {error}");
+                if let Some(help) = &error.help {
+                    let _ = writeln!(text, "  help: {help}");
+                }
+                let _ = writeln!(text, "  once it is mended, `rekindle resume {run}` goes on from there");
+            }
+            output::error(&text);
+            match outcome {
+                Outcome::Succeeded | Outcome::SucceededWithWarnings => Exit::Done,
+                Outcome::Failed => Exit::Failed,
+                Outcome::Cancelled => heard.unwrap_or(Exit::Failed),
+            }
+        }
+        RunEnd::Paused { questions } => {
+            let mut text = format!("run {run} is paused, a decision is needed:\n");
+            for question in questions {
+                let _ = writeln!(text, "  {}: {}", question.step, question.question);
+                let _ =
+                    writeln!(text, "    rekindle resume {run} --resolve {}=done|rerun|fail", question.step);
+            }
+            output::error(&text);
+            Exit::Paused
+        }
+    }
+}

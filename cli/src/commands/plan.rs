@@ -1,0 +1,116 @@
+//! `rekindle plan RUNBOOK -e ENV`
+
+use clap::ValueEnum;
+use rekindle_engine::compile::CompileInput;
+use rekindle_engine::environment::Environment;
+use rekindle_engine::host::World;
+use rekindle_engine::plan::{self, Plan, Style};
+use rekindle_engine::preview::{self, PrepareError, Preview};
+use rekindle_engine::step::Registry;
+
+use crate::exit::Exit;
+use crate::failure::{self, Failure};
+use crate::project::{self, EnvironmentArg, ValueArgs};
+use crate::{output, world};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) what: What,
+    /// How to print it
+    #[arg(long, default_value = "text")]
+    format: Format,
+}
+
+/// What to plan or run.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct What {
+    /// The runbook: a name or a path
+    pub(crate) runbook: String,
+    #[command(flatten)]
+    pub(crate) environment: EnvironmentArg,
+    #[command(flatten)]
+    pub(crate) values: ValueArgs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// The whole plan
+    Json,
+    /// Graphviz
+    Dot,
+    /// A Mermaid flow chart
+    Mermaid,
+}
+
+/// A plan with what was found while looking at the world.
+pub(crate) struct Looked {
+    pub(crate) plan: Plan,
+    pub(crate) preview: Preview,
+}
+
+pub(crate) async fn plan(args: &Args) -> Result<Exit, Failure> {
+    print(&args.what, args.format).await
+}
+
+/// Shows a plan for people.
+pub(crate) async fn show(what: &What) -> Result<Exit, Failure> {
+    print(what, Format::Text).await
+}
+
+async fn print(what: &What, format: Format) -> Result<Exit, Failure> {
+    let looked = look(what, &world::registry(), &world::world()?).await?;
+    match format {
+        Format::Text => output::print(&as_text(&looked)),
+        Format::Json => output::line(&plan::json(&looked.plan, Some(&looked.preview))),
+        Format::Dot => output::print(&plan::dot(&looked.plan)),
+        Format::Mermaid => output::print(&plan::mermaid(&looked.plan)),
+    }
+    if looked.preview.problems.is_empty() {
+        return Ok(Exit::Done);
+    }
+    output::error(&failure::render(&looked.preview.problems));
+    Ok(Exit::Input)
+}
+
+/// Writes a plan as people read it.
+pub(crate) fn as_text(looked: &Looked) -> String {
+    let style = if output::colours() { Style::Ansi } else { Style::Plain };
+    plan::text(&looked.plan, Some(&looked.preview), style)
+}
+
+/// Compiles and looks at the world, read-only.
+pub(crate) async fn look(what: &What, registry: &Registry, world: &World) -> Result<Looked, Failure> {
+    let (runbook, environment) = load(what)?;
+    let overrides = what.values.read()?;
+    let input = CompileInput {
+        runbook: &runbook,
+        environment: &environment,
+        overrides: &overrides,
+        registry,
+        pinned: &[],
+    };
+    let prepared = preview::prepare(&input, world).await.map_err(|error| match error {
+        PrepareError::Invalid(mistakes) | PrepareError::Lookup(mistakes) => Failure::from(mistakes),
+    })?;
+    for (step, warning) in &prepared.warnings {
+        output::error(&format!("warning: {step}: {warning}\n"));
+    }
+    let plan = prepared.plan;
+    let preview = preview::preflight(&plan, registry, world).await;
+    Ok(Looked { plan, preview })
+}
+
+/// Reads runbook and environment, and complains about both at once.
+pub(crate) fn load(what: &What) -> Result<(rekindle_engine::runbook::Runbook, Environment), Failure> {
+    match (project::load_runbook(&what.runbook), project::load_environment(&what.environment)) {
+        (Ok(runbook), Ok(environment)) => Ok((runbook, environment)),
+        (Err(Failure::Mistakes(mut mistakes)), Err(Failure::Mistakes(more))) => {
+            mistakes.extend(more);
+            Err(mistakes.into())
+        }
+        (Err(failure), _) | (_, Err(failure)) => Err(failure),
+    }
+}

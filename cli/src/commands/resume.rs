@@ -1,0 +1,60 @@
+//! `rekindle resume RUN [--resolve STEP=done|rerun|fail]`
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rekindle_engine::id::StepId;
+use rekindle_engine::journal::{Resolution, Runs};
+use rekindle_engine::run::{self, Decision, Resume};
+
+use super::drive::{self, Options};
+use super::runs::find;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::world;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The run's id, the beginning of one, or `latest`
+    run: String,
+    /// Decide on a step that was under way: STEP=done, STEP=rerun or STEP=fail (repeatable)
+    #[arg(long, value_name = "STEP=DECISION", value_parser = parse_resolution)]
+    resolve: Vec<(StepId, Resolution)>,
+    /// Why it was decided so; kept in the journal
+    #[arg(long, value_name = "TEXT", default_value = "", requires = "resolve")]
+    because: String,
+    #[command(flatten)]
+    options: Options,
+}
+
+fn parse_resolution(text: &str) -> Result<(StepId, Resolution), String> {
+    let (step, decision) = text.rsplit_once('=').ok_or("expected STEP=done, STEP=rerun or STEP=fail")?;
+    let resolution = match decision {
+        "done" => Resolution::Done,
+        "rerun" => Resolution::Rerun,
+        "fail" => Resolution::Fail,
+        other => return Err(format!("`{other}` is no decision: expected done, rerun or fail")),
+    };
+    Ok((step.into(), resolution))
+}
+
+pub(crate) async fn resume(args: &Args, state_dir: &Path) -> Result<Exit, Failure> {
+    let directory = find(&Runs::new(state_dir), &args.run)?;
+    let plan = directory.plan().map_err(|error| Failure::input(error.to_string()))?;
+    let ready =
+        drive::ready(state_dir, &directory, plan, world::world()?, world::registry(), &args.options).await?;
+    let by =
+        std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "unknown".to_owned());
+    let decisions = args
+        .resolve
+        .iter()
+        .map(|(step, resolution)| Decision {
+            step: step.clone(),
+            resolution: *resolution,
+            by: by.clone(),
+            why: args.because.clone(),
+        })
+        .collect();
+    let resume = Resume { decisions, is_alive: Arc::new(rekindle_host::is_alive) };
+    ready.drive(|request| run::resume(request, resume)).await
+}

@@ -1,0 +1,211 @@
+//! `rekindle runs [list|show RUN|logs RUN [STEP]|report RUN]`
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use clap::{Subcommand, ValueEnum};
+use rekindle_engine::id::{RunId, StepId};
+use rekindle_engine::journal::{Event, Record, RunDirectory, Runs};
+use rekindle_engine::plan::Style;
+use rekindle_engine::report;
+use serde_json::json;
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output;
+use crate::terminal::words;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// Print JSON
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List all runs, oldest first
+    List,
+    /// Show what happened in a run
+    Show {
+        /// The run's id, the beginning of one, or `latest`
+        run: String,
+    },
+    /// Show what the steps of a run said
+    Logs {
+        /// The run's id, the beginning of one, or `latest`
+        run: String,
+        /// Only this step
+        step: Option<String>,
+    },
+    /// Print the report of a run
+    Report {
+        /// The run's id, the beginning of one, or `latest`
+        run: String,
+        /// How
+        #[arg(long, default_value = "text")]
+        format: Format,
+    },
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Format {
+    /// For a terminal
+    Text,
+    /// Markdown
+    Md,
+    /// JSON
+    Json,
+}
+
+pub(crate) fn runs(args: &Args, state_dir: &Path) -> Result<Exit, Failure> {
+    let runs = Runs::new(state_dir);
+    match args.command.as_ref().unwrap_or(&Command::List) {
+        Command::List => list(&runs, args.json),
+        Command::Show { run } => show(&find(&runs, run)?, args.json),
+        Command::Logs { run, step } => logs(&find(&runs, run)?, step.as_deref()),
+        Command::Report { run, format } => {
+            let format = if args.json { Format::Json } else { *format };
+            print_report(&find(&runs, run)?, format)
+        }
+    }
+}
+
+/// Finds a run by its id, the beginning of it, or `latest`.
+pub(crate) fn find(runs: &Runs, name: &str) -> Result<RunDirectory, Failure> {
+    let all = runs.list().map_err(|error| Failure::input(error.to_string()))?;
+    if name == "latest" {
+        return all
+            .into_iter()
+            .next_back()
+            .ok_or_else(|| Failure::input(format!("there is no run under {}", runs.folder().display())));
+    }
+    let mut matching: Vec<_> = all.into_iter().filter(|run| run.id().as_str().starts_with(name)).collect();
+    match matching.len() {
+        1 => Ok(matching.remove(0)),
+        0 => runs
+            .open(&RunId::from(name))
+            .map_err(|error| Failure::input(error.to_string()).help("`rekindle runs` lists all runs")),
+        count => {
+            Err(Failure::input(format!("{count} runs begin with `{name}`")).help("write more of the id"))
+        }
+    }
+}
+
+struct Summary {
+    status: &'static str,
+    what: String,
+    started: String,
+}
+
+fn summarise(run: &RunDirectory) -> Summary {
+    let unreadable = |why: String| Summary { status: "unreadable", what: why, started: String::new() };
+    let records = match run.records() {
+        Ok(records) => records,
+        Err(error) => return unreadable(error.to_string()),
+    };
+    let Some(Record { at, event: Event::RunStarted { runbook, runbook_version, environment, .. }, .. }) =
+        records.first()
+    else {
+        return unreadable("it never started".to_owned());
+    };
+    Summary {
+        status: status(&records),
+        what: format!("{runbook} {runbook_version} in {environment}"),
+        started: format!("{at:.0}"),
+    }
+}
+
+fn status(records: &[Record]) -> &'static str {
+    match records.last().map(|record| &record.event) {
+        Some(Event::RunFinished { outcome }) => words::outcome(*outcome),
+        Some(Event::RunPaused { .. }) => "paused",
+        _ => {
+            let runner = records.iter().rev().find_map(|record| match &record.event {
+                Event::RunStarted { runner, .. } | Event::RunResumed { runner } => Some(runner),
+                _ => None,
+            });
+            if runner.is_some_and(rekindle_host::is_alive) { "running" } else { "interrupted" }
+        }
+    }
+}
+
+fn list(runs: &Runs, json: bool) -> Result<Exit, Failure> {
+    let all = runs.list().map_err(|error| Failure::input(error.to_string()))?;
+    if json {
+        let rows: Vec<_> = all
+            .iter()
+            .map(|run| {
+                let Summary { status, what, started } = summarise(run);
+                json!({ "run": run.id(), "status": status, "what": what, "started": started })
+            })
+            .collect();
+        output::json(&rows)?;
+        return Ok(Exit::Done);
+    }
+    if all.is_empty() {
+        output::line(&format!("no runs under {}", runs.folder().display()));
+    }
+    for run in &all {
+        let Summary { status, what, started } = summarise(run);
+        output::line(&format!("{}  {started:20}  {status:23}  {what}", run.id()));
+    }
+    Ok(Exit::Done)
+}
+
+fn read(run: &RunDirectory) -> Result<Vec<Record>, Failure> {
+    run.records().map_err(|error| Failure::input(error.to_string()))
+}
+
+fn show(run: &RunDirectory, json: bool) -> Result<Exit, Failure> {
+    let records = read(run)?;
+    if json {
+        output::json(&records)?;
+        return Ok(Exit::Done);
+    }
+    let mut text = format!("run {}: {}\n", run.id(), status(&records));
+    for record in &records {
+        if let Some(event) = words::event(&record.event) {
+            let _ = writeln!(text, "{:>4}  {:.3}  {event}", record.seq, record.at);
+        }
+    }
+    if status(&records) == "interrupted" {
+        let _ = writeln!(text, "its runner is gone: `rekindle resume {}` goes on", run.id());
+    }
+    output::print(&text);
+    Ok(Exit::Done)
+}
+
+fn logs(run: &RunDirectory, step: Option<&str>) -> Result<Exit, Failure> {
+    let plan = run.plan().map_err(|error| Failure::input(error.to_string()))?;
+    let steps: Vec<StepId> = match step {
+        Some(step) if plan.steps.iter().any(|known| known.id.as_str() == step) => vec![step.into()],
+        Some(step) => {
+            let known: Vec<_> = plan.steps.iter().map(|step| step.id.as_str()).collect();
+            return Err(Failure::input(format!("run {} has no step `{step}`", run.id()))
+                .help(format!("it has {}", known.join(", "))));
+        }
+        None => plan.steps.iter().map(|step| step.id.clone()).collect(),
+    };
+    for id in steps {
+        let Ok(text) = std::fs::read_to_string(run.log_path(&id)) else { continue };
+        for line in text.lines() {
+            output::line(&if step.is_some() { line.to_owned() } else { format!("{id}: {line}") });
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn print_report(run: &RunDirectory, format: Format) -> Result<Exit, Failure> {
+    let plan = run.plan().map_err(|error| Failure::input(error.to_string()))?;
+    let report = report::report(&plan, &read(run)?);
+    let style = if output::colours() { Style::Ansi } else { Style::Plain };
+    match format {
+        Format::Text => output::print(&report::text(&report, style)),
+        Format::Md => output::print(&report::markdown(&report)),
+        Format::Json => output::json(&report)?,
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,17 @@
+//! The runbooks that come with the program.
+
+/// The shipped runbooks by name; a file `runbooks/NAME.yaml` in the working directory takes precedence.
+pub(crate) const RUNBOOKS: [(&str, &str); 4] = [
+    ("backup", include_str!("../../runbooks/backup.yaml")),
+    ("verify", include_str!("../../runbooks/verify.yaml")),
+    ("disaster-recovery", include_str!("../../runbooks/disaster-recovery.yaml")),
+    (SANDBOX_CLUSTER, include_str!("../../runbooks/sandbox-cluster.yaml")),
+];
+
+/// What `rekindle sandbox up` runs.
+pub(crate) const SANDBOX_CLUSTER: &str = "sandbox-cluster";
+
+/// Finds a shipped runbook.
+pub(crate) fn runbook(name: &str) -> Option<&'static str> {
+    RUNBOOKS.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
+}

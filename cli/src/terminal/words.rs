@@ -1,0 +1,70 @@
+//! Events, bytes and durations in words.
+
+use std::time::Duration;
+
+use rekindle_engine::journal::{Event, Outcome, StepFinding};
+
+/// Gives a duration with three digits that matter: `340ms`, `12.4s`, `3m05s`, `2h07m`.
+pub(crate) fn duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0 => format!("{}ms", duration.as_millis()),
+        1..60 => format!("{seconds}.{}s", duration.subsec_millis() / 100),
+        60..3600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
+        _ => format!("{}h{:02}m", seconds / 3600, seconds / 60 % 60),
+    }
+}
+
+/// Gives a size in binary units: `312.4 MiB`.
+pub(crate) fn bytes(bytes: u64) -> String {
+    indicatif::BinaryBytes(bytes).to_string()
+}
+
+/// Gives how a run ended.
+pub(crate) fn outcome(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Succeeded => "succeeded",
+        Outcome::SucceededWithWarnings => "succeeded with warnings",
+        Outcome::Failed => "failed",
+        Outcome::Cancelled => "cancelled",
+    }
+}
+
+/// Gives an event as one line without its time, or nothing when a person has no use for it.
+pub(crate) fn event(event: &Event) -> Option<String> {
+    Some(match event {
+        Event::RunStarted { run, runbook, runbook_version, environment, .. } => {
+            format!("run {run}: {runbook} {runbook_version} in {environment}")
+        }
+        Event::RunResumed { .. } => "resumed".to_owned(),
+        Event::StepStarted { step, attempt: 1 } => format!("{step}: started"),
+        Event::StepStarted { step, attempt } => format!("{step}: started, attempt {attempt}"),
+        Event::StepCheckpoint { .. } => return None,
+        Event::StepWarned { step, text } => format!("{step}: warning: {text}"),
+        Event::StepSucceeded { step, .. } => format!("{step}: done"),
+        Event::StepFailed { step, error, retry_at } => {
+            let next = retry_at.map_or(String::new(), |at| format!("; next attempt at {at:.0}"));
+            let help = error.help.as_ref().map_or(String::new(), |help| format!("\n    help: {help}"));
+            format!("{step}: failed: {error}{next}{help}")
+        }
+        Event::StepSkipped { step } => format!("{step}: skipped, its condition is false"),
+        Event::StepBlocked { step, by } => format!("{step}: blocked by {by}"),
+        Event::StepCancelled { step } => format!("{step}: cancelled"),
+        Event::StepProbed { step, finding } => format!("{step}: looked: {}", found(finding)),
+        Event::StepResolved { step, resolution, by, .. } => {
+            format!("{step}: {by} decided: {}", format!("{resolution:?}").to_lowercase())
+        }
+        Event::CancelRequested { by } => format!("cancelling ({by})"),
+        Event::RunPaused { step, question } => format!("paused at {step}: {question}"),
+        Event::RunFinished { outcome: how } => format!("run {}", outcome(*how)),
+    })
+}
+
+fn found(finding: &StepFinding) -> String {
+    match finding {
+        StepFinding::Absent => "its effect is not there".to_owned(),
+        StepFinding::Complete => "its effect is there".to_owned(),
+        StepFinding::Partial { found } => format!("a part is there: {found}"),
+        StepFinding::Unknown { why } => format!("can't tell: {why}"),
+    }
+}

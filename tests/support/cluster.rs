@@ -1,0 +1,146 @@
+//! A MariaDB primary with replicas, started by the program itself.
+
+use std::path::{Path, PathBuf};
+
+use mysql_async::prelude::Queryable as _;
+use mysql_async::{Conn, OptsBuilder};
+
+use super::{Answer, Project};
+
+/// A password that breaks everything that quotes carelessly.
+pub(crate) const CANARY: &str = r#"k4n'a"ry $HOME \$(id) `x` #1"#;
+
+/// Servers in a project's folder; stopped when dropped.
+pub(crate) struct Cluster {
+    pub(crate) project: Project,
+    ports: Vec<u16>,
+}
+
+impl Cluster {
+    /// Starts a primary and so many replicas.
+    pub(crate) fn up(replicas: usize) -> Self {
+        let project = Project::new();
+        project.write("password", CANARY);
+        let count = replicas.to_string();
+        let mut cluster = Self { project, ports: Vec::new() };
+        cluster.run(&["sandbox", "up", "box", "--replicas", &count, "--password-file", "password"]).success();
+        let environment = std::fs::read_to_string(cluster.environment()).unwrap();
+        cluster.ports = environment
+            .lines()
+            .filter_map(|line| line.split_once("port: ")?.1.split(',').next()?.parse().ok())
+            .collect();
+        assert_eq!(cluster.ports.len(), replicas + 1, "{environment}");
+        cluster
+    }
+
+    /// Gives the environment's file.
+    pub(crate) fn environment(&self) -> PathBuf {
+        self.project.path().join("box/environments/sandbox.yaml")
+    }
+
+    /// Gives the folder of a store: `store` or `offsite`.
+    pub(crate) fn store(&self, name: &str) -> PathBuf {
+        self.project.path().join("box").join(name)
+    }
+
+    /// Gives the folder of a server: `primary`, `replica-0`.
+    pub(crate) fn server(&self, name: &str) -> PathBuf {
+        self.project.path().join("box/servers").join(name)
+    }
+
+    /// Runs a command line in the project's folder.
+    pub(crate) fn run(&self, args: &[&str]) -> Answer {
+        self.project.run(args)
+    }
+
+    /// Runs a command line with `-e` for this cluster.
+    pub(crate) fn with_environment(&self, args: &[&str]) -> Answer {
+        let environment = self.environment();
+        let mut all = args.to_vec();
+        all.extend(["-e", environment.to_str().unwrap()]);
+        self.run(&all)
+    }
+
+    /// Connects: 0 is the primary.
+    pub(crate) async fn connect(&self, server: usize) -> Conn {
+        let options = OptsBuilder::default()
+            .ip_or_hostname("127.0.0.1")
+            .tcp_port(self.ports[server])
+            .user(Some("root"))
+            .pass(Some(CANARY))
+            .prefer_socket(false);
+        Conn::new(options).await.unwrap()
+    }
+
+    /// Runs statements on the primary.
+    pub(crate) async fn sql(&self, statements: &[&str]) {
+        let mut conn = self.connect(0).await;
+        for statement in statements {
+            conn.query_drop(*statement).await.unwrap_or_else(|error| panic!("{statement}: {error}"));
+        }
+    }
+
+    /// Makes a small shop: two tables, a view, a trigger, and so many rows.
+    pub(crate) async fn fill(&self, rows: u32) {
+        self.sql(&[
+            "CREATE DATABASE shop",
+            "CREATE TABLE shop.customer (id INT PRIMARY KEY, name VARCHAR(100), raw VARBINARY(64)) ENGINE=InnoDB",
+            "CREATE TABLE shop.counter (id INT PRIMARY KEY, n INT) ENGINE=InnoDB",
+            "INSERT INTO shop.counter VALUES (1, 0)",
+            "CREATE TRIGGER shop.counts AFTER INSERT ON shop.customer FOR EACH ROW UPDATE shop.counter SET n = n + 1",
+            &format!(
+                "INSERT INTO shop.customer SELECT seq, CONCAT('😀 it''s ; ', SHA2(seq, 256)), UNHEX(SHA2(seq, 256)) FROM seq_1_to_{rows}"
+            ),
+            "CREATE VIEW shop.names AS SELECT name FROM shop.customer",
+        ])
+        .await;
+    }
+
+    /// Gives checksum and row count of every table of `shop`.
+    pub(crate) async fn checksums(&self, server: usize) -> Vec<(String, u64, u64)> {
+        let mut conn = self.connect(server).await;
+        let tables: Vec<String> = conn
+            .query("SELECT table_name FROM information_schema.tables WHERE table_schema='shop' AND table_type='BASE TABLE' ORDER BY 1")
+            .await
+            .unwrap();
+        let mut all = Vec::new();
+        for table in tables {
+            let (_, checksum): (String, u64) =
+                conn.query_first(format!("CHECKSUM TABLE shop.{table} EXTENDED")).await.unwrap().unwrap();
+            let rows: u64 =
+                conn.query_first(format!("SELECT COUNT(*) FROM shop.{table}")).await.unwrap().unwrap();
+            all.push((table, checksum, rows));
+        }
+        all
+    }
+
+    /// Kills the primary with -9 and deletes its data.
+    pub(crate) fn destroy_primary(&self) {
+        let server = self.server("primary");
+        kill(server_pid(&server));
+        std::fs::remove_dir_all(server).unwrap();
+    }
+}
+
+/// Reads a sandbox's pid.
+pub(crate) fn server_pid(server: &Path) -> i32 {
+    std::fs::read_to_string(server.join("pid")).unwrap().trim().parse().unwrap()
+}
+
+/// Kills a process with -9 and waits until it is gone.
+pub(crate) fn kill(pid: i32) {
+    let process = rustix::process::Pid::from_raw(pid).unwrap();
+    rustix::process::kill_process(process, rustix::process::Signal::KILL).unwrap();
+    let gone =
+        || !std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "));
+    while !gone() {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        // The test's own failure is the news; the servers must go in any case.
+        let _ = self.project.command(&["sandbox", "down", "box"]).output();
+    }
+}
