@@ -29,23 +29,27 @@ pub(crate) fn test(args: &Args) -> Result<(), Failure> {
 }
 
 fn run_lanes(args: &Args, lanes: &mut Lanes) -> Result<(), Failure> {
-    let mut stages = stages(args).into_iter();
-    let mut failure = prepare(args).err();
-    for (lane, stage) in stages.by_ref() {
-        if let Some(failure) = &failure {
-            lanes.left_out(lane, first_line(&failure.message));
+    let mut stop = prepare(args).err().map(|failure| (first_line(&failure.message).to_owned(), failure));
+    for (lane, stage) in stages(args) {
+        if let Some((why, _)) = &stop {
+            lanes.left_out(lane, why);
             continue;
         }
-        match stage.run() {
-            Ok(()) if lane == TESTS => failure = count_tests(args, lanes).err(),
-            Ok(()) => lanes.ran(lane),
-            Err(error) => {
-                lanes.left_out(lane, "failed");
-                failure = Some(Failure { message: format!("{lane}: {}", error.message), ..error });
-            }
+        let ran = stage.run().and_then(|()| note(lane, args, lanes));
+        if let Err(failure) = ran {
+            lanes.left_out(lane, "failed");
+            stop = Some((format!("{lane} failed before"), failure));
         }
     }
-    failure.map_or(Ok(()), Err)
+    stop.map_or(Ok(()), |(_, failure)| Err(failure))
+}
+
+fn note(lane: &'static str, args: &Args, lanes: &mut Lanes) -> Result<(), Failure> {
+    if lane == TESTS {
+        return count_tests(args, lanes);
+    }
+    lanes.ran(lane);
+    Ok(())
 }
 
 /// The stage that holds the lanes `unit`, `mariadb` and `e2e`.
