@@ -13,9 +13,8 @@ pub(crate) struct Args {
     without_servers: bool,
 }
 
-/// The packages whose tests start servers; `.config/nextest.toml` names them too.
-const SERVER_LANES: [(&str, &str); 2] =
-    [("mariadb", "package(rekindle-mysql)"), ("e2e", "package(rekindle-tests)")];
+/// The lanes whose tests start servers; `.config/nextest.toml` has the same filters.
+const SERVER_LANES: [(&str, &str); 2] = [("mariadb", "package(rekindle-mysql)"), ("e2e", "binary(/^e2e$/)")];
 
 /// Runs everything, stops at the first stage that fails, and ends with a line that says what ran.
 ///
@@ -143,7 +142,7 @@ mod tests {
     #[test]
     fn without_servers_only_unit_tests_are_chosen() {
         let filter = selection(&Args { without_servers: true });
-        assert_eq!(filter, "not (package(rekindle-mysql) or package(rekindle-tests))");
+        assert_eq!(filter, "not (package(rekindle-mysql) or binary(/^e2e$/))");
         assert_eq!(selection(&Args { without_servers: false }), "all()");
     }
 }
