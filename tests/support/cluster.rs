@@ -83,13 +83,13 @@ impl Cluster {
     /// Makes a small shop: two tables, a view, a trigger, and so many rows.
     pub(crate) async fn fill(&self, rows: u32) {
         self.sql(&[
-            "CREATE DATABASE shop",
+            "CREATE DATABASE shop CHARACTER SET utf8mb4",
             "CREATE TABLE shop.customer (id INT PRIMARY KEY, name VARCHAR(100), raw VARBINARY(64)) ENGINE=InnoDB",
             "CREATE TABLE shop.counter (id INT PRIMARY KEY, n INT) ENGINE=InnoDB",
             "INSERT INTO shop.counter VALUES (1, 0)",
             "CREATE TRIGGER shop.counts AFTER INSERT ON shop.customer FOR EACH ROW UPDATE shop.counter SET n = n + 1",
             &format!(
-                "INSERT INTO shop.customer SELECT seq, CONCAT('😀 it''s ; ', SHA2(seq, 256)), UNHEX(SHA2(seq, 256)) FROM seq_1_to_{rows}"
+                "INSERT INTO shop.customer SELECT seq, CONCAT('😀 it''s ; ', SHA2(seq, 256)), UNHEX(SHA2(seq, 256)) FROM shop.seq_1_to_{rows}"
             ),
             "CREATE VIEW shop.names AS SELECT name FROM shop.customer",
         ])
@@ -124,7 +124,7 @@ impl Cluster {
 
 /// Reads a sandbox's pid.
 pub(crate) fn server_pid(server: &Path) -> i32 {
-    std::fs::read_to_string(server.join("pid")).unwrap().trim().parse().unwrap()
+    rekindle_mysql::sandbox::server_pid(server).unwrap()
 }
 
 /// Kills a process with -9 and waits until it is gone.

@@ -203,8 +203,8 @@ fn print_report(run: &RunDirectory, format: Format) -> Result<Exit, Failure> {
     let report = report::report(&plan, &read(run)?);
     let style = if output::colours() { Style::Ansi } else { Style::Plain };
     match format {
-        Format::Text => output::print(&report::text(&report, style)),
-        Format::Md => output::print(&report::markdown(&report)),
+        Format::Text => output::line(&report::text(&report, style)),
+        Format::Md => output::line(&report::markdown(&report)),
         Format::Json => output::json(&report)?,
     }
     Ok(Exit::Done)

@@ -29,9 +29,14 @@ impl Step for Restore {
     fn plan(&self, params: &Planned<Params>) -> Result<Intent, StepError> {
         let target = params.show("/target");
         let replaces = params.value("/overwrite").is_some_and(|value| value == true);
-        let first = if replaces { "replace what is in" } else { "load" };
+        let backup = params.show("/backup");
+        let summary = if replaces {
+            format!("replace what {target} holds by {backup}")
+        } else {
+            format!("load {target} from {backup}")
+        };
         Ok(Intent {
-            summary: format!("{first} {target} from {}", params.show("/backup")),
+            summary,
             commands: vec![
                 "SET SESSION sql_log_bin = 0; SET GLOBAL read_only = ON; SET GLOBAL event_scheduler = OFF"
                     .to_owned(),
