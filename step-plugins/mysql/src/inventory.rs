@@ -7,8 +7,7 @@ use rekindle_backup::inventory::{Database, Inventory, SYSTEM_DATABASES, Table, T
 use crate::connection::{Session, quote_identifier};
 use crate::error::ServerError;
 
-/// The database that holds a restore's marker. It is no part of any inventory or dump.
-pub const MARKER_DATABASE: &str = "rekindle_restore";
+pub use rekindle_backup::inventory::MARKER_DATABASE;
 
 /// Reads everything countable outside the system databases and [`MARKER_DATABASE`].
 ///

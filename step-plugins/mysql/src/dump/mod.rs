@@ -15,6 +15,9 @@ mod survey;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::seed as seed_for_tests;
 
+pub(crate) use accounts::ACCOUNTS_OF_SERVERS;
 pub use params::{DumpOutputs, DumpParams, DumpScope};
 pub use step::Dump;

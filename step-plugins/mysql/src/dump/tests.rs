@@ -15,7 +15,7 @@ use super::*;
 use crate::sandbox::testing::{CANARY_PASSWORD, TempServer};
 use crate::testing::{planned, processes, world_of};
 
-pub(crate) const SEED: &[&str] = &[
+const SEED: &[&str] = &[
     "CREATE DATABASE shop",
     "CREATE DATABASE `we``ird.db;` CHARACTER SET latin1",
     "CREATE DATABASE empty",

@@ -2,6 +2,8 @@
 
 use rekindle_backup::sql::{Escapes, Token, Tokens, quote_identifier};
 
+use crate::dump::ACCOUNTS_OF_SERVERS;
+
 /// An account: user and host, unquoted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct AccountName {
@@ -20,31 +22,32 @@ pub(super) enum Treatment {
     Skip,
 }
 
-/// Accounts that servers create for themselves and that no restore may touch.
-const OF_THE_SERVER: [&str; 4] = ["mariadb.sys", "mysql.sys", "mysql.session", "mysql.infoschema"];
-
 /// Decides on a `CREATE USER`, `ALTER USER`, `GRANT`, … of a dump.
 ///
 /// A restore must not change the account it is connected with: its password is what the environment says, and a
-/// statement of the dump could lock the restore out half way.
+/// statement of the dump could lock the restore out half way. Our own dumps say `IF NOT EXISTS`, so accounts that
+/// are there, such as one for replication that came with the server, keep their passwords too. Foreign dumps don't
+/// say so: what they name is made anew.
 pub(super) fn treat(sql: &[u8], own: &AccountName) -> Treatment {
     let tokens: Vec<Token<'_>> = Tokens::new(sql, Escapes::default()).take(HEAD_TOKENS).collect();
     let creates = |what: &str| {
         tokens.first().is_some_and(|first| first.is("CREATE"))
             && tokens.iter().take_while(|token| !token.is("IDENTIFIED")).take(6).any(|token| token.is(what))
     };
+    let kept = tokens.iter().take(6).any(|token| token.is("EXISTS"));
     let Some(account) = account(&tokens) else {
         if creates("ROLE")
+            && !kept
             && let Some(role) = tokens.iter().skip_while(|token| !token.is("ROLE")).nth(1).and_then(name)
         {
             return Treatment::After(format!("DROP ROLE IF EXISTS {}", quote_identifier(&role)));
         }
         return Treatment::Send;
     };
-    if account == *own || OF_THE_SERVER.contains(&account.user.as_str()) {
+    if account == *own || ACCOUNTS_OF_SERVERS.contains(&account.user.as_str()) {
         return Treatment::Skip;
     }
-    if creates("USER") {
+    if creates("USER") && !kept {
         let quoted = format!("{}@{}", quote_identifier(&account.user), quote_identifier(&account.host));
         return Treatment::After(format!("DROP USER IF EXISTS {quoted}"));
     }
@@ -107,6 +110,13 @@ mod tests {
             Treatment::After("DROP USER IF EXISTS `o'neil`@`10.%`".to_owned())
         );
         assert_eq!(of("CREATE ROLE `readers`"), Treatment::After("DROP ROLE IF EXISTS `readers`".to_owned()));
+    }
+
+    #[test]
+    fn an_account_of_our_own_dumps_stays_as_it_is() {
+        assert_eq!(of("CREATE USER IF NOT EXISTS `ann`@`%` IDENTIFIED BY PASSWORD '*AB'"), Treatment::Send);
+        assert_eq!(of("CREATE ROLE IF NOT EXISTS `readers`"), Treatment::Send);
+        assert_eq!(of("CREATE USER IF NOT EXISTS `root`@`%`"), Treatment::Skip);
     }
 
     #[test]

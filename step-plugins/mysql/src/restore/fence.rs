@@ -1,6 +1,10 @@
 //! The fence around a server that is being restored: `read_only`, no events, no replication, and a marker that
 //! says whose data these are. The marker is what the probe reads and what a resumed run goes on from.
+//!
+//! `read_only` does not stop accounts with `SUPER` or `READ ONLY ADMIN`, ours among them: it keeps applications out,
+//! not administrators.
 
+use rekindle_backup::inventory::MARKER_DATABASE;
 use rekindle_backup::layout::BackupUri;
 use rekindle_engine::id::RunId;
 use serde::{Deserialize, Serialize};
@@ -8,9 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::position::forget_source;
 use crate::connection::{Server, quote_string};
 use crate::error::ServerError;
-
-/// The database that holds the marker. It is no part of any inventory or dump.
-pub(crate) const MARKER_DATABASE: &str = "rekindle_restore";
+use crate::replication::statements::Dialect;
 
 /// How far a restore is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,7 +20,7 @@ pub(crate) const MARKER_DATABASE: &str = "rekindle_restore";
 pub(super) enum Stage {
     /// Statements are being sent: nothing can be said of the server's data but that they are replaceable.
     Loading,
-    /// Everything is there and equal to the manifest; the server is still fenced.
+    /// Everything is there and proven equal to the backup; the server is still fenced.
     Loaded,
     /// The fence is gone.
     Complete,
@@ -31,6 +33,8 @@ pub(super) struct Before {
     pub(super) read_only: bool,
     /// `@@event_scheduler`: `ON`, `OFF` or `DISABLED`.
     pub(super) event_scheduler: String,
+    /// Whether it followed a source: its events are then the source's to run.
+    pub(super) replica: bool,
 }
 
 /// Whose data the server holds.
@@ -38,32 +42,36 @@ pub(super) struct Before {
 pub(super) struct Marker {
     pub(super) backup: BackupUri,
     pub(super) run: RunId,
+    pub(super) object: String,
     pub(super) stage: Stage,
     pub(super) before: Before,
-    /// What the step gave, once it is complete.
+    /// What the step gives, once everything is loaded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) outputs: Option<super::Outputs>,
 }
 
 impl Marker {
     /// Tells whether this restore of this run wrote it.
-    pub(super) fn is_of(&self, backup: &BackupUri, run: &RunId) -> bool {
-        self.backup == *backup && self.run == *run
+    pub(super) fn is_of(&self, params: &super::Params, run: &RunId) -> bool {
+        self.backup == params.backup && self.object == params.object && self.run == *run
+    }
+
+    /// Says what it is of, for people.
+    pub(super) fn describe(&self) -> String {
+        let stage = match self.stage {
+            Stage::Loading => "an unfinished restore",
+            Stage::Loaded | Stage::Complete => "a restore",
+        };
+        format!("{stage} of {} by run {}", self.backup, self.run)
     }
 }
 
 /// Reads the marker, if there is one.
 pub(super) async fn read_marker(server: &mut Server) -> Result<Option<Marker>, ServerError> {
-    let there: Option<u64> = server
-        .session
-        .first(
-            "look for a marker",
-            &format!(
-                "SELECT 1 FROM information_schema.tables WHERE table_schema = '{MARKER_DATABASE}' AND table_name = 'state'"
-            ),
-        )
-        .await?;
-    if there.is_none() {
+    let there = format!(
+        "SELECT 1 FROM information_schema.tables WHERE table_schema = '{MARKER_DATABASE}' AND table_name = 'state'"
+    );
+    if server.session.first::<u64>("look for a marker", &there).await?.is_none() {
         return Ok(None);
     }
     let query = format!("SELECT marker FROM {MARKER_DATABASE}.state WHERE id = 1");
@@ -72,35 +80,48 @@ pub(super) async fn read_marker(server: &mut Server) -> Result<Option<Marker>, S
     Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
 }
 
-/// Writes the marker, in place of an older one. The session does not write to the binary log.
+/// Prepares a session for the marker and the fence: its writes are for this server alone.
+pub(super) async fn prepare(server: &mut Server) -> Result<(), ServerError> {
+    let session = &mut server.session;
+    // The marker is quoted with backslashes.
+    session.run("set its SQL mode", "SET SESSION sql_mode = ''").await?;
+    session.run("keep the restore out of its binary log", "SET SESSION sql_log_bin = 0").await
+}
+
+/// Writes the marker, in place of an older one.
 pub(super) async fn write_marker(server: &mut Server, marker: &Marker) -> Result<(), ServerError> {
-    let text = serde_json::to_string(marker).unwrap_or_default();
     let what = "write the marker";
+    let text = serde_json::to_string(marker).map_err(|error| ServerError::Answer {
+        target: server.session.target().to_owned(),
+        what: what.to_owned(),
+        why: error.to_string(),
+    })?;
     let session = &mut server.session;
     session.run(what, &format!("CREATE DATABASE IF NOT EXISTS {MARKER_DATABASE}")).await?;
-    session
-        .run(
-            what,
-            &format!(
-                "CREATE TABLE IF NOT EXISTS {MARKER_DATABASE}.state (id INT PRIMARY KEY, marker TEXT NOT NULL) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4"
-            ),
-        )
-        .await?;
+    let table = format!(
+        "CREATE TABLE IF NOT EXISTS {MARKER_DATABASE}.state (id INT PRIMARY KEY, marker LONGTEXT NOT NULL) \
+         ENGINE=InnoDB DEFAULT CHARSET=utf8mb4"
+    );
+    session.run(what, &table).await?;
     let text = quote_string(&text);
     session.run(what, &format!("REPLACE INTO {MARKER_DATABASE}.state VALUES (1, {text})")).await
 }
 
 /// Reads what has to be put back at the end.
 pub(super) async fn look_before(server: &mut Server) -> Result<Before, ServerError> {
-    let (read_only, event_scheduler): (u8, String) =
-        server.session.row("tell its state", "SELECT @@GLOBAL.read_only, @@GLOBAL.event_scheduler").await?;
-    Ok(Before { read_only: read_only == 1, event_scheduler })
+    let state = "SELECT CAST(@@GLOBAL.read_only AS CHAR), CAST(@@GLOBAL.event_scheduler AS CHAR)";
+    let (read_only, event_scheduler): (String, String) = server.session.row("tell its state", state).await?;
+    let status = Dialect::of(&server.version).show_status();
+    let session = &mut server.session;
+    let sources: Vec<mysql_async::Row> = session.rows("show its replication", &status).await?;
+    let read_only = !matches!(read_only.as_str(), "0" | "OFF");
+    Ok(Before { read_only, event_scheduler, replica: !sources.is_empty() })
 }
 
 /// Puts the fence up. Everything in it holds when it is up already.
+///
+/// The marker is there before: it keeps what the server was like.
 pub(super) async fn raise(server: &mut Server, before: &Before) -> Result<(), ServerError> {
-    // First of all: nothing of a restore may reach the binary log, or replicas would get it as new data.
-    server.session.run("keep the restore out of its binary log", "SET SESSION sql_log_bin = 0").await?;
     for statement in forget_source(&server.version) {
         server.session.run("forget its replication source", statement).await?;
     }
@@ -120,16 +141,4 @@ pub(super) async fn lower(server: &mut Server, before: &Before) -> Result<(), Se
         server.session.run("become writable", "SET GLOBAL read_only = OFF").await?;
     }
     Ok(())
-}
-
-/// Lists the databases that belong to users.
-pub(super) async fn user_databases(server: &mut Server) -> Result<Vec<String>, ServerError> {
-    let all: Vec<String> = server
-        .session
-        .rows("list its databases", "SELECT schema_name FROM information_schema.schemata")
-        .await?;
-    let of_the_server = |name: &String| {
-        rekindle_backup::inventory::SYSTEM_DATABASES.contains(&name.as_str()) || name == MARKER_DATABASE
-    };
-    Ok(all.into_iter().filter(|name| !of_the_server(name)).collect())
 }

@@ -1,6 +1,5 @@
 //! Statements → server: one session, in order, with errors that name statement, table and place.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -12,6 +11,7 @@ use rekindle_engine::host::Body;
 use rekindle_engine::step::{Progress, StepContext, StepError};
 use tokio::sync::mpsc;
 
+use super::BinlogUse;
 use super::accounts::{AccountName, Treatment, treat};
 use super::reader::{self, Statement, WAITING_STATEMENTS, WasRead};
 use crate::connection::Server;
@@ -36,10 +36,9 @@ pub(super) async fn load(
     let (sender, mut statements) = mpsc::channel(WAITING_STATEMENTS);
     let read_bytes = Arc::new(AtomicU64::new(0));
     let reading = {
-        let (read_bytes, compressed) =
-            (Arc::clone(&read_bytes), Path::new(&object.name).extension().is_some_and(|ext| ext == "gz"));
+        let read_bytes = Arc::clone(&read_bytes);
         let reader = body.into_blocking_reader();
-        tokio::task::spawn_blocking(move || reader::read(reader, compressed, read_bytes, &sender))
+        tokio::task::spawn_blocking(move || reader::read(reader, read_bytes, &sender))
     };
     let mut sending = Sending::new(server).await?;
     let sent = send_all(cx, &mut sending, &mut statements, &read_bytes, object.size_bytes).await;
@@ -71,15 +70,34 @@ async fn send_all(
                 note: sending.place(),
             }),
             statement = statements.recv() => match statement {
-                Some(statement) => sending.send(&statement).await?,
+                // A statement may take long: the operator's word is heard meanwhile. The session is then of no
+                // further use, and the server ends it after the statement.
+                Some(statement) => tokio::select! {
+                    sent = sending.send(cx, &statement) => sent?,
+                    () = cx.cancel().cancelled() => return Err(StepError::cancelled()),
+                },
                 None => return Ok(()),
             },
         }
     }
 }
 
+/// Prepares a session for a dump: dumps of ours set the same themselves, foreign ones may not.
+pub(super) async fn prepare(server: &mut Server, binlog: BinlogUse) -> Result<(), StepError> {
+    let session = &mut server.session;
+    if binlog == BinlogUse::Off {
+        session.run("keep the restore out of its binary log", "SET SESSION sql_log_bin = 0").await?;
+    }
+    let settings =
+        "SET SESSION foreign_key_checks = 0, unique_checks = 0, sql_mode = 'NO_AUTO_VALUE_ON_ZERO'";
+    session.run("prepare for the dump", settings).await?;
+    Ok(())
+}
+
 struct Sending<'a> {
     server: &'a mut Server,
+    /// The largest statement that the server takes.
+    max_packet_bytes: usize,
     own: AccountName,
     database: String,
     table: String,
@@ -91,14 +109,18 @@ impl<'a> Sending<'a> {
         let own: String = server.session.row("tell its account", "SELECT CURRENT_USER()").await?;
         let (user, host) = own.rsplit_once('@').unwrap_or((own.as_str(), "%"));
         let own = AccountName { user: user.to_owned(), host: host.to_owned() };
-        Ok(Self { server, own, database: String::new(), table: String::new(), count: 0 })
+        let max: u64 =
+            server.session.row("tell its largest packet", "SELECT @@GLOBAL.max_allowed_packet").await?;
+        // One byte of a packet says that it is a query.
+        let max_packet_bytes = usize::try_from(max).unwrap_or(usize::MAX).saturating_sub(1);
+        Ok(Self { server, max_packet_bytes, own, database: String::new(), table: String::new(), count: 0 })
     }
 
     fn place(&self) -> String {
         if self.table.is_empty() { String::new() } else { format!("{}.{}", self.database, self.table) }
     }
 
-    async fn send(&mut self, statement: &Statement) -> Result<(), StepError> {
+    async fn send(&mut self, cx: &StepContext, statement: &Statement) -> Result<(), StepError> {
         match &statement.kind {
             Kind::Use(database) => {
                 self.database.clone_from(database);
@@ -110,7 +132,7 @@ impl<'a> Sending<'a> {
             Kind::Account => match treat(&statement.sql, &self.own) {
                 Treatment::Skip => return Ok(()),
                 Treatment::After(first) => self.query(first.as_bytes(), statement).await?,
-                Treatment::Send => {}
+                Treatment::Send => return self.account(cx, statement).await,
             },
             Kind::CreateDatabase(_)
             | Kind::DropDatabase(_)
@@ -131,29 +153,51 @@ impl<'a> Sending<'a> {
         Ok(())
     }
 
+    /// Grants may name what was dropped long ago: servers keep them, and refuse to make them anew.
+    async fn account(&mut self, cx: &StepContext, statement: &Statement) -> Result<(), StepError> {
+        self.count += 1;
+        match self.server.session.conn.query_drop(&statement.sql[..]).await {
+            Err(mysql_async::Error::Server(error)) if NO_SUCH_THING.contains(&error.code) => {
+                cx.warn(&format!("a privilege is not restored, what it is for is gone: {}", error.message));
+                Ok(())
+            }
+            Err(error) => Err(self.refused(statement, &error)),
+            Ok(()) => Ok(()),
+        }
+    }
+
     async fn query(&mut self, sql: &[u8], statement: &Statement) -> Result<(), StepError> {
-        let Err(error) = self.server.session.conn.query_drop(sql).await else { return Ok(()) };
+        if sql.len() > self.max_packet_bytes {
+            return Err(StepError::permanent(format!(
+                "{} has {} bytes, and `max_allowed_packet` of `{}` is {}",
+                self.words(statement),
+                sql.len(),
+                self.server.session.target(),
+                self.max_packet_bytes + 1
+            ))
+            .help("raise max_allowed_packet on the server (SET GLOBAL, at most 1 GiB), then restore again"));
+        }
+        match self.server.session.conn.query_drop(sql).await {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.refused(statement, &error)),
+        }
+    }
+
+    fn refused(&self, statement: &Statement, error: &mysql_async::Error) -> StepError {
+        self.server.session.error(&format!("run {}", self.words(statement)), error).into()
+    }
+
+    /// Says which statement it is.
+    fn words(&self, statement: &Statement) -> String {
         let place = self.place();
-        let on = if place.is_empty() { String::new() } else { format!(" at table {place}") };
-        let what = format!(
-            "run {} (line {}, byte {} of the SQL text){on}",
-            statement.kind.verb(),
-            statement.line,
-            statement.offset
-        );
-        let error = self.server.session.error(&what, &error);
-        let too_large = error.server_code() == Some(TOO_LARGE);
-        let error = StepError::from(error);
-        Err(if too_large {
-            error.help("raise max_allowed_packet on the server, then resume the run")
-        } else {
-            error
-        })
+        let table = if place.is_empty() { String::new() } else { format!(" at table {place}") };
+        let (verb, line, offset) = (statement.kind.verb(), statement.line, statement.offset);
+        format!("{verb} (line {line}, byte {offset} of the SQL text){table}")
     }
 }
 
-/// `ER_NET_PACKET_TOO_LARGE`
-const TOO_LARGE: u16 = 1153;
+/// `ER_NO_SUCH_TABLE`, `ER_SP_DOES_NOT_EXIST`, `ER_BAD_FIELD_ERROR`, `ER_NONEXISTING_GRANT`
+const NO_SUCH_THING: [u16; 4] = [1146, 1305, 1054, 1141];
 
 fn unreadable(object: &ObjectEntry, error: &PieceError) -> StepError {
     let name = &object.name;

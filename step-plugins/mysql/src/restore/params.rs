@@ -20,6 +20,20 @@ pub struct Params {
     /// Replace what the server holds. Without it a server that holds databases is left as it is.
     #[serde(default)]
     pub overwrite: bool,
+    /// Whether the restore goes into the server's binary log, and so to its replicas.
+    #[serde(default)]
+    pub binlog: BinlogUse,
+}
+
+/// What a restore does with the server's binary log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum BinlogUse {
+    /// Writes nothing into it, then empties it and sets the backup's GTID position: the beginning of a cluster.
+    #[default]
+    Off,
+    /// Writes everything into it, and leaves the position alone.
+    On,
 }
 
 fn full() -> String {
@@ -39,7 +53,8 @@ pub struct Outputs {
     pub statements: u64,
     /// Size of the SQL text.
     pub text_bytes: u64,
-    /// The GTID position that the server is at now: the backup's. Empty when the backup has none.
+    /// The GTID position that the server is at now: the backup's. Empty when the backup has none, when it was
+    /// not restored whole, and with `binlog: on`.
     pub gtid: String,
     /// The point in time that the data are of (RFC 3339).
     #[schemars(with = "String")]

@@ -2,7 +2,8 @@
 
 use rekindle_backup::manifest::Flavour;
 
-use crate::connection::quote_string;
+use crate::connection::{Server, quote_identifier, quote_string};
+use crate::error::ServerError;
 use crate::flavour::ServerVersion;
 
 /// Gives the statements that set the server to a GTID position, its own binary logs emptied.
@@ -38,6 +39,37 @@ pub(super) fn forget_source(version: &ServerVersion) -> [&'static str; 2] {
         Flavour::Mysql if version.number >= (8, 0, 22) => ["STOP REPLICA", "RESET REPLICA ALL"],
         Flavour::Mysql => ["STOP SLAVE", "RESET SLAVE ALL"],
     }
+}
+
+/// `ER_NO_SUCH_THREAD`: it has gone by itself.
+const NO_SUCH_THREAD: u16 = 1094;
+
+/// Ends the sessions of replicas that read this server's binary log: it is about to be emptied, and none of them
+/// may follow a server that is half restored. They come back by themselves.
+pub(super) async fn send_replicas_away(server: &mut Server) -> Result<(), ServerError> {
+    let query = "SELECT id FROM information_schema.processlist WHERE command LIKE 'Binlog Dump%'";
+    let sessions: Vec<u64> = server.session.rows("list the replicas that read from it", query).await?;
+    for id in sessions {
+        match server.session.run("send a replica away", &format!("KILL {id}")).await {
+            Err(error) if error.server_code() == Some(NO_SUCH_THREAD) => {}
+            other => other?,
+        }
+    }
+    Ok(())
+}
+
+/// Disables the events of a replica, as replication itself does with those that it creates: they are the
+/// source's to run, and run twice they would write twice.
+pub(super) async fn leave_events_to_source(server: &mut Server) -> Result<(), ServerError> {
+    let query = "SELECT event_schema, event_name FROM information_schema.events WHERE status = 'ENABLED'";
+    let events: Vec<(String, String)> = server.session.rows("list its events", query).await?;
+    let word = if server.version.is_at_least(Flavour::Mysql, (8, 0, 26)) { "REPLICA" } else { "SLAVE" };
+    for (database, event) in events {
+        let name = format!("{}.{}", quote_identifier(&database), quote_identifier(&event));
+        let statement = format!("ALTER EVENT {name} DISABLE ON {word}");
+        server.session.run("leave an event to the source", &statement).await?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

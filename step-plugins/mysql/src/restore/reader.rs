@@ -1,13 +1,12 @@
-//! Object → statements: checks the bytes, decompresses, splits. Runs on a thread that may block.
+//! Object → statements, on a thread that may block: hashed, decompressed strictly and lexed.
 
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use flate2::read::MultiGzDecoder;
+use rekindle_backup::dump::{Contents, GzipText, HashingReader};
 use rekindle_backup::sql::{DEFAULT_STATEMENT_LIMIT, Kind, PieceError, PieceKind, Pieces};
 use rekindle_engine::host::BodyReader;
-use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 
 /// How many statements may wait for the server; dumps write statements of about 1 MiB.
@@ -44,73 +43,39 @@ pub(super) struct WasRead {
 /// When the object can't be read, decompressed or split, and `BrokenPipe` when nobody takes the statements.
 pub(super) fn read(
     object: BodyReader,
-    compressed: bool,
     read_bytes: Arc<AtomicU64>,
     statements: &mpsc::Sender<Statement>,
 ) -> Result<WasRead, PieceError> {
-    let hashing = Hashing { inner: object, hash: Sha256::new(), size_bytes: 0, read_bytes };
-    let (text_bytes, trailer, mut hashing) = if compressed {
-        let mut pieces = Pieces::new(MultiGzDecoder::new(hashing), DEFAULT_STATEMENT_LIMIT);
-        let (text_bytes, trailer) = split(&mut pieces, statements)?;
-        (text_bytes, trailer, pieces.into_reader().into_inner())
-    } else {
-        let mut pieces = Pieces::new(hashing, DEFAULT_STATEMENT_LIMIT);
-        let (text_bytes, trailer) = split(&mut pieces, statements)?;
-        (text_bytes, trailer, pieces.into_reader())
-    };
-    io::copy(&mut hashing, &mut io::sink())?;
+    let counted = Counted { inner: object, read_bytes };
+    let mut pieces = Pieces::new(GzipText::new(HashingReader::new(counted)), DEFAULT_STATEMENT_LIMIT);
+    let mut contents = Contents::default();
+    let mut text_bytes = 0;
+    while let Some(piece) = pieces.next_piece()? {
+        text_bytes = piece.offset + piece.raw.len() as u64;
+        let Some(kind) = contents.accept(&piece) else { continue };
+        debug_assert_eq!(piece.kind, PieceKind::Statement);
+        let statement = Statement { sql: piece.sql.to_vec(), kind, offset: piece.offset, line: piece.line };
+        let gone = |_| io::Error::new(io::ErrorKind::BrokenPipe, "the restore has stopped");
+        statements.blocking_send(statement).map_err(gone)?;
+    }
+    let text = pieces.into_reader();
     Ok(WasRead {
-        sha256: hex::encode(hashing.hash.finalize()),
-        size_bytes: hashing.size_bytes,
+        size_bytes: text.taken_bytes(),
+        sha256: text.into_object().map(HashingReader::finish).unwrap_or_default(),
         text_bytes,
-        trailer,
+        trailer: contents.trailer_is_last(),
     })
 }
 
-fn split<R: Read>(
-    pieces: &mut Pieces<R>,
-    statements: &mpsc::Sender<Statement>,
-) -> Result<(u64, bool), PieceError> {
-    let mut text_bytes = 0;
-    let mut trailer = false;
-    while let Some(piece) = pieces.next_piece()? {
-        text_bytes = piece.offset + piece.raw.len() as u64;
-        match piece.kind {
-            PieceKind::Blank | PieceKind::Sandbox | PieceKind::Delimiter => {}
-            PieceKind::Comment => trailer = holds_trailer(piece.raw),
-            PieceKind::Statement => {
-                trailer = false;
-                let statement = Statement {
-                    sql: piece.sql.to_vec(),
-                    kind: piece.classify(),
-                    offset: piece.offset,
-                    line: piece.line,
-                };
-                let gone = |_| io::Error::new(io::ErrorKind::BrokenPipe, "the restore has stopped");
-                statements.blocking_send(statement).map_err(gone)?;
-            }
-        }
-    }
-    Ok((text_bytes, trailer))
-}
-
-fn holds_trailer(comment: &[u8]) -> bool {
-    comment.split(|byte| *byte == b'\n').any(|line| line.starts_with(b"-- Dump completed"))
-}
-
-struct Hashing {
+struct Counted {
     inner: BodyReader,
-    hash: Sha256,
-    size_bytes: u64,
     read_bytes: Arc<AtomicU64>,
 }
 
-impl Read for Hashing {
+impl Read for Counted {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let length = self.inner.read(into)?;
-        self.hash.update(&into[..length]);
-        self.size_bytes += length as u64;
-        self.read_bytes.store(self.size_bytes, Ordering::Relaxed);
+        self.read_bytes.fetch_add(length as u64, Ordering::Relaxed);
         Ok(length)
     }
 }

@@ -1,275 +1,281 @@
-//! The step: fence, load, compare, position, unfence.
+//! One restore: claim, fence, load, compare, position, unfence.
 
-use async_trait::async_trait;
+use std::sync::Arc;
+
 use rekindle_backup::catalogue;
-use rekindle_backup::manifest::{Manifest, ObjectEntry};
-use rekindle_engine::step::{
-    Effect, Intent, Planned, Preflight, PreflightContext, Probe, Problem, Step, StepContext, StepError,
-};
+use rekindle_backup::inventory::Inventory;
+use rekindle_backup::layout::index_name;
+use rekindle_backup::manifest::{DumpIndex, Manifest, ObjectEntry, ObjectRole};
+use rekindle_engine::host::ObjectStore;
+use rekindle_engine::step::{StepContext, StepError};
 
-use super::fence::{self, Marker, Stage};
-use super::{Outputs, Params, load, position};
-use crate::connection::{Server, quote_identifier};
+use super::fence::{self, Before, Marker, Stage};
+use super::{BinlogUse, Outputs, Params, load, position};
+use crate::connection::{Login, Server, quote_identifier};
+use crate::error::ServerError;
 use crate::flavour::flavour_name;
 use crate::inventory;
 
-/// `mysql.restore`
-pub struct Restore;
+/// How long an earlier session of a killed runner may take to end its last statement.
+const LOCK_WAIT_SECONDS: u32 = 60;
+const SHOWN_DIFFERENCES: usize = 10;
+const SHOWN_NAMES: usize = 5;
+/// An index has some 200 bytes for each 4 MiB of text.
+const INDEX_LIMIT_BYTES: usize = 1 << 30;
 
-#[async_trait]
-impl Step for Restore {
-    const KIND: &'static str = "mysql.restore";
-    const SUMMARY: &'static str =
-        "Loads a logical backup into a server, fenced, and proves that everything is there.";
-    const EFFECT: Effect = Effect::Destroy;
-    const PROBES: bool = true;
-    type Params = Params;
-    type Outputs = Outputs;
+/// What is restored.
+pub(super) struct Source {
+    store: Arc<dyn ObjectStore>,
+    pub(super) manifest: Manifest,
+    pub(super) object: ObjectEntry,
+    /// What a dump of less than everything holds; the manifest says it of the whole.
+    partial: Option<Inventory>,
+}
 
-    fn plan(&self, params: &Planned<Params>) -> Result<Intent, StepError> {
-        let target = params.show("/target");
-        let replaces = params.value("/overwrite").is_some_and(|value| value == true);
-        let backup = params.show("/backup");
-        let summary = if replaces {
-            format!("replace what {target} holds by {backup}")
-        } else {
-            format!("load {target} from {backup}")
+impl Source {
+    pub(super) async fn find(params: &Params, cx: &StepContext) -> Result<Self, StepError> {
+        let store = cx.store(&params.backup.store).await?;
+        let manifest = catalogue::load_manifest(store.as_ref(), &params.backup).await?;
+        let dumps = |object: &&ObjectEntry| {
+            matches!(object.role, ObjectRole::Full | ObjectRole::Databases | ObjectRole::Schema)
         };
-        Ok(Intent {
-            summary,
-            commands: vec![
-                "SET SESSION sql_log_bin = 0; SET GLOBAL read_only = ON; SET GLOBAL event_scheduler = OFF"
-                    .to_owned(),
-                "DROP DATABASE … -- every database of users that is there".to_owned(),
-                format!("-- every statement of {}", shown_object(params)),
-                "-- inventory compared with the manifest, GTID position set, read_only as before".to_owned(),
-            ],
-            provides: Vec::new(),
-        })
+        let named = manifest.objects.iter().filter(dumps).find(|object| object.name == params.object);
+        let Some(object) = named.cloned() else {
+            let all: Vec<_> = manifest.objects.iter().filter(dumps).map(|o| o.name.as_str()).collect();
+            return Err(StepError::permanent(format!("{} has no dump `{}`", params.backup, params.object))
+                .help(format!("it has {}", all.join(", "))));
+        };
+        let partial = match object.role {
+            ObjectRole::Full => None,
+            ObjectRole::Databases
+            | ObjectRole::Schema
+            | ObjectRole::Index
+            | ObjectRole::Facts
+            | ObjectRole::Instructions => Some(index(store.as_ref(), params).await?.inventory),
+        };
+        Ok(Self { store, manifest, object, partial })
     }
 
-    async fn preflight(&self, params: &Planned<Params>, cx: &PreflightContext) -> Preflight {
-        let Some(params) = params.get() else { return Preflight::default() };
-        let mut found = Preflight::default();
-        match backup(params, &cx.step).await {
-            Ok((manifest, object)) => found.notes.push(format!(
-                "{} tables, {} rows, {} bytes compressed, from {} {}",
-                manifest.inventory.table_count(),
-                manifest.inventory.row_count(),
-                object.size_bytes,
-                flavour_name(manifest.server.flavour),
-                manifest.server.version
-            )),
-            Err(error) => found.problems.push(Problem { pointer: Some("/backup"), ..error.into() }),
+    /// Gives what the server must hold in the end.
+    pub(super) fn inventory(&self) -> &Inventory {
+        self.partial.as_ref().unwrap_or(&self.manifest.inventory)
+    }
+
+    /// Tells whether this database is replaced by the restore.
+    fn replaces(&self, database: &str) -> bool {
+        self.partial.as_ref().is_none_or(|partial| partial.databases.contains_key(database))
+    }
+
+    pub(super) fn check_flavour(&self, server: &Server) -> Result<(), StepError> {
+        let from = &self.manifest.server;
+        if server.version.flavour == from.flavour {
+            return Ok(());
         }
-        if !cx.provided.contains(&params.target) {
-            found.problems.extend(target_problem(params, &cx.step).await);
+        let target = server.session.target();
+        let is_of = format!("{} {}", flavour_name(from.flavour), from.version);
+        Err(StepError::permanent(format!("`{target}` is {}, and the backup is of {is_of}", server.version))
+            .help("restore to a server of the same flavour: dumps of one are not sound for the other"))
+    }
+}
+
+async fn index(store: &dyn ObjectStore, params: &Params) -> Result<DumpIndex, StepError> {
+    let name = index_name(params.object.strip_suffix(".sql.gz").unwrap_or(&params.object));
+    let key = params.backup.key(&name).map_err(|error| StepError::permanent(error.to_string()))?;
+    let text = store.get(&key, None).await?.collect(INDEX_LIMIT_BYTES).await;
+    let text = text.map_err(|error| StepError::transient(format!("failed to read `{key}`: {error}")))?;
+    serde_json::from_slice(&text)
+        .map_err(|error| StepError::permanent(format!("`{key}` can't be read: {error}")))
+}
+
+pub(super) async fn run(params: &Params, cx: &StepContext) -> Result<Outputs, StepError> {
+    let source = Source::find(params, cx).await?;
+    let login = Login::of(cx, &params.target).await?;
+    // Two sessions: the dump sets what it likes in one, the marker and the fence are kept by the other.
+    let mut control = login.connect().await?;
+    source.check_flavour(&control)?;
+    prepare_control(params, &mut control).await?;
+    // The session that loads also holds the lock: both end together, after its last statement.
+    let mut loading = login.connect().await?;
+    lock(&mut loading).await?;
+    let mut marker = claim(params, cx, &mut control).await?;
+    let outputs = match marker.outputs.take() {
+        Some(outputs) if marker.stage == Stage::Loaded => {
+            fence::raise(&mut control, &marker.before).await?;
+            outputs
         }
-        found
-    }
-
-    async fn probe(&self, params: &Params, cx: &StepContext) -> Result<Probe<Outputs>, StepError> {
-        let mut server = match Server::open(cx, &params.target).await {
-            Ok(server) => server,
-            Err(error) => return Ok(Probe::Unknown { why: error.to_string() }),
-        };
-        let marker = fence::read_marker(&mut server).await?;
-        server.session.close().await;
-        // Whatever else is there, `run` begins from the start or goes on from the marker: both are safe.
-        Ok(match marker.filter(|marker| marker.is_of(&params.backup, cx.run())) {
-            Some(Marker { stage: Stage::Complete, outputs: Some(outputs), .. }) => Probe::Complete(outputs),
-            Some(_) | None => Probe::Absent,
-        })
-    }
-
-    async fn run(&self, params: &Params, cx: &StepContext) -> Result<Outputs, StepError> {
-        let (manifest, object) = backup(params, cx).await?;
-        let mut server = Server::open(cx, &params.target).await?;
-        check_flavour(&server, &manifest, params)?;
-        let mut marker = claim(params, cx, &mut server).await?;
-        fence::raise(&mut server, &marker.before).await?;
-        let outputs = match marker.outputs.take() {
-            Some(outputs) if marker.stage == Stage::Loaded => outputs,
-            Some(_) | None => load_fenced(params, cx, &mut server, &manifest, &object, &mut marker).await?,
-        };
-        set_position(&mut server, &outputs.gtid).await?;
-        fence::lower(&mut server, &marker.before).await?;
-        // Last of all: a crash before this is a crash of the restore.
-        marker.stage = Stage::Complete;
-        marker.outputs = Some(outputs.clone());
-        fence::write_marker(&mut server, &marker).await?;
-        server.session.close().await;
-        Ok(outputs)
-    }
-}
-
-fn shown_object(params: &Planned<Params>) -> String {
-    match params.show("/object").as_str() {
-        "" => "full.sql.gz".to_owned(),
-        object => object.to_owned(),
-    }
-}
-
-async fn backup(params: &Params, cx: &StepContext) -> Result<(Manifest, ObjectEntry), StepError> {
-    let store = cx.store(&params.backup.store).await?;
-    let manifest = catalogue::load_manifest(store.as_ref(), &params.backup).await?;
-    let object =
-        manifest.objects.iter().find(|object| object.name == params.object).cloned().ok_or_else(|| {
-            let names: Vec<_> = manifest.objects.iter().map(|object| object.name.as_str()).collect();
-            StepError::permanent(format!("{} has no object `{}`", params.backup, params.object))
-                .help(format!("it has {}", names.join(", ")))
-        })?;
-    Ok((manifest, object))
-}
-
-/// Looks whether the server can be restored to; it need not be reachable when an earlier step provides it.
-async fn target_problem(params: &Params, cx: &StepContext) -> Option<Problem> {
-    let login = match crate::connection::Login::of(cx, &params.target).await {
-        Ok(login) => login,
-        Err(error) => return Some(Problem { pointer: Some("/target"), ..error.into() }),
+        Some(_) | None => {
+            marker.stage = Stage::Loading;
+            fence::write_marker(&mut control, &marker).await?;
+            fence::raise(&mut control, &marker.before).await?;
+            let loaded = load_fenced(params, cx, &mut loading, &source).await?;
+            if marker.before.replica && params.binlog == BinlogUse::Off {
+                position::leave_events_to_source(&mut control).await?;
+            }
+            compare(params, &mut control, &source).await?;
+            let outputs = outputs(params, &source, loaded);
+            marker.stage = Stage::Loaded;
+            marker.outputs = Some(outputs.clone());
+            fence::write_marker(&mut control, &marker).await?;
+            outputs
+        }
     };
-    let mut server = match login.connect().await {
-        Ok(server) => server,
-        Err(error) => return Some(error.problem("/target")),
-    };
-    let found = refusal(params, cx, &mut server).await;
-    server.session.close().await;
-    match found {
-        Ok(None) => None,
-        Ok(Some(error)) => Some(Problem {
-            code: "rekindle::restore::not_empty",
-            message: error.message,
-            help: error.help,
-            pointer: Some("/target"),
-        }),
-        Err(error) => Some(error.problem("/target")),
+    set_position(&mut control, &outputs.gtid).await?;
+    fence::lower(&mut control, &marker.before).await?;
+    // Last of all: a crash before this is a crash of the restore.
+    marker.stage = Stage::Complete;
+    marker.outputs = Some(outputs.clone());
+    fence::write_marker(&mut control, &marker).await?;
+    loading.session.close().await;
+    control.session.close().await;
+    Ok(outputs)
+}
+
+async fn prepare_control(params: &Params, control: &mut Server) -> Result<(), StepError> {
+    match (fence::prepare(control).await, params.binlog) {
+        (Ok(()), _) => Ok(()),
+        // Only the marker goes into the log then, as everything else does on purpose.
+        (Err(error), BinlogUse::On) if error.server_code().is_some() => Ok(()),
+        (Err(error), BinlogUse::Off) if error.server_code().is_some() => Err(StepError::from(error)
+            .help("grant the privilege, or set `binlog: on` to send the restore to the server's replicas")),
+        (Err(error), _) => Err(error.into()),
     }
 }
 
-fn check_flavour(server: &Server, manifest: &Manifest, params: &Params) -> Result<(), StepError> {
-    if server.version.flavour == manifest.server.flavour {
+/// Makes sure that no other session is at it: a runner that was killed leaves one that ends its last statement.
+async fn lock(control: &mut Server) -> Result<(), StepError> {
+    let query = format!("SELECT GET_LOCK('rekindle.restore', {LOCK_WAIT_SECONDS})");
+    let got: Option<i64> = control.session.row("lock it for the restore", &query).await?;
+    if got == Some(1) {
         return Ok(());
     }
-    Err(StepError::permanent(format!(
-        "`{}` is {}, and the backup is of {} {}",
-        params.target,
-        server.version,
-        flavour_name(manifest.server.flavour),
-        manifest.server.version
-    ))
-    .help("restore to a server of the same flavour: dumps of one are not sound for the other"))
+    let target = control.session.target();
+    Err(StepError::transient(format!("another session restores into `{target}`"))
+        .help("wait for it, or end it: `SHOW PROCESSLIST` on the server shows it"))
+}
+
+/// Says in a few words which databases of users a server holds; nothing when there are none.
+pub(super) async fn held(server: &mut Server) -> Result<Option<String>, ServerError> {
+    let databases = user_databases(server).await?;
+    if databases.is_empty() {
+        return Ok(None);
+    }
+    let count = "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema NOT IN \
+                 ('mysql', 'sys', 'information_schema', 'performance_schema', 'rekindle_restore')";
+    let tables: u64 = server.session.row("count its tables", count).await?;
+    let mut names = databases.iter().take(SHOWN_NAMES).map(String::as_str).collect::<Vec<_>>().join(", ");
+    if databases.len() > SHOWN_NAMES {
+        names.push_str(", …");
+    }
+    Ok(Some(format!("{} databases ({names}) with {tables} tables", databases.len())))
+}
+
+async fn user_databases(server: &mut Server) -> Result<Vec<String>, ServerError> {
+    let query = "SELECT schema_name FROM information_schema.schemata ORDER BY schema_name";
+    let all: Vec<String> = server.session.rows("list its databases", query).await?;
+    Ok(all.into_iter().filter(|name| inventory::is_user_database(name)).collect())
 }
 
 /// Says why the server must not be written to, if it holds what nobody has given up.
-async fn refusal(
+pub(super) async fn refusal(
     params: &Params,
     cx: &StepContext,
     server: &mut Server,
-) -> Result<Option<StepError>, crate::error::ServerError> {
-    let databases = fence::user_databases(server).await?;
-    if params.overwrite || databases.is_empty() {
+) -> Result<Option<StepError>, ServerError> {
+    let Some(held) = held(server).await? else { return Ok(None) };
+    if params.overwrite {
         return Ok(None);
     }
-    let unfinished =
-        |marker: &Marker| marker.stage != Stage::Complete || marker.is_of(&params.backup, cx.run());
-    if fence::read_marker(server).await?.is_some_and(|marker| unfinished(&marker)) {
-        // What a restore left half-way holds nothing but what its backup has.
+    // What a restore left half-way holds nothing but what its backup has.
+    let given_up = |marker: &Marker| marker.stage != Stage::Complete || marker.is_of(params, cx.run());
+    if fence::read_marker(server).await?.is_some_and(|marker| given_up(&marker)) {
         return Ok(None);
     }
-    let mut names = databases.iter().take(5).map(String::as_str).collect::<Vec<_>>().join(", ");
-    if databases.len() > 5 {
-        names.push_str(", …");
-    }
-    Ok(Some(
-        StepError::permanent(format!("`{}` holds {} databases ({names})", params.target, databases.len())).help(
-            "nothing was changed. If they may be lost, set `overwrite: true` (`--set reseed_replicas=true` for the \
-             replicas of disaster-recovery)",
-        ),
-    ))
+    Ok(Some(StepError::permanent(format!("`{}` holds {held}", params.target)).help(
+        "nothing was changed. If they may be lost, set `overwrite: true` (`--set reseed_replicas=true` for the \
+         replicas of disaster-recovery)",
+    )))
 }
 
-/// Makes sure that the server may be written to, and marks it as this restore's.
+/// Makes sure that the server may be written to, and gives the marker to go on with.
 async fn claim(params: &Params, cx: &StepContext, server: &mut Server) -> Result<Marker, StepError> {
     if let Some(refusal) = refusal(params, cx, server).await? {
         return Err(refusal);
     }
-    let found = fence::read_marker(server).await?;
-    if let Some(marker) = found {
-        if marker.is_of(&params.backup, cx.run()) && marker.stage != Stage::Complete {
-            return Ok(marker);
-        }
-        if marker.stage != Stage::Complete {
-            // The fence of a restore that was given up: what the server was like before stands in its marker.
-            return Ok(Marker {
-                backup: params.backup.clone(),
-                run: cx.run().clone(),
-                stage: Stage::Loading,
-                ..marker
-            });
-        }
-    }
-    Ok(Marker {
+    let fresh = |before: Before| Marker {
         backup: params.backup.clone(),
         run: cx.run().clone(),
+        object: params.object.clone(),
         stage: Stage::Loading,
-        before: fence::look_before(server).await?,
+        before,
         outputs: None,
+    };
+    Ok(match fence::read_marker(server).await? {
+        Some(marker) if marker.stage == Stage::Complete => fresh(fence::look_before(server).await?),
+        Some(marker) if marker.is_of(params, cx.run()) => marker,
+        // The fence of a restore that was given up: what the server was like before it stands in its marker.
+        Some(marker) => fresh(marker.before),
+        None => fresh(fence::look_before(server).await?),
     })
 }
 
 async fn load_fenced(
     params: &Params,
     cx: &StepContext,
-    server: &mut Server,
-    manifest: &Manifest,
-    object: &ObjectEntry,
-    marker: &mut Marker,
-) -> Result<Outputs, StepError> {
-    marker.stage = Stage::Loading;
-    marker.outputs = None;
-    fence::write_marker(server, marker).await?;
-    for database in fence::user_databases(server).await? {
-        let statement = format!("DROP DATABASE {}", quote_identifier(&database));
-        server.session.run("drop a database", "SET SESSION foreign_key_checks = 0").await?;
-        server.session.run("drop a database", &statement).await?;
+    loading: &mut Server,
+    source: &Source,
+) -> Result<load::Loaded, StepError> {
+    load::prepare(loading, params.binlog).await?;
+    for database in user_databases(loading).await? {
+        if source.replaces(&database) {
+            let statement = format!("DROP DATABASE {}", quote_identifier(&database));
+            loading.session.run(&format!("drop the database {database}"), &statement).await?;
+        }
     }
-    let store = cx.store(&params.backup.store).await?;
-    let key = params.backup.key(&object.name).map_err(|error| StepError::permanent(error.to_string()))?;
-    let loaded = load::load(cx, server, object, store.get(&key, None).await?).await?;
-    let found = inventory::read(&mut server.session).await?;
-    let differences = manifest.inventory.compare(&found);
-    if !differences.is_empty() {
-        let shown: Vec<_> = differences.iter().take(10).map(ToString::to_string).collect();
-        return Err(StepError::permanent(format!(
-            "`{}` is not what the manifest says, {} differences: {}",
-            params.target,
-            differences.len(),
-            shown.join("; ")
-        ))
-        .help("the server stays fenced (read-only); restore another backup"));
-    }
-    let outputs = Outputs {
-        backup: params.backup.clone(),
-        tables: found.table_count(),
-        rows: found.row_count(),
-        statements: loaded.statements,
-        text_bytes: loaded.text_bytes,
-        gtid: manifest.consistent_point.gtid.clone().unwrap_or_default(),
-        recovery_point: manifest.recovery_point(),
-    };
-    marker.stage = Stage::Loaded;
-    marker.outputs = Some(outputs.clone());
-    fence::write_marker(server, marker).await?;
-    Ok(outputs)
+    let key = params.backup.key(&source.object.name);
+    let key = key.map_err(|error| StepError::permanent(error.to_string()))?;
+    let body = source.store.get(&key, None).await?;
+    load::load(cx, loading, &source.object, body).await
 }
 
-async fn set_position(server: &mut Server, gtid: &str) -> Result<(), StepError> {
+fn outputs(params: &Params, source: &Source, loaded: load::Loaded) -> Outputs {
+    let whole = source.partial.is_none() && params.binlog == BinlogUse::Off;
+    let gtid = source.manifest.consistent_point.gtid.clone().filter(|_| whole);
+    Outputs {
+        backup: params.backup.clone(),
+        tables: source.inventory().table_count(),
+        rows: source.inventory().row_count(),
+        statements: loaded.statements,
+        text_bytes: loaded.text_bytes,
+        gtid: gtid.unwrap_or_default(),
+        recovery_point: source.manifest.recovery_point(),
+    }
+}
+
+/// Proves that the server holds what the backup says.
+async fn compare(params: &Params, control: &mut Server, source: &Source) -> Result<(), StepError> {
+    let mut found = inventory::read(&mut control.session).await?;
+    found.databases.retain(|name, _| source.replaces(name));
+    let differences = source.inventory().compare(&found);
+    if differences.is_empty() {
+        return Ok(());
+    }
+    let shown: Vec<_> = differences.iter().take(SHOWN_DIFFERENCES).map(ToString::to_string).collect();
+    let (target, count) = (&params.target, differences.len());
+    Err(StepError::permanent(format!(
+        "`{target}` is not what the backup says, {count} differences: {}",
+        shown.join("; ")
+    ))
+    .help("the server stays fenced (read-only); restore another backup"))
+}
+
+async fn set_position(control: &mut Server, gtid: &str) -> Result<(), StepError> {
     if gtid.is_empty() {
         return Ok(());
     }
-    let log_bin: u8 = server.session.row("tell whether it logs", "SELECT @@GLOBAL.log_bin").await?;
-    for statement in position::statements(&server.version, log_bin == 1, gtid) {
-        server.session.run("set its GTID position", &statement).await?;
+    let log_bin: u8 = control.session.row("tell whether it logs", "SELECT @@GLOBAL.log_bin").await?;
+    position::send_replicas_away(control).await?;
+    for statement in position::statements(&control.version, log_bin == 1, gtid) {
+        control.session.run("set its GTID position", &statement).await?;
     }
     Ok(())
 }
