@@ -15,3 +15,6 @@ pub(crate) const SANDBOX_CLUSTER: &str = "sandbox-cluster";
 pub(crate) fn runbook(name: &str) -> Option<&'static str> {
     RUNBOOKS.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@ mod apt;
 mod audit;
 mod cargo;
 mod lanes;
+mod schemas;
 mod stage;
 mod test;
 
@@ -22,12 +23,15 @@ enum Task {
     Test(test::Args),
     /// Checks licences, sources, banned crates and known vulnerabilities
     Audit,
+    /// Writes schemas/ from what the program prints
+    Schemas,
 }
 
 fn main() -> ExitCode {
     let result = match Task::parse() {
         Task::Test(args) => test::test(&args),
         Task::Audit => audit::audit(),
+        Task::Schemas => schemas::schemas(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -44,3 +44,29 @@ pub(crate) fn documents() -> BTreeMap<&'static str, Value> {
         ("dump-index", schema_of::<rekindle_backup::manifest::DumpIndex>()),
     ])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COMMITTED: [(&str, &str); 5] = [
+        ("runbook", include_str!("../../../schemas/runbook.schema.json")),
+        ("environment", include_str!("../../../schemas/environment.schema.json")),
+        ("journal", include_str!("../../../schemas/journal.schema.json")),
+        ("manifest", include_str!("../../../schemas/manifest.schema.json")),
+        ("dump-index", include_str!("../../../schemas/dump-index.schema.json")),
+    ];
+
+    #[test]
+    fn the_committed_schemas_are_what_the_program_prints() {
+        let documents = documents();
+        let names: Vec<_> = documents.keys().copied().collect();
+        let mut committed = COMMITTED.map(|(name, _)| name);
+        committed.sort_unstable();
+        assert_eq!(names, committed, "a schema has no file here: run `cargo xtask schemas` and list it");
+        for (name, text) in COMMITTED {
+            let printed = format!("{:#}\n", documents[name]);
+            assert!(printed == text, "schemas/{name}.schema.json is out of date: run `cargo xtask schemas`");
+        }
+    }
+}
