@@ -2,8 +2,8 @@
 
 use std::io::Read;
 
-use super::gzip::{GzipError, GzipText, MemberEnd};
-use super::{Contents, HashingReader};
+use super::gzip::{GzipError, MemberEnd};
+use super::{Contents, HashingReader, VerifiedText};
 use crate::inventory::Inventory;
 use crate::manifest::{ConsistentPoint, DumpIndex};
 use crate::sql::{DEFAULT_STATEMENT_LIMIT, LexError, PieceError, PieceKind, Pieces};
@@ -89,7 +89,7 @@ fn place(table: Option<&str>) -> String {
 ///
 /// With an `index`, every member must have the checksum and the rows stated there, and damage names the table.
 pub fn check_content(object: impl Read, index: Option<&DumpIndex>) -> Result<ContentReport, ContentError> {
-    let mut pieces = Pieces::new(GzipText::new(HashingReader::new(object)), DEFAULT_STATEMENT_LIMIT);
+    let mut pieces = Pieces::new(VerifiedText::new(HashingReader::new(object)), DEFAULT_STATEMENT_LIMIT);
     let mut contents = Contents::default();
     // Statement offsets with the rows inserted up to there: reduced to one count for each member as they end.
     let mut member_rows = vec![0_u64];
@@ -104,13 +104,13 @@ pub fn check_content(object: impl Read, index: Option<&DumpIndex>) -> Result<Con
         let is_statement = piece.kind == PieceKind::Statement;
         if is_statement {
             // The text is read ahead of the statements: find the member by where the statement begins.
-            let ends = pieces.reader().ends();
+            let ends = pieces.reader().gzip().ends();
             let member = ends.partition_point(|end| end.text_offset <= offset);
             member_rows.resize(member_rows.len().max(member + 1), 0);
             member_rows[member] += contents.rows - before;
         }
     }
-    let ends = pieces.reader().ends();
+    let ends = pieces.reader().gzip().ends();
     member_rows.resize(ends.len(), 0);
     if let Some(index) = index {
         compare_members(ends, &member_rows, index)?;
@@ -121,9 +121,10 @@ pub fn check_content(object: impl Read, index: Option<&DumpIndex>) -> Result<Con
     if let Some(index) = index {
         compare_inventory(&mut contents, index)?;
     }
-    let (size_bytes, members) = (pieces.reader().taken_bytes(), ends.len());
+    let (size_bytes, members) = (pieces.reader().gzip().taken_bytes(), ends.len());
     let text_bytes = ends.last().map_or(0, |end| end.text_offset);
-    let sha256 = pieces.into_reader().into_object().map(HashingReader::finish).unwrap_or_default();
+    let sha256 =
+        pieces.into_reader().into_gzip().into_object().map(HashingReader::finish).unwrap_or_default();
     if let Some(index) = index
         && index.object.sha256 != sha256
     {

@@ -5,6 +5,7 @@ mod contents;
 mod gzip;
 mod hashing;
 mod pool;
+mod verified;
 mod writer;
 
 #[cfg(test)]
@@ -14,4 +15,5 @@ pub use check::{ContentError, ContentReport, check_content};
 pub use contents::{Contents, TRAILER};
 pub use gzip::{GzipError, GzipText, MemberEnd};
 pub use hashing::HashingReader;
+pub use verified::VerifiedText;
 pub use writer::{DumpWriteError, DumpWriter, WriterOptions, WrittenDump};

@@ -182,3 +182,20 @@ fn a_member_that_was_replaced_by_a_valid_one_is_found() {
     assert!(error.to_string().ends_with("(in table shop.a)"), "{error}");
     assert!(check_content(&object[..], Some(&index(&written))).is_ok());
 }
+
+#[test]
+fn nothing_of_a_damaged_member_is_given_out() {
+    let (object, written) = write(DUMP.as_bytes(), 1 << 20).unwrap();
+    let member = &written.members[2];
+    let mut damaged = object.clone();
+    // The member's own CRC-32 is wrong; its text decompresses well.
+    damaged[usize::try_from(member.offset + member.size_bytes).unwrap() - 8] ^= 1;
+    let mut given = Vec::new();
+    let error = VerifiedText::new(&damaged[..]).read_to_end(&mut given).unwrap_err();
+    assert_eq!(GzipError::of(&error).unwrap().member(), Some(2));
+    assert_eq!(given.len() as u64, member.text_offset);
+
+    let mut whole = String::new();
+    VerifiedText::new(&object[..]).read_to_string(&mut whole).unwrap();
+    assert_eq!(whole, DUMP);
+}

@@ -19,10 +19,11 @@ const SPECIAL: [bool; 256] = {
 /// Counts the tuples after `VALUES`: parentheses that open at the outermost level, outside strings and comments.
 pub(super) fn count_rows(values: &[u8], escapes: Escapes) -> u64 {
     let (mut rows, mut depth, mut at) = (0, 0_u32, 0);
-    while let Some(length) = values[at..].iter().position(|byte| SPECIAL[usize::from(*byte)]) {
-        at += length;
-        let byte = values[at];
+    while let Some(&byte) = values.get(at) {
         at += 1;
+        if !SPECIAL[usize::from(byte)] {
+            continue;
+        }
         match byte {
             b'(' => {
                 rows += u64::from(depth == 0);
@@ -30,10 +31,9 @@ pub(super) fn count_rows(values: &[u8], escapes: Escapes) -> u64 {
             }
             b')' => depth = depth.saturating_sub(1),
             b'\'' | b'"' | b'`' => at = quote_end(values, at, byte, escapes.backslash_in(byte)),
+            // A minus before a number, a division: most of them begin no comment.
+            b'-' if values.get(at) != Some(&b'-') => {}
             _ => at = comment_end(values, at - 1),
-        }
-        if at >= values.len() {
-            break;
         }
     }
     rows

@@ -286,6 +286,19 @@ async fn a_server_killed_half_way_leaves_nothing_and_may_be_tried_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_full_store_ends_the_dump_and_leaves_nothing() {
+    let server = TempServer::start("primary", &processes()).await.unwrap();
+    seed(&server).await;
+    let bench = bench(Some(&server)).await;
+    bench.world.stores.store("file:backups").limit_bytes(Some(600));
+    let error = Dump.run(&params(json!({})), &bench.test.cx).await.unwrap_err();
+    assert_eq!(error.class, ErrorClass::Permanent, "{error}");
+    assert!(error.message.contains("full.sql.gz"), "{error}");
+    assert!(error.help.unwrap().contains("free space"));
+    assert!(names(&bench.store).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_published_backup_and_an_empty_server_are_left_alone() {
     let server = TempServer::start("primary", &processes()).await.unwrap();
     let bench = bench(Some(&server)).await;

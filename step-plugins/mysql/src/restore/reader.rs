@@ -4,7 +4,7 @@ use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rekindle_backup::dump::{Contents, GzipText, HashingReader};
+use rekindle_backup::dump::{Contents, HashingReader, VerifiedText};
 use rekindle_backup::sql::{DEFAULT_STATEMENT_LIMIT, Kind, PieceError, PieceKind, Pieces};
 use rekindle_engine::host::BodyReader;
 use tokio::sync::mpsc;
@@ -47,7 +47,8 @@ pub(super) fn read(
     statements: &mpsc::Sender<Statement>,
 ) -> Result<WasRead, PieceError> {
     let counted = Counted { inner: object, read_bytes };
-    let mut pieces = Pieces::new(GzipText::new(HashingReader::new(counted)), DEFAULT_STATEMENT_LIMIT);
+    // Nothing of a damaged member may reach the server, also when it happens to be SQL.
+    let mut pieces = Pieces::new(VerifiedText::new(HashingReader::new(counted)), DEFAULT_STATEMENT_LIMIT);
     let mut contents = Contents::default();
     let mut text_bytes = 0;
     while let Some(piece) = pieces.next_piece()? {
@@ -58,7 +59,7 @@ pub(super) fn read(
         let gone = |_| io::Error::new(io::ErrorKind::BrokenPipe, "the restore has stopped");
         statements.blocking_send(statement).map_err(gone)?;
     }
-    let text = pieces.into_reader();
+    let text = pieces.into_reader().into_gzip();
     Ok(WasRead {
         size_bytes: text.taken_bytes(),
         sha256: text.into_object().map(HashingReader::finish).unwrap_or_default(),
