@@ -4,6 +4,7 @@ mod context;
 mod effect;
 mod erased;
 mod error;
+mod looking;
 mod planned;
 mod registry;
 

@@ -8,7 +8,7 @@ use rekindle_backup::manifest::{Flavour, ServerFacts};
 use rekindle_engine::host::{Body, Key, KeyError, ObjectStore, PutMode, StoreErrorKind};
 use rekindle_engine::id::{StoreName, TargetName};
 use rekindle_engine::step::{
-    Effect, Intent, Planned, Preflight, PreflightContext, Probe, Problem, Step, StepContext, StepError,
+    Effect, Intent, Planned, Preflight, PreflightContext, Probe, Step, StepContext, StepError,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::connection::{Server, quote_string};
 use crate::error::ServerError;
-use crate::preflight::{Look, look_at_target, problem};
+use crate::preflight::{Look, look_at_target};
 
 /// Far more than any list of accounts takes.
 const LARGEST_FACTS_BYTES: usize = 16 * 1024 * 1024;
@@ -198,19 +198,7 @@ impl Step for Inspect {
             found.problems.push(error.problem("/target"));
         }
         let Some(name) = params.value("/store").and_then(|name| name.as_str()) else { return found };
-        match cx.step.store(&name.into()).await {
-            Err(error) => found.problems.push(problem("rekindle::store::unusable", error, "/store")),
-            Ok(store) => {
-                if let Err(error) = store.check_writable().await {
-                    found.problems.push(Problem {
-                        code: "rekindle::store::not_writable",
-                        message: format!("the store `{name}` can't be written: {error}"),
-                        help: Some("check that its place exists, has room, and may be written".to_owned()),
-                        pointer: Some("/store"),
-                    });
-                }
-            }
-        }
+        found.problems.extend(cx.writable_store(&name.into(), "/store").await.err());
         found
     }
 

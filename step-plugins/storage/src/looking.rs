@@ -1,8 +1,7 @@
 //! Preflights that all kinds here share: is the store there, and can it be written?
 
-use rekindle_engine::host::{StoreError, StoreErrorKind};
 use rekindle_engine::id::StoreName;
-use rekindle_engine::step::{Planned, Preflight, PreflightContext, Problem, StepError};
+use rekindle_engine::step::{Planned, Preflight, PreflightContext, Problem};
 
 /// Gives the text at a JSON pointer when it is known.
 pub(crate) fn known<P>(params: &Planned<P>, pointer: &str) -> Option<String> {
@@ -27,18 +26,9 @@ pub(crate) async fn store_writable(
     pointer: &'static str,
     cx: &PreflightContext,
 ) -> Preflight {
-    let store = match cx.step.store(name).await {
-        Ok(store) => store,
-        Err(error) => return Preflight::problem(unusable(error, pointer)),
-    };
-    match store.check_writable().await {
-        Ok(()) => Preflight::default(),
-        Err(error) => Preflight::problem(Problem {
-            code: "rekindle::store::not_writable",
-            message: format!("the store `{name}` can't be written: {error}"),
-            help: Some(help(&error)),
-            pointer: Some(pointer),
-        }),
+    match cx.writable_store(name, pointer).await {
+        Ok(_) => Preflight::default(),
+        Err(problem) => Preflight::problem(problem),
     }
 }
 
@@ -51,38 +41,15 @@ pub(crate) async fn store_readable(
 ) -> Preflight {
     let store = match cx.step.store(name).await {
         Ok(store) => store,
-        Err(error) => return Preflight::problem(unusable(error, pointer)),
+        Err(error) => return Preflight::problem(Problem::unusable_store(error, pointer)),
     };
     match store.list(prefix).await {
         Ok(_) => Preflight::default(),
         Err(error) => Preflight::problem(Problem {
             code: "rekindle::store::not_readable",
             message: format!("the store `{name}` can't be read: {error}"),
-            help: Some(help(&error)),
+            help: Some(Problem::help_with_store(&error)),
             pointer: Some(pointer),
         }),
     }
-}
-
-pub(crate) fn unusable(error: StepError, pointer: &'static str) -> Problem {
-    Problem {
-        code: "rekindle::store::unusable",
-        message: error.message,
-        help: error.help,
-        pointer: Some(pointer),
-    }
-}
-
-fn help(error: &StoreError) -> String {
-    match error.kind {
-        StoreErrorKind::Full => "free space there, or name another place under `stores:` in the environment",
-        StoreErrorKind::Denied => "let the user that runs rekindle write there, or name another place",
-        StoreErrorKind::NotFound
-        | StoreErrorKind::AlreadyExists
-        | StoreErrorKind::Unavailable
-        | StoreErrorKind::Corrupt
-        | StoreErrorKind::Source
-        | StoreErrorKind::Invalid => "check the store's `url:` in the environment, and that it is mounted",
-    }
-    .to_owned()
 }

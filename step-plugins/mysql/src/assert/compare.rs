@@ -5,8 +5,8 @@ use std::time::Duration;
 use rekindle_backup::inventory::Inventory;
 use rekindle_engine::step::{Progress, StepContext, StepError};
 
-use crate::connection::{Server, Session, quote_identifier};
-use crate::error::ServerError;
+use super::checksum::checksum;
+use crate::connection::Server;
 use crate::inventory;
 
 /// How often tables that differ are looked at again: one that is being written to, or that a replica has not
@@ -78,7 +78,7 @@ async fn compare_table(
             cx.world().clock.sleep(PAUSE).await;
         }
     }
-    let show = |sum: Option<u64>| sum.map_or_else(|| "no checksum".to_owned(), |sum| sum.to_string());
+    let show = |sum: Option<String>| sum.unwrap_or_else(|| "no checksum".to_owned());
     Ok(Some(format!(
         "the rows of table {database}.{table} differ: checksum {} in `{}`, {} in `{}`",
         show(found.0),
@@ -86,12 +86,4 @@ async fn compare_table(
         show(found.1),
         other.session.target()
     )))
-}
-
-/// `CHECKSUM TABLE` reads every row; it gives NULL for a table that can't be read.
-async fn checksum(session: &mut Session, database: &str, table: &str) -> Result<Option<u64>, ServerError> {
-    let name = format!("{}.{}", quote_identifier(database), quote_identifier(table));
-    let what = format!("checksum the table {database}.{table}");
-    let (_, sum): (String, Option<u64>) = session.row(&what, &format!("CHECKSUM TABLE {name}")).await?;
-    Ok(sum)
 }

@@ -1,6 +1,7 @@
 //! `mysql.assert`: proves that a server holds what it should: a backup's inventory, another server's rows, or
 //! what queries are expected to answer.
 
+mod checksum;
 mod compare;
 mod expect;
 mod params;

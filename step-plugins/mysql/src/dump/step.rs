@@ -49,7 +49,7 @@ impl Step for Dump {
     async fn preflight(&self, params: &Planned<DumpParams>, cx: &PreflightContext) -> Preflight {
         let mut found = Preflight::default();
         if let Some(store) = params.value("/store").and_then(|value| value.as_str()).map(StoreName::from) {
-            found.problems.extend(store_problem(params.get(), &store, &cx.step).await);
+            found.problems.extend(store_problem(params.get(), &store, cx).await);
         }
         if let Look::Reached(server) = look_at_target(params, "/target", cx, &mut found).await {
             look_at_server(params.get(), *server, &cx.step, &mut found).await;
@@ -67,25 +67,22 @@ impl Step for Dump {
     }
 }
 
-async fn store_problem(params: Option<&DumpParams>, name: &StoreName, cx: &StepContext) -> Option<Problem> {
-    let found = async {
-        let store = cx.store(name).await?;
-        store.check_writable().await?;
-        match params {
-            Some(params) => {
-                let backup = params.backup(cx);
-                refuse_published(store.as_ref(), &Keys::of(params, &backup)?, &backup).await
-            }
-            None => Ok(()),
-        }
+async fn store_problem(
+    params: Option<&DumpParams>,
+    name: &StoreName,
+    cx: &PreflightContext,
+) -> Option<Problem> {
+    let store = match cx.writable_store(name, "/store").await {
+        Ok(store) => store,
+        Err(problem) => return Some(problem),
     };
-    let error: StepError = found.await.err()?;
-    Some(Problem {
-        code: "rekindle::store::not_writable",
-        message: error.message,
-        help: error.help.or_else(|| Some(format!("check `stores.{name}` in the environment"))),
-        pointer: Some("/store"),
-    })
+    let params = params?;
+    let backup = params.backup(&cx.step);
+    let error = match Keys::of(params, &backup) {
+        Ok(keys) => refuse_published(store.as_ref(), &keys, &backup).await.err()?,
+        Err(error) => error,
+    };
+    Some(Problem { pointer: Some("/store"), ..error.into() })
 }
 
 async fn look_at_server(

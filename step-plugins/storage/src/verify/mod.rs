@@ -124,7 +124,7 @@ impl Step for VerifyStep {
 pub(crate) async fn backup_exists(uri: &BackupUri, cx: &PreflightContext) -> Preflight {
     let store = match cx.step.store(&uri.store).await {
         Ok(store) => store,
-        Err(error) => return Preflight::problem(looking::unusable(error, "/backup")),
+        Err(error) => return Preflight::problem(Problem::unusable_store(error, "/backup")),
     };
     let found = match catalogue::load_manifest(&*store, uri).await {
         // Damage is what verification is there to find.
