@@ -42,10 +42,10 @@ pub(crate) fn colours() -> bool {
     stdout_is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// Gives how many columns a diagnostic may take.
+/// Gives how many columns a diagnostic may take; nothing is wrapped where no terminal does it anyway.
 pub(crate) fn width() -> usize {
     match rustix::termios::tcgetwinsize(std::io::stderr()) {
         Ok(size) if size.ws_col > 0 => usize::from(size.ws_col).clamp(60, 140),
-        Ok(_) | Err(_) => 110,
+        Ok(_) | Err(_) => 1000,
     }
 }

@@ -63,7 +63,7 @@ pub(crate) async fn show(what: &What) -> Result<Exit, Failure> {
 async fn print(what: &What, format: Format) -> Result<Exit, Failure> {
     let looked = look(what, &world::registry(), &world::world()?).await?;
     match format {
-        Format::Text => output::line(&as_text(&looked)),
+        Format::Text => output::line(as_text(&looked).trim_end()),
         Format::Json => output::line(&plan::json(&looked.plan, Some(&looked.preview))),
         Format::Dot => output::print(&plan::dot(&looked.plan)),
         Format::Mermaid => output::print(&plan::mermaid(&looked.plan)),
