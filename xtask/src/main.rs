@@ -4,6 +4,7 @@
 mod apt;
 mod audit;
 mod cargo;
+mod demo;
 mod lanes;
 mod schemas;
 mod stage;
@@ -21,6 +22,8 @@ use crate::stage::Failure;
 enum Task {
     /// Checks format, lints and docs, and runs every test, installing what is missing
     Test(test::Args),
+    /// Shows the main job end to end on throw-away MariaDB servers
+    Demo(demo::Args),
     /// Checks licences, sources, banned crates and known vulnerabilities
     Audit,
     /// Writes schemas/ from what the program prints
@@ -30,6 +33,7 @@ enum Task {
 fn main() -> ExitCode {
     let result = match Task::parse() {
         Task::Test(args) => test::test(&args),
+        Task::Demo(args) => demo::demo(&args),
         Task::Audit => audit::audit(),
         Task::Schemas => schemas::schemas(),
     };
