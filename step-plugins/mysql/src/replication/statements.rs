@@ -82,21 +82,64 @@ impl Dialect {
         format!("RESET {} ALL", self.replica())
     }
 
+    /// Makes a server forget everybody it follows; no error when it follows nobody.
+    pub(crate) fn leave_sources(self) -> [&'static str; 2] {
+        match self {
+            // Also the connections with a name, which `STOP SLAVE` leaves running.
+            Self::Mariadb => ["STOP ALL SLAVES", "RESET SLAVE ALL"],
+            Self::MysqlMaster { .. } => ["STOP SLAVE", "RESET SLAVE ALL"],
+            Self::MysqlSource | Self::MysqlBinaryLogs => ["STOP REPLICA", "RESET REPLICA ALL"],
+        }
+    }
+
+    /// Disables an event on a replica, as replication itself does; `name` is quoted. The word follows
+    /// `CHANGE REPLICATION SOURCE TO` only from 8.0.26 on, but the old one works until 8.3.
+    pub(crate) fn leave_event_to_source(self, name: &str) -> String {
+        let word = if self == Self::MysqlBinaryLogs { "REPLICA" } else { "SLAVE" };
+        format!("ALTER EVENT {name} DISABLE ON {word}")
+    }
+
     /// Empties a server's own binary log, which then has no GTID.
-    pub(crate) fn reset_binary_log(self) -> &'static str {
+    fn reset_binary_log(self) -> &'static str {
         match self {
             Self::Mariadb | Self::MysqlMaster { .. } | Self::MysqlSource => "RESET MASTER",
             Self::MysqlBinaryLogs => "RESET BINARY LOGS AND GTIDS",
         }
     }
 
-    /// Says that a server has everything up to this position, after [`Dialect::reset_binary_log`].
-    pub(crate) fn set_position(self, gtid: &str) -> String {
-        let variable = match self {
-            Self::Mariadb => "gtid_slave_pos",
-            Self::MysqlMaster { .. } | Self::MysqlSource | Self::MysqlBinaryLogs => "gtid_purged",
-        };
-        format!("SET GLOBAL {variable} = {}", quote_string(gtid))
+    /// Sets a server to a GTID position, its own binary logs emptied. `log_bin` tells whether it writes any.
+    ///
+    /// The logs of before hold transactions of data that are gone: a replica that read them would diverge. Set on
+    /// a new primary, the position lets a replica of the same backup follow without a gap; set on the replica
+    /// itself, it is where it begins to follow. The empty position is that of a server without any transaction.
+    /// (MariaDB manual, "Global Transaction ID", `gtid_binlog_state`, `gtid_slave_pos`; MySQL Reference Manual
+    /// 19.1.3.)
+    pub(crate) fn stand_at(self, log_bin: bool, gtid: &str) -> Vec<String> {
+        self.stand_at_text(log_bin, &quote_string(gtid))
+    }
+
+    /// As [`Dialect::stand_at`], for people: `gtid` is shown as it is.
+    pub(crate) fn stand_at_shown(self, log_bin: bool, gtid: &str) -> Vec<String> {
+        let is_known = !gtid.starts_with('(');
+        if is_known { self.stand_at(log_bin, gtid) } else { self.stand_at_text(log_bin, gtid) }
+    }
+
+    fn stand_at_text(self, log_bin: bool, gtid: &str) -> Vec<String> {
+        let mut statements = Vec::new();
+        let is_mariadb = self == Self::Mariadb;
+        // MySQL's GTIDs are reset by it too; MariaDB refuses it without a binary log.
+        if log_bin || !is_mariadb {
+            statements.push(self.reset_binary_log().to_owned());
+        }
+        if is_mariadb {
+            if log_bin {
+                statements.push(format!("SET GLOBAL gtid_binlog_state = {gtid}"));
+            }
+            statements.push(format!("SET GLOBAL gtid_slave_pos = {gtid}"));
+        } else if gtid != "''" {
+            statements.push(format!("SET GLOBAL gtid_purged = {gtid}"));
+        }
+        statements
     }
 
     /// Points a replica at its source by GTID. Holds the password.
@@ -183,8 +226,7 @@ mod tests {
         [
             dialect.stop(),
             dialect.forget_source(),
-            dialect.reset_binary_log().to_owned(),
-            dialect.set_position("G"),
+            dialect.stand_at(true, "G").join("\n"),
             dialect.change_source(&source).expose().to_owned(),
             dialect.start(),
             dialect.show_status(),
@@ -199,6 +241,7 @@ mod tests {
         STOP SLAVE
         RESET SLAVE ALL
         RESET MASTER
+        SET GLOBAL gtid_binlog_state = 'G'
         SET GLOBAL gtid_slave_pos = 'G'
         CHANGE MASTER TO MASTER_HOST='db-1', MASTER_PORT=3306, MASTER_USER='repl', MASTER_PASSWORD='p\'a', MASTER_CONNECT_RETRY=10, MASTER_USE_GTID=slave_pos
         START SLAVE
@@ -245,6 +288,26 @@ mod tests {
             assert!(text.contains("\nRESET BINARY LOGS AND GTIDS\n"), "{text}");
             assert!(!text.contains("MASTER") && !text.contains("SLAVE"), "{text}");
         }
+    }
+
+    #[test]
+    fn a_mariadb_without_binary_log_has_none_to_empty() {
+        let shown = dialect("10.11.14-MariaDB").stand_at(false, "0-1-42").join("\n");
+        insta::assert_snapshot!(shown, @"SET GLOBAL gtid_slave_pos = '0-1-42'");
+        let shown = dialect("8.4.3").stand_at(false, "u:1-5").join("\n");
+        insta::assert_snapshot!(shown, @r"
+        RESET BINARY LOGS AND GTIDS
+        SET GLOBAL gtid_purged = 'u:1-5'
+        ");
+    }
+
+    #[test]
+    fn a_position_that_is_not_known_is_shown_as_that() {
+        let shown = dialect("8.0.42").stand_at_shown(true, "(known after restore)").join("\n");
+        insta::assert_snapshot!(shown, @r"
+        RESET MASTER
+        SET GLOBAL gtid_purged = (known after restore)
+        ");
     }
 
     #[test]

@@ -12,6 +12,9 @@
 
 mod params;
 mod run;
+mod shown;
+#[cfg(test)]
+mod shown_tests;
 #[cfg(test)]
 mod tests;
 

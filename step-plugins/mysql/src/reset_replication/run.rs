@@ -9,6 +9,7 @@ use rekindle_engine::step::{
 };
 
 use super::params::{ResetReplicationOutputs, ResetReplicationParams};
+use super::shown;
 use crate::connection::Server;
 use crate::preflight::{Look, check_secret, look_at_target};
 use crate::replication::position::{self, Role};
@@ -111,8 +112,11 @@ async fn point(pair: &mut Pair, gtid: Option<&str>) -> Result<(), StepError> {
     session.run("stop replication", &dialect.stop()).await?;
     session.run("forget its source", &dialect.forget_source()).await?;
     if let Some(gtid) = new_position {
-        session.run("empty its binary log", dialect.reset_binary_log()).await?;
-        session.run("set its GTID position", &dialect.set_position(gtid)).await?;
+        let query = "SELECT CAST(@@GLOBAL.log_bin AS UNSIGNED)";
+        let log_bin: u8 = session.row("tell whether it logs", query).await?;
+        for statement in dialect.stand_at(log_bin == 1, gtid) {
+            session.run("set its GTID position", &statement).await?;
+        }
     }
     session.run("become read-only", "SET GLOBAL read_only = 1").await?;
     // The password is quoted for a session that reads backslashes as escapes.
@@ -234,9 +238,10 @@ impl Step for ResetReplication {
         }
         let source = look_at_target(params, "/source", cx, &mut found).await;
         let replica = look_at_target(params, "/replica", cx, &mut found).await;
-        if let Look::Reached(replica) = &replica {
-            found.commands = commands(params, cx, Dialect::of(&replica.version));
-        }
+        found.commands = match &replica {
+            Look::Reached(replica) => shown::statements(params, cx, Dialect::of(&replica.version)),
+            Look::Later | Look::Failed => shown::statements_of_flavours(params, cx),
+        };
         if let (Look::Reached(mut source), Look::Reached(mut replica)) = (source, replica)
             && let Err(error) = check_pair(&mut source, &mut replica).await
         {
@@ -296,28 +301,4 @@ impl Step for ResetReplication {
         pair.replica.session.close().await;
         Ok(ResetReplicationOutputs { source_gtid, replica_gtid, caught_up_seconds })
     }
-}
-
-/// Gives the statements as people see them before the run.
-fn commands(
-    params: &Planned<ResetReplicationParams>,
-    cx: &PreflightContext,
-    dialect: Dialect,
-) -> Vec<String> {
-    let Some(known) = params.get() else { return Vec::new() };
-    let Ok(target) = cx.step.target(&known.source) else { return Vec::new() };
-    let (host, port) = match &known.source_address {
-        Some(address) => (address.host.clone(), address.port),
-        None => (target.host.clone(), target.port),
-    };
-    let password = rekindle_engine::host::Secret::new("");
-    let login = SourceLogin { host, port, user: known.account.user.clone(), password };
-    vec![
-        dialect.stop(),
-        dialect.forget_source(),
-        "SET GLOBAL read_only = 1".to_owned(),
-        dialect.change_source_masked(&login),
-        dialect.start(),
-        format!("{HEARTBEAT} (at {})", known.source),
-    ]
 }

@@ -9,8 +9,7 @@ use rekindle_backup::layout::BackupUri;
 use rekindle_engine::id::RunId;
 use serde::{Deserialize, Serialize};
 
-use super::position::forget_source;
-use crate::connection::{Server, quote_string};
+use crate::connection::{Server, quote_identifier, quote_string};
 use crate::error::ServerError;
 use crate::replication::statements::Dialect;
 
@@ -83,6 +82,8 @@ pub(super) async fn read_marker(server: &mut Server) -> Result<Option<Marker>, S
 /// Prepares a session for the marker and the fence: its writes are for this server alone.
 pub(super) async fn prepare(server: &mut Server) -> Result<(), ServerError> {
     let session = &mut server.session;
+    // It waits while the other one loads, which may take a day; the server's default is 8 hours.
+    session.run("wait for the load", "SET SESSION wait_timeout = 31536000").await?;
     // The marker is quoted with backslashes.
     session.run("set its SQL mode", "SET SESSION sql_mode = ''").await?;
     session.run("keep the restore out of its binary log", "SET SESSION sql_log_bin = 0").await
@@ -122,7 +123,7 @@ pub(super) async fn look_before(server: &mut Server) -> Result<Before, ServerErr
 ///
 /// The marker is there before: it keeps what the server was like.
 pub(super) async fn raise(server: &mut Server, before: &Before) -> Result<(), ServerError> {
-    for statement in forget_source(&server.version) {
+    for statement in Dialect::of(&server.version).leave_sources() {
         server.session.run("forget its replication source", statement).await?;
     }
     server.session.run("become read-only", "SET GLOBAL read_only = ON").await?;
@@ -139,6 +140,36 @@ pub(super) async fn lower(server: &mut Server, before: &Before) -> Result<(), Se
     }
     if !before.read_only {
         server.session.run("become writable", "SET GLOBAL read_only = OFF").await?;
+    }
+    Ok(())
+}
+
+/// `ER_NO_SUCH_THREAD`: it has gone by itself.
+const NO_SUCH_THREAD: u16 = 1094;
+
+/// Ends the sessions of replicas that read this server's binary log: it is about to be emptied, and none of them
+/// may follow a server that is half restored. They come back by themselves.
+pub(super) async fn send_replicas_away(server: &mut Server) -> Result<(), ServerError> {
+    let query = "SELECT id FROM information_schema.processlist WHERE command LIKE 'Binlog Dump%'";
+    let sessions: Vec<u64> = server.session.rows("list the replicas that read from it", query).await?;
+    for id in sessions {
+        match server.session.run("send a replica away", &format!("KILL {id}")).await {
+            Err(error) if error.server_code() == Some(NO_SUCH_THREAD) => {}
+            other => other?,
+        }
+    }
+    Ok(())
+}
+
+/// Disables the events of a replica, as replication itself does with those that it creates: they are the
+/// source's to run, and run twice they would write twice.
+pub(super) async fn leave_events_to_source(server: &mut Server) -> Result<(), ServerError> {
+    let query = "SELECT event_schema, event_name FROM information_schema.events WHERE status = 'ENABLED'";
+    let events: Vec<(String, String)> = server.session.rows("list its events", query).await?;
+    let dialect = Dialect::of(&server.version);
+    for (database, event) in events {
+        let name = format!("{}.{}", quote_identifier(&database), quote_identifier(&event));
+        server.session.run("leave an event to the source", &dialect.leave_event_to_source(&name)).await?;
     }
     Ok(())
 }

@@ -8,13 +8,14 @@ use mysql_async::prelude::Queryable as _;
 use rekindle_backup::manifest::ObjectEntry;
 use rekindle_backup::sql::{Kind, PieceError};
 use rekindle_engine::host::Body;
-use rekindle_engine::step::{Progress, StepContext, StepError};
+use rekindle_engine::step::{ErrorClass, Progress, StepContext, StepError};
 use tokio::sync::mpsc;
 
 use super::BinlogUse;
 use super::accounts::{AccountName, Treatment, treat};
 use super::reader::{self, Statement, WAITING_STATEMENTS, WasRead};
 use crate::connection::Server;
+use crate::error::ServerError;
 
 /// What was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,14 +43,33 @@ pub(super) async fn load(
     };
     let mut sending = Sending::new(server).await?;
     let sent = send_all(cx, &mut sending, &mut statements, &read_bytes, object.size_bytes).await;
+    let is_refused = sent.as_ref().is_err_and(|error| error.class == ErrorClass::Permanent);
+    let is_read_on = is_refused && read_on(cx, &mut statements).await;
     // Ends the reader, which otherwise waits for somebody to take its statements.
     drop(statements);
     let read = reading.await.map_err(|error| StepError::permanent(format!("the reader ended: {error}")))?;
-    // The server's refusal is the cause; that the reader was then left alone is not.
-    sent?;
-    let was_read = read.map_err(|error| unreadable(object, &error))?;
-    check(object, &was_read)?;
-    Ok(Loaded { statements: sending.count, text_bytes: was_read.text_bytes })
+    let read = read
+        .map_err(|error| unreadable(object, &error, &read_bytes))
+        .and_then(|read| check(object, &read).map(|()| read));
+    match (sent, read) {
+        (Ok(()), read) => Ok(Loaded { statements: sending.count, text_bytes: read?.text_bytes }),
+        (Err(refused), Err(damage)) if is_read_on && damage.class == ErrorClass::Permanent => {
+            let message = format!("{}; {}", damage.message, refused.message);
+            Err(StepError { message, ..damage })
+        }
+        // That the reader was then left alone is not the cause.
+        (Err(error), _) => Err(error),
+    }
+}
+
+/// Reads to the end after a refusal: the cause may be damage, which only the checksum of all of it tells.
+async fn read_on(cx: &StepContext, statements: &mut mpsc::Receiver<Statement>) -> bool {
+    loop {
+        tokio::select! {
+            () = cx.cancel().cancelled() => return false,
+            statement = statements.recv() => if statement.is_none() { return true },
+        }
+    }
 }
 
 async fn send_all(
@@ -184,7 +204,11 @@ impl<'a> Sending<'a> {
     }
 
     fn refused(&self, statement: &Statement, error: &mysql_async::Error) -> StepError {
-        self.server.session.error(&format!("run {}", self.words(statement)), error).into()
+        let mut error = self.server.session.error(&format!("run {}", self.words(statement)), error);
+        if let (Kind::Account, ServerError::Statement { message, .. }) = (&statement.kind, &mut error) {
+            "its words are not shown, because they may quote credentials".clone_into(message);
+        }
+        error.into()
     }
 
     /// Says which statement it is.
@@ -199,10 +223,12 @@ impl<'a> Sending<'a> {
 /// `ER_NO_SUCH_TABLE`, `ER_SP_DOES_NOT_EXIST`, `ER_BAD_FIELD_ERROR`, `ER_NONEXISTING_GRANT`
 const NO_SUCH_THING: [u16; 4] = [1146, 1305, 1054, 1141];
 
-fn unreadable(object: &ObjectEntry, error: &PieceError) -> StepError {
+fn unreadable(object: &ObjectEntry, error: &PieceError, read_bytes: &AtomicU64) -> StepError {
     let name = &object.name;
+    // The end comes too early also when damage makes the text seem longer: reading again can't help then.
+    let is_cut = read_bytes.load(Ordering::Relaxed) < object.size_bytes;
     match error {
-        PieceError::Read(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+        PieceError::Read(error) if is_cut && error.kind() == std::io::ErrorKind::UnexpectedEof => {
             StepError::transient(format!("`{name}` ended too early: {error}"))
         }
         PieceError::Read(error) => StepError::permanent(format!("`{name}` can't be read: {error}")).help(

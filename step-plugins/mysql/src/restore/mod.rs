@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! object ─ sha256 ─ gunzip ─ lexer ─→ statements ─→ one session ─→ inventory = index's ─→ GTID ─→ unfenced
-//!          reader.rs                  load.rs        fence.rs                       position.rs
+//!          reader.rs                  load.rs        fence.rs                       ../replication/statements.rs
 //! ```
 //!
 //! **Binary log.** With `binlog: off`, the default, nothing of the restore is logged; the server then begins an
@@ -18,7 +18,6 @@ mod accounts;
 mod fence;
 mod load;
 mod params;
-mod position;
 mod reader;
 mod run;
 mod step;
@@ -26,5 +25,7 @@ mod step;
 pub use params::{BinlogUse, Outputs, Params};
 pub use step::Restore;
 
+#[cfg(test)]
+mod publish_tests;
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! One restore: claim, fence, load, compare, position, unfence.
+//! One restore: claim, fence, load, compare, unfence.
 
 use std::sync::Arc;
 
@@ -10,11 +10,12 @@ use rekindle_engine::host::ObjectStore;
 use rekindle_engine::step::{StepContext, StepError};
 
 use super::fence::{self, Before, Marker, Stage};
-use super::{BinlogUse, Outputs, Params, load, position};
+use super::{BinlogUse, Outputs, Params, load};
 use crate::connection::{Login, Server, quote_identifier};
 use crate::error::ServerError;
 use crate::flavour::flavour_name;
 use crate::inventory;
+use crate::replication::statements::Dialect;
 
 /// How long an earlier session of a killed runner may take to end its last statement.
 const LOCK_WAIT_SECONDS: u32 = 60;
@@ -109,7 +110,7 @@ pub(super) async fn run(params: &Params, cx: &StepContext) -> Result<Outputs, St
             fence::raise(&mut control, &marker.before).await?;
             let loaded = load_fenced(params, cx, &mut loading, &source).await?;
             if marker.before.replica && params.binlog == BinlogUse::Off {
-                position::leave_events_to_source(&mut control).await?;
+                fence::leave_events_to_source(&mut control).await?;
             }
             compare(params, &mut control, &source).await?;
             let outputs = outputs(params, &source, loaded);
@@ -159,9 +160,9 @@ pub(super) async fn held(server: &mut Server) -> Result<Option<String>, ServerEr
     if databases.is_empty() {
         return Ok(None);
     }
-    let count = "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema NOT IN \
-                 ('mysql', 'sys', 'information_schema', 'performance_schema', 'rekindle_restore')";
-    let tables: u64 = server.session.row("count its tables", count).await?;
+    let query = "SELECT table_schema FROM information_schema.tables";
+    let owners: Vec<String> = server.session.rows("count its tables", query).await?;
+    let tables = owners.iter().filter(|name| inventory::is_user_database(name)).count();
     let mut names = databases.iter().take(SHOWN_NAMES).map(String::as_str).collect::<Vec<_>>().join(", ");
     if databases.len() > SHOWN_NAMES {
         names.push_str(", …");
@@ -273,8 +274,8 @@ async fn set_position(control: &mut Server, gtid: &str) -> Result<(), StepError>
         return Ok(());
     }
     let log_bin: u8 = control.session.row("tell whether it logs", "SELECT @@GLOBAL.log_bin").await?;
-    position::send_replicas_away(control).await?;
-    for statement in position::statements(&control.version, log_bin == 1, gtid) {
+    fence::send_replicas_away(control).await?;
+    for statement in Dialect::of(&control.version).stand_at(log_bin == 1, gtid) {
         control.session.run("set its GTID position", &statement).await?;
     }
     Ok(())

@@ -1,0 +1,173 @@
+//! The whole way of a backup between real servers: inspect, dump, publish, restore.
+
+mod bench;
+mod damage;
+
+use rekindle_backup::manifest::Flavour;
+use rekindle_engine::host::Secret;
+use rekindle_engine::step::{ErrorClass, Probe, Step as _};
+use rekindle_engine::testing::context;
+use serde_json::json;
+
+use self::bench::{Bench, ask, bench, state, tell};
+use super::Restore;
+use super::fence::Stage;
+use crate::connection::Login;
+use crate::reset_replication::ResetReplication;
+use crate::sandbox::testing::{REPLICATION_USER, TempServer};
+use crate::testing::{SHOP, planned, processes};
+
+/// What [`SHOP`] does not have.
+const MORE: &[&str] = &[
+    "CREATE TABLE shop.a (id INT PRIMARY KEY, b INT, at DATETIME(6), g INT AS (id * 2) STORED)",
+    "CREATE TABLE shop.b (id INT PRIMARY KEY, a INT, FOREIGN KEY (a) REFERENCES shop.a (id))",
+    "INSERT INTO shop.a (id, b, at) VALUES (1, 1, '2026-11-22 15:00:00.123456')",
+    "INSERT INTO shop.b VALUES (1, 1)",
+    "ALTER TABLE shop.a ADD FOREIGN KEY (b) REFERENCES shop.b (id)",
+    "CREATE TRIGGER shop.later AFTER INSERT ON shop.customers FOR EACH ROW BEGIN SET @new = NEW.id; SET @x = ';'; END",
+    "CREATE VIEW shop.many AS SELECT name FROM shop.names",
+    "DO NEXTVAL(shop.numbers)",
+    "CREATE ROLE readers",
+    "GRANT SELECT ON shop.* TO readers",
+    "CREATE USER 'ann''s'@'10.%' IDENTIFIED BY 'x'",
+    "GRANT readers TO 'ann''s'@'10.%'",
+];
+
+async fn shop() -> (TempServer, TempServer) {
+    let processes = processes();
+    let (source, fresh) = tokio::join!(
+        TempServer::start("source", &processes),
+        TempServer::start_with("fresh", &processes, &["--event-scheduler=ON"])
+    );
+    let (source, fresh) = (source.unwrap(), fresh.unwrap());
+    tell(source.login(), SHOP).await;
+    tell(source.login(), MORE).await;
+    (source, fresh)
+}
+
+/// Asserts that the two hold the same objects, rows and checksums.
+async fn assert_equal(bench: &Bench) {
+    let params = json!({ "target": "source", "against": "fresh" });
+    let assert = crate::assert::Assert;
+    let outputs = assert.run(&serde_json::from_value(params).unwrap(), &bench.cx().cx).await.unwrap();
+    assert!(outputs.checksums > 0 && outputs.rows > 0, "{outputs:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_comes_back_and_a_backup_of_the_restored_server_does_too() {
+    let (source, fresh) = shop().await;
+    // Its own password differs from the backup's.
+    tell(fresh.login(), &["SET PASSWORD = PASSWORD('of its own')"]).await;
+    let own = Login { password: Some(Secret::new("of its own")), ..fresh.login().clone() };
+    let bench = bench(source.login(), &own);
+    bench.publish("source", "b1").await;
+    let params = Bench::params(json!({}));
+    assert_eq!(Restore.probe(&params, &bench.cx().cx).await.unwrap(), Probe::Absent);
+
+    let outputs = Restore.run(&params, &bench.cx().cx).await.unwrap();
+
+    assert_equal(&bench).await;
+    assert_eq!((outputs.tables, outputs.rows), (5, 7));
+    assert!(outputs.gtid.starts_with("0-"), "{outputs:?}");
+    let grants =
+        "SELECT GROUP_CONCAT(User, '@', Host, ' ', Role) FROM mysql.roles_mapping WHERE User LIKE 'ann%'";
+    assert_eq!(ask(&own, grants).await, "ann's@10.% readers");
+    for sequence in ["SELECT CAST(next_not_cached_value AS CHAR) FROM shop.numbers"] {
+        assert_eq!(ask(&own, sequence).await, ask(source.login(), sequence).await);
+    }
+    let timing = "SELECT GROUP_CONCAT(ACTION_TIMING, ' ', TRIGGER_NAME ORDER BY 1) FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = 'shop'";
+    assert_eq!(ask(&own, timing).await, "AFTER later,BEFORE keep");
+    assert_eq!(state(&own).await, "read_only OFF, events ON, 1 binary logs");
+    // It stands at the backup's position, and the next write is the one after it.
+    let position = "SELECT CONCAT_WS(' ', @@gtid_slave_pos, @@gtid_binlog_pos)";
+    assert_eq!(ask(&own, position).await, format!("{0} {0}", outputs.gtid));
+    tell(&own, &["INSERT INTO shop.empty VALUES (1)"]).await;
+    let number = |gtid: &str| gtid.rsplit('-').next().unwrap().parse::<u64>().unwrap();
+    assert_eq!(number(&ask(&own, "SELECT @@gtid_binlog_pos").await), number(&outputs.gtid) + 1);
+    assert_eq!(Restore.probe(&params, &bench.cx().cx).await.unwrap(), Probe::Complete(outputs));
+
+    // The marker is in no dump of it, and none of its own binary log.
+    bench.publish("fresh", "b2").await;
+    assert!(!bench.text("b2").contains("rekindle_restore"));
+    assert!(bench.text("b2").contains("odd``na.me"));
+    let back =
+        Bench::params(json!({ "backup": "backup://primary/shop/b2", "target": "source", "overwrite": true }));
+    Restore.run(&back, &bench.cx().cx).await.unwrap();
+    assert_equal(&bench).await;
+    assert_eq!(ask(source.login(), "SELECT CAST(COUNT(*) AS CHAR) FROM shop.empty").await, "1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_with_data_is_left_alone_unless_they_may_be_replaced() {
+    let (source, fresh) = shop().await;
+    let bench = bench(source.login(), fresh.login());
+    bench.publish("source", "b1").await;
+    let of_before = [
+        "CREATE DATABASE other",
+        "SET gtid_domain_id = 7",
+        "CREATE TABLE other.t AS SELECT 1 AS i",
+        "SET GLOBAL read_only = 1",
+    ];
+    tell(fresh.login(), &of_before).await;
+    let (before, at) = (state(fresh.login()).await, ask(fresh.login(), "SELECT @@gtid_binlog_pos").await);
+
+    let error = Restore.run(&Bench::params(json!({})), &bench.cx().cx).await.unwrap_err();
+    assert_eq!(error.class, ErrorClass::Permanent);
+    insta::assert_snapshot!(error, @"`fresh` holds 1 databases (other) with 1 tables");
+    let cx = || context(&bench.world).settings(bench.settings.clone()).preflight([]);
+    let look = |more| Bench::json(&more);
+    let found = Restore.preflight(&planned(&look(json!({}))), &cx()).await;
+    assert_eq!(found.problems[0].code, "rekindle::restore::not_empty");
+
+    // Not even then, when it is of the other family.
+    let manifest = bench.manifest("b1");
+    let mut other = manifest.clone();
+    other.server.flavour = Flavour::Mysql;
+    bench.put_manifest("b1", &other);
+    let replace = json!({ "overwrite": true });
+    let error = Restore.run(&Bench::params(replace.clone()), &bench.cx().cx).await.unwrap_err();
+    assert!(error.message.contains("and the backup is of MySQL"), "{error}");
+    let found = Restore.preflight(&planned(&look(replace.clone())), &cx()).await;
+    assert_eq!(found.problems[0].code, "rekindle::restore::not_possible");
+    bench.put_manifest("b1", &manifest);
+
+    assert_eq!(state(fresh.login()).await, before);
+    assert_eq!(ask(fresh.login(), "SELECT @@gtid_binlog_pos").await, at);
+    assert_eq!(bench.stage("fresh").await, None);
+    assert_eq!(ask(fresh.login(), "SELECT CAST(i AS CHAR) FROM other.t").await, "1");
+
+    // Read-only it was, and stays.
+    let outputs = Restore.run(&Bench::params(replace), &bench.cx().cx).await.unwrap();
+    assert_equal(&bench).await;
+    assert_eq!(state(fresh.login()).await, "read_only ON, events ON, 1 binary logs");
+    assert_eq!(ask(fresh.login(), "SELECT @@gtid_binlog_pos").await, outputs.gtid);
+    assert_eq!(bench.stage("fresh").await, Some(Stage::Complete));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_replicates_is_replaced_and_can_follow_again() {
+    let (source, fresh) = shop().await;
+    let bench = bench(source.login(), fresh.login());
+    let follow = |gtid: Option<String>| {
+        let params = json!({
+            "replica": "fresh", "source": "source", "catch_up_timeout": "20s", "gtid": gtid,
+            "account": { "user": REPLICATION_USER, "password": { "secret": "root" } },
+        });
+        let test = bench.cx();
+        async move { ResetReplication.run(&serde_json::from_value(params).unwrap(), &test.cx).await }
+    };
+    follow(None).await.unwrap();
+    bench.publish("source", "b1").await;
+    tell(source.login(), &["INSERT INTO shop.empty VALUES (1)"]).await;
+
+    let outputs = Restore.run(&Bench::params(json!({ "overwrite": true })), &bench.cx().cx).await.unwrap();
+
+    // As the backup has it: nothing came from the source since.
+    assert_eq!(ask(fresh.login(), "SELECT CAST(COUNT(*) AS CHAR) FROM shop.empty").await, "0");
+    let mut open = fresh.login().connect().await.unwrap();
+    let sources: Vec<mysql_async::Row> =
+        open.session.rows("tell its sources", "SHOW ALL SLAVES STATUS").await.unwrap();
+    assert_eq!(sources.len(), 0);
+    follow(Some(outputs.gtid)).await.unwrap();
+    assert_equal(&bench).await;
+}
