@@ -78,7 +78,7 @@ async fn up(dir: &Path, replicas: u16, password_file: Option<&Path>) -> Result<E
     let exit = run::begin(&what, &dir.join(".rekindle"), Consent::Given, &Options::default()).await?;
     if exit == Exit::Done {
         output::print(&format!(
-            "\nthe servers run; use them with\n  rekindle run backup -e {0}\n  rekindle plan disaster-recovery -e {0}\nand stop them with\n  rekindle sandbox down {1}\n",
+            "\nthe servers run; once the primary holds a database, use them with\n  rekindle run backup -e {0}\n  rekindle plan disaster-recovery -e {0}\nand stop them with\n  rekindle sandbox down {1}\n",
             environment.display(),
             dir.display()
         ));
