@@ -7,5 +7,6 @@ mod random;
 mod resume;
 mod rig;
 mod rounds;
+mod shipped;
 mod state;
 mod support;

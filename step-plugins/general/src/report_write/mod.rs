@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use rekindle_engine::report::{self, Report};
-use rekindle_engine::step::{Effect, Intent, Planned, Step, StepContext, StepError};
+use rekindle_engine::step::{Effect, Intent, Planned, Probe, Step, StepContext, StepError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -85,6 +85,7 @@ impl Step for ReportWrite {
     const KIND: &'static str = "report.write";
     const SUMMARY: &'static str = "Writes the report of the run into a folder.";
     const EFFECT: Effect = Effect::Write;
+    const PROBES: bool = true;
     type Params = ReportWriteParams;
     type Outputs = ReportWriteOutputs;
 
@@ -94,6 +95,15 @@ impl Step for ReportWrite {
         }
         let summary = format!("write the report of the run into {}", params.show("/dir"));
         Ok(Intent { summary, ..Intent::default() })
+    }
+
+    async fn probe(
+        &self,
+        _: &ReportWriteParams,
+        _: &StepContext,
+    ) -> Result<Probe<ReportWriteOutputs>, StepError> {
+        // Whole files in the place of older ones: writing a report again is always safe.
+        Ok(Probe::Absent)
     }
 
     async fn run(
