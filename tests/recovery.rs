@@ -54,7 +54,7 @@ async fn a_server_with_data_is_left_alone_unless_they_are_given_up() {
 
     let answer = cluster.with_environment(&["run", "disaster-recovery", "--yes"]).code(2);
 
-    assert!(answer.stderr.contains("holds 1 databases (shop)"), "{}", answer.stderr);
+    assert!(answer.stderr.contains("holds 1 database (shop) with 2 tables"), "{}", answer.stderr);
     assert!(answer.stderr.contains("nothing was changed"), "{}", answer.stderr);
     assert_eq!(cluster.checksums(1).await, before);
 }

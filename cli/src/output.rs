@@ -9,7 +9,7 @@ pub(crate) fn print(text: &str) {
     let _ = stdout.flush();
 }
 
-/// As [`print`], with a newline.
+/// As [`print()`], with a newline.
 pub(crate) fn line(text: &str) {
     print(&format!("{text}\n"));
 }

@@ -43,8 +43,9 @@ pub(crate) async fn resume(args: &Args, state_dir: &Path) -> Result<Exit, Failur
     let plan = directory.plan().map_err(|error| Failure::input(error.to_string()))?;
     let ready =
         drive::ready(state_dir, &directory, plan, world::world()?, world::registry(), &args.options).await?;
-    let by =
-        std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "unknown".to_owned());
+    let by = std::env::var("USER")
+        .or_else(|_| std::env::var("LOGNAME"))
+        .unwrap_or_else(|_| format!("user id {}", rustix::process::getuid().as_raw()));
     let decisions = args
         .resolve
         .iter()

@@ -67,7 +67,9 @@ fn help(source: &SecretSource) -> String {
             format!("set the environment variable `{variable}` and start rekindle again")
         }
         SecretSource { file: Some(file), .. } => {
-            format!("write the secret into the file `{file}`, readable by the user that runs rekindle only")
+            format!(
+                "the file `{file}` holds the secret alone, and only the user that runs rekindle may read it (mode 0600)"
+            )
         }
         SecretSource { command: Some(command), .. } => {
             let program = command.first().map_or("", String::as_str);

@@ -167,7 +167,12 @@ pub(super) async fn held(server: &mut Server) -> Result<Option<String>, ServerEr
     if databases.len() > SHOWN_NAMES {
         names.push_str(", …");
     }
-    Ok(Some(format!("{} databases ({names}) with {tables} tables", databases.len())))
+    let databases = counted(databases.len(), "database");
+    Ok(Some(format!("{databases} ({names}) with {}", counted(tables, "table"))))
+}
+
+fn counted(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 async fn user_databases(server: &mut Server) -> Result<Vec<String>, ServerError> {
@@ -192,8 +197,8 @@ pub(super) async fn refusal(
         return Ok(None);
     }
     Ok(Some(StepError::permanent(format!("`{}` holds {held}", params.target)).help(
-        "nothing was changed. If they may be lost, set `overwrite: true` (`--set reseed_replicas=true` for the \
-         replicas of disaster-recovery)",
+        "nothing was changed. If that may be lost, set `overwrite: true` (for disaster-recovery \
+         `--set overwrite_primary=true`, and `--set reseed_replicas=true` for its replicas)",
     )))
 }
 

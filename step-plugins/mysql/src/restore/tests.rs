@@ -199,10 +199,10 @@ async fn what_a_server_holds_is_replaced_only_when_that_was_said() {
     bench.back_up("old").await;
 
     let error = bench.run(json!({})).await.unwrap_err();
-    insta::assert_snapshot!(error, @"`new` holds 1 databases (precious) with 1 tables");
+    insta::assert_snapshot!(error, @"`new` holds 1 database (precious) with 1 table");
     assert!(error.help.unwrap().contains("overwrite: true"));
     assert_eq!(ask(&new, "SELECT @@read_only").await, "0");
-    let found = "1 databases (precious) with 1 tables".to_owned();
+    let found = "1 database (precious) with 1 table".to_owned();
     assert_eq!(bench.probe(json!({})).await, Probe::Partial { found });
 
     bench.run(json!({ "overwrite": true })).await.unwrap();
@@ -369,7 +369,7 @@ async fn preflight_tells_what_would_stand_in_the_way() {
     bench.publish_text("-- Dump completed\n").await;
     assert_eq!(
         look(json!({}), &[]).await,
-        ["rekindle::restore::not_empty: `new` holds 1 databases (precious) with 0 tables"]
+        ["rekindle::restore::not_empty: `new` holds 1 database (precious) with 0 tables"]
     );
     assert!(look(json!({ "overwrite": true }), &[]).await.is_empty());
     assert!(look(json!({}), &["new"]).await.is_empty());

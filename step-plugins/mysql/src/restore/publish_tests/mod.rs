@@ -113,7 +113,7 @@ async fn a_server_with_data_is_left_alone_unless_they_may_be_replaced() {
 
     let error = Restore.run(&Bench::params(json!({})), &bench.cx().cx).await.unwrap_err();
     assert_eq!(error.class, ErrorClass::Permanent);
-    insta::assert_snapshot!(error, @"`fresh` holds 1 databases (other) with 1 tables");
+    insta::assert_snapshot!(error, @"`fresh` holds 1 database (other) with 1 table");
     let cx = || context(&bench.world).settings(bench.settings.clone()).preflight([]);
     let look = |more| Bench::json(&more);
     let found = Restore.preflight(&planned(&look(json!({}))), &cx()).await;
