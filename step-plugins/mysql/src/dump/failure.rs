@@ -91,7 +91,7 @@ fn said(stderr: &str) -> String {
 fn help(stderr: &str) -> Option<&'static str> {
     if stderr.contains("Access denied") || stderr.contains("command denied") {
         return Some(
-            "a dump needs SELECT, SHOW VIEW, TRIGGER, EVENT, LOCK TABLES, RELOAD, PROCESS and REPLICATION CLIENT (MariaDB: BINLOG MONITOR)",
+            "a dump needs SELECT, SHOW VIEW, TRIGGER and EVENT; on MySQL also RELOAD and REPLICATION CLIENT",
         );
     }
     stderr

@@ -8,6 +8,7 @@ mod client;
 mod command;
 mod failure;
 mod params;
+mod privileges;
 mod run;
 mod step;
 mod stream;

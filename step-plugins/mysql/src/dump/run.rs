@@ -12,6 +12,7 @@ use super::accounts::{self, Accounts};
 use super::client::Client;
 use super::command::{Choice, command, shown};
 use super::failure::Failure;
+use super::privileges::{self, Verdict};
 use super::stream::{Stream, Streamed, stream};
 use super::survey::Survey;
 use super::{DumpOutputs, DumpParams, DumpScope};
@@ -69,6 +70,11 @@ pub(super) async fn run(params: &DumpParams, cx: &StepContext) -> Result<DumpOut
     let survey = Survey::of(&mut server).await?;
     let databases = survey.choose(params)?;
     survey.warnings(params.scope).iter().for_each(|warning| cx.warn(warning));
+    match privileges::check(&mut server, params.scope, &databases).await? {
+        Verdict::Enough => {}
+        Verdict::Unclear(why) => cx.warn(&why),
+        Verdict::Missing(error) => return Err(error),
+    }
     let accounts = match params.scope {
         DumpScope::All => accounts::read(&mut server).await?,
         DumpScope::Databases | DumpScope::SchemaOnly => Accounts::default(),

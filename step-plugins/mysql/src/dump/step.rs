@@ -8,11 +8,13 @@ use rekindle_engine::step::{
 
 use super::client::Client;
 use super::command::{Choice, shown};
+use super::privileges::{self, MISSING_PRIVILEGE, Verdict};
 use super::run::{Keys, find_finished, refuse_published, run};
 use super::survey::Survey;
 use super::{DumpOutputs, DumpParams};
 use crate::connection::Server;
-use crate::preflight::{Look, look_at_target};
+use crate::error::ServerError;
+use crate::preflight::{Look, look_at_target, problem};
 
 /// `mysql.dump`
 pub struct Dump;
@@ -91,13 +93,27 @@ async fn look_at_server(
     cx: &StepContext,
     found: &mut Preflight,
 ) {
-    let survey = Survey::of(&mut server).await;
+    let looked = async {
+        let survey = Survey::of(&mut server).await?;
+        let seen = match params.map(|params| (params, survey.choose(params))) {
+            Some((params, Ok(databases))) => privileges::check(&mut server, params.scope, &databases).await?,
+            // What can't be chosen is a finding below.
+            Some((_, Err(_))) | None => Verdict::Enough,
+        };
+        Ok::<_, ServerError>((survey, seen))
+    };
+    let looked = looked.await;
     let Server { session, version } = server;
     session.close().await;
-    let survey = match survey {
-        Ok(survey) => survey,
+    let (survey, seen) = match looked {
+        Ok(looked) => looked,
         Err(error) => return found.problems.push(error.problem("/target")),
     };
+    match seen {
+        Verdict::Enough => {}
+        Verdict::Unclear(why) => found.notes.push(why),
+        Verdict::Missing(error) => found.problems.push(problem(MISSING_PRIVILEGE, error, "/target")),
+    }
     let client = match Client::find(&cx.world().processes, version.flavour, cx.cancel()).await {
         Ok(client) => client,
         Err(error) => return found.problems.push(error.problem()),

@@ -12,8 +12,11 @@ use rekindle_engine::testing::{Answer, FakeWorld, TestContext, context};
 use serde_json::json;
 
 use super::*;
+use crate::connection::Login;
 use crate::sandbox::testing::{CANARY_PASSWORD, TempServer};
 use crate::testing::{planned, processes, world_of};
+
+mod privileges;
 
 const SEED: &[&str] = &[
     "CREATE DATABASE shop",
@@ -58,8 +61,12 @@ struct Bench {
 }
 
 async fn bench(server: Option<&TempServer>) -> Bench {
-    let (world, mut settings) = match server {
-        Some(server) => world_of(&[("primary", server.login())]),
+    bench_as(server.map(TempServer::login)).await
+}
+
+async fn bench_as(login: Option<&Login>) -> Bench {
+    let (world, mut settings) = match login {
+        Some(login) => world_of(&[("primary", login)]),
         None => {
             (rekindle_engine::testing::world(), Settings { name: "shop".to_owned(), ..Settings::default() })
         }
