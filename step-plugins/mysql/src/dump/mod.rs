@@ -21,4 +21,5 @@ pub(crate) use tests::seed as seed_for_tests;
 
 pub(crate) use accounts::ACCOUNTS_OF_SERVERS;
 pub use params::{DumpOutputs, DumpParams, DumpScope};
+pub(crate) use privileges::without_grant_option;
 pub use step::Dump;

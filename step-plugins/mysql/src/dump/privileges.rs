@@ -45,6 +45,24 @@ pub(super) async fn check(
     Ok(judge(target, &account, flavour, &Grants::read(&rows), scope, databases))
 }
 
+/// Gives the session's account when it may not pass on what a backup's accounts have; nothing when it may, or when
+/// that can't be told.
+pub(crate) async fn without_grant_option(server: &mut Server) -> Result<Option<String>, ServerError> {
+    let account: String = server.session.row("tell the account", "SELECT CURRENT_USER()").await?;
+    let rows = match server.session.rows::<String>("show the account's grants", "SHOW GRANTS").await {
+        Err(error) if error.server_code() == Some(NO_GRANT_TABLES) => return Ok(None),
+        other => other?,
+    };
+    let grants = Grants::read(&rows);
+    let by_role = grants.has_roles && server.version.flavour == Flavour::Mysql;
+    Ok((!grants.may_grant && !by_role).then(|| quoted(&account)))
+}
+
+fn quoted(account: &str) -> String {
+    let (user, host) = account.rsplit_once('@').unwrap_or((account, "%"));
+    format!("{}@{}", quote_string(user), quote_string(host))
+}
+
 fn judge(
     target: &str,
     account: &str,
@@ -53,8 +71,7 @@ fn judge(
     scope: DumpScope,
     databases: &[String],
 ) -> Verdict {
-    let (user, host) = account.rsplit_once('@').unwrap_or((account, "%"));
-    let account = format!("{}@{}", quote_string(user), quote_string(host));
+    let account = quoted(account);
     let mut lacking: BTreeMap<Vec<&'static str>, Vec<&str>> = BTreeMap::new();
     for database in databases {
         let missing: Vec<_> = NEEDED.into_iter().filter(|one| !grants.has(one, database)).collect();
@@ -112,6 +129,8 @@ struct Grants {
     revoked: Vec<(String, BTreeSet<String>)>,
     /// By who has it (the account, its active role, PUBLIC): patterns of databases, and what they give.
     databases: BTreeMap<String, Vec<(String, BTreeSet<String>)>>,
+    /// Whether what is global may be passed on.
+    may_grant: bool,
     /// Whether roles are granted.
     has_roles: bool,
 }
@@ -138,6 +157,8 @@ impl Grants {
         let privileges = privileges.split(',').map(|one| one.trim().to_ascii_uppercase()).collect();
         if rest.starts_with("*.* ") {
             self.global.extend(privileges);
+            let options = split_outside_quotes(rest, " WITH ").map_or("", |(_, options)| options);
+            self.may_grant |= options.contains("GRANT OPTION");
             return None;
         }
         let (pattern, rest) = name(rest)?;
@@ -300,6 +321,15 @@ mod tests {
             verdict(Flavour::Mariadb, DumpScope::All, &[news, &news.replace("news", "my_shop")])
                 .starts_with("unclear: databases that 'bob'@'%' has no privilege on")
         );
+    }
+
+    #[test]
+    fn the_grant_option_counts_on_everything_only() {
+        let may = |row: &str| Grants::read(&[row.to_owned()]).may_grant;
+        assert!(may("GRANT ALL PRIVILEGES ON *.* TO `a`@`%` IDENTIFIED BY PASSWORD '*AB' WITH GRANT OPTION"));
+        assert!(may("GRANT SELECT ON *.* TO `a`@`%` REQUIRE SSL WITH GRANT OPTION MAX_QUERIES_PER_HOUR 5"));
+        assert!(!may("GRANT ALL PRIVILEGES ON *.* TO `a WITH GRANT OPTION`@`%`"));
+        assert!(!may("GRANT ALL PRIVILEGES ON `shop`.* TO `a`@`%` WITH GRANT OPTION"));
     }
 
     #[test]

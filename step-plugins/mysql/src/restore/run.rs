@@ -12,6 +12,7 @@ use rekindle_engine::step::{StepContext, StepError};
 use super::fence::{self, Before, Marker, Stage};
 use super::{BinlogUse, Outputs, Params, load};
 use crate::connection::{Login, Server, quote_identifier};
+use crate::dump::without_grant_option;
 use crate::error::ServerError;
 use crate::flavour::flavour_name;
 use crate::inventory;
@@ -67,6 +68,22 @@ impl Source {
         self.partial.as_ref().is_none_or(|partial| partial.databases.contains_key(database))
     }
 
+    /// Refuses an account that would fail at the accounts of the backup, after everything else is loaded.
+    pub(super) async fn check_grant_option(&self, server: &mut Server) -> Result<(), StepError> {
+        if self.object.role != ObjectRole::Full || self.manifest.server.users.is_empty() {
+            return Ok(());
+        }
+        let Some(account) = without_grant_option(server).await? else { return Ok(()) };
+        let target = server.session.target();
+        Err(StepError::permanent(format!(
+            "the account {account} of `{target}` has no WITH GRANT OPTION on *.*"
+        ))
+        .help(format!(
+            "the backup has accounts, which it can't give their privileges; run `GRANT ALL PRIVILEGES ON *.* \
+                 TO {account} WITH GRANT OPTION`"
+        )))
+    }
+
     pub(super) fn check_flavour(&self, server: &Server) -> Result<(), StepError> {
         let from = &self.manifest.server;
         if server.version.flavour == from.flavour {
@@ -78,6 +95,9 @@ impl Source {
             .help("restore to a server of the same flavour: dumps of one are not sound for the other"))
     }
 }
+
+/// The code of an account that can't make the accounts of a backup.
+pub(super) const MISSING_PRIVILEGE: &str = "rekindle::restore::missing_privilege";
 
 async fn index(store: &dyn ObjectStore, params: &Params) -> Result<DumpIndex, StepError> {
     let name = index_name(params.object.strip_suffix(".sql.gz").unwrap_or(&params.object));
@@ -94,6 +114,7 @@ pub(super) async fn run(params: &Params, cx: &StepContext) -> Result<Outputs, St
     // Two sessions: the dump sets what it likes in one, the marker and the fence are kept by the other.
     let mut control = login.connect().await?;
     source.check_flavour(&control)?;
+    source.check_grant_option(&mut control).await?;
     prepare_control(params, &mut control).await?;
     // The session that loads also holds the lock: both end together, after its last statement.
     let mut loading = login.connect().await?;

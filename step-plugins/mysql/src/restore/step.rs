@@ -6,11 +6,11 @@ use rekindle_engine::step::{
 };
 
 use super::fence::{self, Marker, Stage};
-use super::run::{self, Source, refusal};
+use super::run::{self, MISSING_PRIVILEGE, Source, refusal};
 use super::{BinlogUse, Outputs, Params};
 use crate::connection::Server;
 use crate::flavour::flavour_name;
-use crate::preflight::{Look, look_at_target};
+use crate::preflight::{Look, look_at_target, problem};
 
 /// `mysql.restore`
 pub struct Restore;
@@ -81,6 +81,9 @@ impl Step for Restore {
         };
         if let Look::Reached(mut server) = look_at_target(params, "/target", cx, &mut found).await {
             if let Some((params, source)) = source {
+                if let Err(error) = source.check_grant_option(&mut server).await {
+                    found.problems.push(problem(MISSING_PRIVILEGE, error, "/target"));
+                }
                 found.problems.extend(target_problem(params, &source, &cx.step, &mut server).await);
             }
             server.session.close().await;

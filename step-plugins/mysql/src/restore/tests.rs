@@ -20,6 +20,8 @@ use crate::dump::{Dump, seed_for_tests};
 use crate::sandbox::testing::TempServer;
 use crate::testing::{processes, world_of};
 
+mod grant_option;
+
 const OBJECT: &str = "backups/shop/b1/full.sql.gz";
 
 struct Bench {

@@ -1,0 +1,31 @@
+//! An account that can't pass on privileges.
+
+use super::*;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_can_not_make_accounts_is_refused_before_anything_is_written() {
+    let new = server("new").await;
+    let bench = Bench::of(&[&new]).await;
+    bench.publish_text("CREATE DATABASE `shop`;\n-- Dump completed\n").await;
+    let manifest = bench.get(&format!("backups/shop/b1/{MANIFEST}")).await;
+    let mut manifest: Manifest = sealed::open(&manifest).unwrap();
+    manifest.server.users = vec!["'ann'@'%'".to_owned()];
+    bench.put(&format!("backups/shop/b1/{MANIFEST}"), sealed::seal(&manifest).unwrap()).await;
+    let own = ask(&new, "SELECT CURRENT_USER()").await;
+    let (user, host) = own.split_once('@').unwrap();
+    execute(&new, &[&format!("REVOKE GRANT OPTION ON *.* FROM '{user}'@'{host}'")]).await;
+
+    let error = bench.run(json!({})).await.unwrap_err();
+    assert_eq!(error.class, ErrorClass::Permanent);
+    assert_eq!(
+        error.message,
+        format!("the account '{user}'@'{host}' of `new` has no WITH GRANT OPTION on *.*")
+    );
+    assert_eq!(ask(&new, "SHOW DATABASES LIKE '%rekindle%'").await, "");
+    assert_eq!(ask(&new, "SELECT @@read_only").await, "0");
+
+    let params = json!({ "backup": "backup://primary/shop/b1", "target": "new" });
+    let cx = context(&bench.world).settings(bench.settings.clone()).preflight([]);
+    let found = Restore.preflight(&crate::testing::planned(&params), &cx).await;
+    assert_eq!(found.problems.iter().map(|one| one.code).collect::<Vec<_>>(), [run::MISSING_PRIVILEGE]);
+}
