@@ -181,7 +181,7 @@ pub(super) async fn held(server: &mut Server) -> Result<Option<String>, ServerEr
     if databases.is_empty() {
         return Ok(None);
     }
-    let query = "SELECT table_schema FROM information_schema.tables";
+    let query = "SELECT table_schema FROM information_schema.tables WHERE table_type <> 'VIEW'";
     let owners: Vec<String> = server.session.rows("count its tables", query).await?;
     let tables = owners.iter().filter(|name| inventory::is_user_database(name)).count();
     let mut names = databases.iter().take(SHOWN_NAMES).map(String::as_str).collect::<Vec<_>>().join(", ");
