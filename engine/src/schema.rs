@@ -101,7 +101,7 @@ fn retry() -> Value {
 }
 
 fn step(kinds: &[&KindInfo]) -> Value {
-    let names: Vec<&str> = kinds.iter().map(|info| info.kind).collect();
+    let names: Vec<&str> = kinds.iter().map(|info| info.kind.as_str()).collect();
     let rules: Vec<Value> = kinds
         .iter()
         .map(|info| {

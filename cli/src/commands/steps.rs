@@ -31,7 +31,7 @@ pub(crate) fn steps(args: &Args) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     };
     let Some(step) = registry.get(kind) else {
-        let near = nearest(kind, registry.kinds().map(|step| step.info().kind));
+        let near = nearest(kind, registry.kinds().map(|step| step.info().kind.as_str()));
         let help = near
             .map_or("`rekindle steps` lists all kinds".to_owned(), |near| format!("did you mean `{near}`?"));
         return Err(Failure::input(format!("there is no step kind `{kind}`")).help(help));

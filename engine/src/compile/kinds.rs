@@ -30,7 +30,7 @@ pub(super) fn effect(draft: &Draft<'_>, info: &KindInfo) -> Effect {
 
 fn unknown_kind(draft: &Draft<'_>, registry: &Registry) -> Diagnostic {
     let uses = &draft.definition.uses;
-    let help = match nearest(&uses.value, registry.kinds().map(|kind| kind.info().kind)) {
+    let help = match nearest(&uses.value, registry.kinds().map(|kind| kind.info().kind.as_str())) {
         Some(near) => format!("did you mean `{near}`? `rekindle steps` lists all kinds"),
         None => "`rekindle steps` lists all kinds".to_owned(),
     };

@@ -107,7 +107,7 @@ impl Maker<'_, '_> {
             id,
             definition: self.draft.id().into(),
             name: definition.name.clone(),
-            kind: info.kind.to_owned(),
+            kind: info.kind.clone(),
             section: self.draft.section,
             effect,
             params,

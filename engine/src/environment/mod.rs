@@ -1,5 +1,6 @@
 //! One deployment: values, targets, stores, secrets. What a runbook is run against.
 
+mod policy;
 mod read;
 mod secrets;
 mod stores;
@@ -14,7 +15,9 @@ use crate::diagnostic::Diagnostic;
 use crate::document::{Codes, Source, parse as parse_document};
 
 pub use read::read;
-pub use types::{Environment, Objectives, SecretRef, SecretSource, Settings, StoreConfig, Target};
+pub use types::{
+    Environment, Objectives, Policy, SavedPlan, SecretRef, SecretSource, Settings, StoreConfig, Target,
+};
 
 /// The codes of mistakes in environments.
 const CODES: Codes = Codes {

@@ -2,7 +2,7 @@
 
 use indexmap::IndexMap;
 
-use super::{CODES, Environment, NOT_SUPPORTED, Objectives, Settings, secrets, stores, targets};
+use super::{CODES, Environment, NOT_SUPPORTED, Objectives, Settings, policy, secrets, stores, targets};
 use crate::diagnostic::Diagnostic;
 use crate::document::{Entry, Fields, Location, Node, Reader};
 use crate::runbook::{Kind, read_header};
@@ -40,7 +40,8 @@ fn read_document(reader: &mut Reader, node: &Node) -> Option<Environment> {
     let stores = read_named(reader, fields.take("stores"), "stores", &mut locations, stores::read);
     let objectives = fields.take("objectives").and_then(|node| read_objectives(reader, node));
     let values = fields.take("values").and_then(|node| read_values(reader, node));
-    for field in ["extends", "schedules", "policy", "patches"] {
+    let policy = fields.take("policy").and_then(|node| policy::read(reader, node)).unwrap_or_default();
+    for field in ["extends", "schedules", "patches"] {
         refuse(reader, &mut fields, field);
     }
     reader.close(&fields);
@@ -51,6 +52,7 @@ fn read_document(reader: &mut Reader, node: &Node) -> Option<Environment> {
         stores: stores.into_iter().map(|(name, store)| (name.into(), store)).collect(),
         secrets: secrets.into_iter().map(|(name, secret)| (name.into(), secret)).collect(),
         objectives,
+        policy,
     };
     Some(Environment { settings, values, locations })
 }

@@ -44,7 +44,8 @@ fn a_whole_environment_is_read() {
 
 #[test]
 fn what_this_version_does_not_do_is_refused() {
-    let text = "apiVersion: rekindle/v1\nkind: Environment\nname: e\nextends: base\nschedules: {}\npolicy: {}\npatches: {}
+    let text =
+        "apiVersion: rekindle/v1\nkind: Environment\nname: e\nextends: base\nschedules: {}\npatches: {}
 targets: { a: { kubernetes: { pod: p }, user: root } }\nstores: { b: { url: 's3://bucket', region: r } }\n";
     insta::assert_snapshot!(errors(text), @r#"
     rekindle::environment::not_supported: `extends` is not supported by this version yet
@@ -53,22 +54,47 @@ targets: { a: { kubernetes: { pod: p }, user: root } }\nstores: { b: { url: 's3:
     rekindle::environment::not_supported: `schedules` is not supported by this version yet
       e.yaml:5:1 "schedules": would be ignored
       help: remove it: nothing in an environment is ever left out silently
-    rekindle::environment::not_supported: `policy` is not supported by this version yet
-      e.yaml:6:1 "policy": would be ignored
-      help: remove it: nothing in an environment is ever left out silently
     rekindle::environment::not_supported: `patches` is not supported by this version yet
-      e.yaml:7:1 "patches": would be ignored
+      e.yaml:6:1 "patches": would be ignored
       help: remove it: nothing in an environment is ever left out silently
     rekindle::environment::not_supported: `kubernetes` is not supported by this version yet
-      e.yaml:8:17 "kubernetes": would be ignored
+      e.yaml:7:17 "kubernetes": would be ignored
       help: remove it: nothing in an environment is ever left out silently
     rekindle::environment::not_supported: `s3:` stores are not supported by this version yet
-      e.yaml:9:21 "'s3://bucket'": cannot be opened
+      e.yaml:8:21 "'s3://bucket'": cannot be opened
       help: use a `file:` store for now
     rekindle::environment::not_supported: `region` is not supported by this version yet
-      e.yaml:9:36 "region": would be ignored
+      e.yaml:8:36 "region": would be ignored
       help: remove it: nothing in an environment is ever left out silently
     "#);
+}
+
+#[test]
+fn a_policy_says_what_waits_for_whom() {
+    let text = "apiVersion: rekindle/v1\nkind: Environment\nname: e\n\
+                policy: { approve: [destroy], approvals: 2, approval_timeout: 4h, saved_plan: required }\n";
+    let policy = parse(&Source::new("e.yaml", text)).unwrap().settings.policy;
+    assert_eq!(policy.approve, [crate::step::Effect::Destroy]);
+    assert_eq!((policy.approvals, policy.saved_plan), (2, SavedPlan::Required));
+    assert_eq!(policy.approval_timeout.unwrap().0.as_secs(), 4 * 3600);
+}
+
+#[test]
+fn every_mistake_in_a_policy_is_told() {
+    insta::assert_snapshot!(
+        body_errors("policy: { approve: [destruct], approvals: 0, saved_plan: yes }"),
+        @r#"
+    rekindle::environment::wrong_value: an item of `approve` cannot be `destruct`
+      e.yaml:4:21 "destruct": this value
+      help: write one of: `read`, `write`, `destroy`
+    rekindle::environment::wrong_value: `approvals` must be from 1 to 10, found 0
+      e.yaml:4:43 "0": this value
+      help: write a number in that range
+    rekindle::environment::wrong_value: `saved_plan` cannot be `yes`
+      e.yaml:4:58 "yes": this value
+      help: write one of: `optional`, `required`
+    "#
+    );
 }
 
 /// The errors of an environment whose header is right; line 1 of `body` is line 4 of the text.

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::document::Node;
 use crate::id::{SecretName, StoreName, TargetName};
+use crate::step::Effect;
+use crate::values::DurationText;
 
 /// An environment as read: its settings, and its values still as nodes, so that provenance is kept.
 #[derive(Debug, Clone)]
@@ -39,6 +41,9 @@ pub struct Settings {
     /// How fast it must be back, and how much may be lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub objectives: Option<Objectives>,
+    /// What must be agreed to before it is done.
+    #[serde(default, skip_serializing_if = "Policy::asks_nothing")]
+    pub policy: Policy,
 }
 
 impl Settings {
@@ -105,8 +110,62 @@ pub struct SecretSource {
 pub struct Objectives {
     /// Recovery time objective: how long until the service is back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rto: Option<crate::values::DurationText>,
+    pub rto: Option<DurationText>,
     /// Recovery point objective: how much time's data may be lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rpo: Option<crate::values::DurationText>,
+    pub rpo: Option<DurationText>,
+}
+
+/// What must be agreed to before it is done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Policy {
+    /// Steps with one of these effects wait for approval.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approve: Vec<Effect>,
+    /// How many people must approve each of them; each counts once.
+    #[serde(default = "one")]
+    pub approvals: u32,
+    /// How long an approval is waited for; then it counts as rejected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval_timeout: Option<DurationText>,
+    /// Whether only plans that were saved before can be run.
+    #[serde(default)]
+    pub saved_plan: SavedPlan,
+    /// How old what was found while planning may be when a saved plan is run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub saved_plan_max_age: Option<DurationText>,
+}
+
+fn one() -> u32 {
+    1
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            approve: Vec::new(),
+            approvals: one(),
+            approval_timeout: None,
+            saved_plan: SavedPlan::Optional,
+            saved_plan_max_age: None,
+        }
+    }
+}
+
+impl Policy {
+    fn asks_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Whether only plans that were saved before can be run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SavedPlan {
+    /// A runbook can be run as well.
+    #[default]
+    Optional,
+    /// `run` takes only a file that `plan -o` wrote.
+    Required,
 }

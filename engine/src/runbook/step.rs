@@ -3,7 +3,7 @@
 use super::{OnCrash, Phase, Spanned, StepDefinition, retry};
 use crate::diagnostic::Diagnostic;
 use crate::document::{Entry, Fields, Node, NodeValue, Reader};
-use crate::step::Effect;
+use crate::step::EFFECTS;
 
 /// Where in a runbook a step stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,8 +27,6 @@ impl Section {
 const PHASES: [(&str, Phase); 2] = [("plan", Phase::Plan), ("run", Phase::Run)];
 const ON_CRASH: [(&str, OnCrash); 3] =
     [("probe", OnCrash::Probe), ("rerun", OnCrash::Rerun), ("ask", OnCrash::Ask)];
-const EFFECTS: [(&str, Effect); 3] =
-    [("read", Effect::Read), ("write", Effect::Write), ("destroy", Effect::Destroy)];
 const MAX_PARALLEL: u32 = 10_000;
 
 /// Reads a step; `None` when it has no usable id or kind, which is reported.

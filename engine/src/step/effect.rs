@@ -24,3 +24,7 @@ impl std::fmt::Display for Effect {
         })
     }
 }
+
+/// The words for them in documents.
+pub(crate) const EFFECTS: [(&str, Effect); 3] =
+    [("read", Effect::Read), ("write", Effect::Write), ("destroy", Effect::Destroy)];

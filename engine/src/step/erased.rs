@@ -56,8 +56,10 @@ impl<S: Step> Adapter<S> {
         let generator =
             || SchemaSettings::draft2020_12().with(|s| s.inline_subschemas = true).into_generator();
         let info = KindInfo {
-            kind: S::KIND,
-            summary: S::SUMMARY,
+            kind: S::KIND.to_owned(),
+            summary: S::SUMMARY.to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            digest: None,
             effect: S::EFFECT,
             effect_is_declared: S::EFFECT_IS_DECLARED,
             probes: S::PROBES,

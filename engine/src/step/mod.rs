@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use context::{Preflight, PreflightContext, Problem, Progress, Reporter, StepContext, StepContextParts};
+pub(crate) use effect::EFFECTS;
 pub use effect::Effect;
 pub use erased::{ErasedStep, ParamsError};
 pub use error::{ErrorClass, StepError};

@@ -11,9 +11,13 @@ use super::{Effect, ErasedStep, Step, erased::Adapter};
 #[derive(Debug, Clone)]
 pub struct KindInfo {
     /// The name.
-    pub kind: &'static str,
+    pub kind: String,
     /// One sentence.
-    pub summary: &'static str,
+    pub summary: String,
+    /// The version of what carries it out: of this program, or of an external kind's executable.
+    pub version: String,
+    /// sha256 (hex) of what carries it out, where that is a file of its own.
+    pub digest: Option<String>,
     /// What it may do to the world.
     pub effect: Effect,
     /// Whether a runbook may declare another effect.
@@ -29,18 +33,18 @@ pub struct KindInfo {
 /// Step kinds by name.
 #[derive(Clone, Default)]
 pub struct Registry {
-    kinds: BTreeMap<&'static str, Arc<dyn ErasedStep>>,
+    kinds: BTreeMap<String, Arc<dyn ErasedStep>>,
 }
 
 impl Registry {
     /// Adds a kind; a second one of the same name is a programming error and replaces the first.
     pub fn register<S: Step>(&mut self, step: S) {
-        self.kinds.insert(S::KIND, Arc::new(Adapter::new(step)));
+        self.kinds.insert(S::KIND.to_owned(), Arc::new(Adapter::new(step)));
     }
 
     /// Adds an already erased kind.
     pub fn register_erased(&mut self, step: Arc<dyn ErasedStep>) {
-        self.kinds.insert(step.info().kind, step);
+        self.kinds.insert(step.info().kind.clone(), step);
     }
 
     /// Finds a kind.

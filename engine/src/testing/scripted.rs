@@ -43,8 +43,10 @@ impl ScriptedStep {
     /// Makes a kind that succeeds with no outputs at once, and has no probe.
     pub fn new(kind: &'static str, effect: Effect) -> Self {
         let info = KindInfo {
-            kind,
-            summary: "Does what a test says.",
+            kind: kind.to_owned(),
+            summary: "Does what a test says.".to_owned(),
+            version: "0.0.0".to_owned(),
+            digest: None,
             effect,
             effect_is_declared: false,
             probes: false,
