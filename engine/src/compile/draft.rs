@@ -91,6 +91,11 @@ impl Draft<'_> {
     pub(super) fn id(&self) -> &str {
         &self.definition.id.value
     }
+
+    /// Tells whether a patch of the environment takes it out.
+    pub(super) fn is_disabled(&self) -> bool {
+        self.definition.disabled.is_some()
+    }
 }
 
 /// All steps of all sections in runbook order.
@@ -141,12 +146,15 @@ fn read<'a>(
     let for_each = definition.for_each.as_ref().map(|node| reader.tree(node));
     let broken = reader.broken;
     let mut uses = Vec::new();
-    collect(&params, Place::With, &mut uses);
-    if let Some(Condition::Expression(leaf)) = &when {
-        uses.extend(leaf.references(Place::When));
-    }
-    if let Some(tree) = &for_each {
-        collect(tree, Place::ForEach, &mut uses);
+    // What a disabled step would refer to is never looked up.
+    if definition.disabled.is_none() {
+        collect(&params, Place::With, &mut uses);
+        if let Some(Condition::Expression(leaf)) = &when {
+            uses.extend(leaf.references(Place::When));
+        }
+        if let Some(tree) = &for_each {
+            collect(tree, Place::ForEach, &mut uses);
+        }
     }
     let kind = input.registry.get(&definition.uses.value);
     Draft { definition, section, kind, params, when, for_each, uses, broken }

@@ -15,7 +15,7 @@ const ITEMS_LIMIT: usize = 10_000;
 
 /// The instances of one step.
 pub(super) enum Instances {
-    /// It has no `for_each`.
+    /// It has no `for_each`, or is disabled.
     One,
     /// One per item.
     Each(Vec<Instance>),
@@ -63,7 +63,9 @@ pub(super) fn expand(
     unknown: &Unknowns,
     report: &mut Report,
 ) -> Option<Instances> {
-    let Some(tree) = &draft.for_each else { return Some(Instances::One) };
+    let Some(tree) = draft.for_each.as_ref().filter(|_| !draft.is_disabled()) else {
+        return Some(Instances::One);
+    };
     if draft.broken {
         return None;
     }

@@ -122,6 +122,9 @@ pub(super) fn fold(
     unknown: &Unknowns,
     report: &mut Report,
 ) -> Option<When> {
+    if draft.is_disabled() {
+        return Some(When::Never);
+    }
     let leaf = match &draft.when {
         None | Some(Condition::Constant(true)) => return Some(When::Always),
         Some(Condition::Constant(false)) => return Some(When::Never),

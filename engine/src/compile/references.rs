@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::plan::Section;
-use crate::runbook::{Phase, Runbook};
+use crate::runbook::{Phase, Runbook, Spanned};
 use crate::template::ROOTS;
 
 use super::draft::{self, Draft, Drafts, Place, Tree, Use, template_name};
@@ -131,6 +131,9 @@ impl Scope<'_, '_> {
     fn step(&self, used: &Use, name: &str) -> Option<Diagnostic> {
         let Some(position) = self.drafts.find(name) else { return Some(self.unknown_step(used, name)) };
         let step = &self.drafts.all[position];
+        if let Some(reason) = &step.definition.disabled {
+            return Some(disabled(used, step.id(), reason));
+        }
         let Some(draft) = self.draft else {
             return Some(out_of_scope(
                 used,
@@ -263,6 +266,18 @@ fn first_missing(schema: &serde_json::Value, path: &[String]) -> Option<usize> {
         }
     }
     None
+}
+
+fn disabled(used: &Use, id: &str, reason: &Spanned<String>) -> Diagnostic {
+    Diagnostic::new(
+        "rekindle::patch::disabled_is_used",
+        format!("`{id}` is disabled, and its outputs are used"),
+    )
+    .label(&used.at, "there will be no such outputs")
+    .help(format!(
+        "it is disabled at {} (\"{}\"): disable or change this step as well, or `replace` that one",
+        reason.location, reason.value
+    ))
 }
 
 /// Gives the schema at a path of outputs, when it says something about it.

@@ -42,6 +42,8 @@ pub(super) fn make(
         let mut maker = Maker { input, draft, kind: kind.as_ref(), needs: &needs, report };
         for step in maker.instances(knowledge, &knowledge.instances[position]) {
             match (planning, step.skipped) {
+                // What is disabled stays to be seen; nothing waits for it, since it would have run before.
+                (true, true) if step.disabled.is_some() => steps.push(PlanStep { needs: Vec::new(), ..step }),
                 (true, true) => {}
                 (true, false) => unpinned.push(step),
                 (false, _) => steps.push(step),
@@ -113,6 +115,7 @@ impl Maker<'_, '_> {
             params,
             when,
             skipped,
+            disabled: definition.disabled.as_ref().map(|reason| reason.value.clone()),
             each,
             needs: self.needs.to_vec(),
             retry: definition.retry.clone().or_else(|| defaults.retry.clone()),

@@ -16,7 +16,8 @@ use crate::document::{Codes, Source, parse as parse_document};
 
 pub use read::read;
 pub use types::{
-    Environment, Objectives, Policy, SavedPlan, SecretRef, SecretSource, Settings, StoreConfig, Target,
+    Environment, EnvironmentSource, Objectives, Policy, SavedPlan, SecretRef, SecretSource, Settings,
+    StoreConfig, Target,
 };
 
 /// The codes of mistakes in environments.

@@ -2,7 +2,10 @@
 
 use indexmap::IndexMap;
 
-use super::{CODES, Environment, NOT_SUPPORTED, Objectives, Settings, policy, secrets, stores, targets};
+use super::{
+    CODES, Environment, EnvironmentSource, NOT_SUPPORTED, Objectives, Settings, policy, secrets, stores,
+    targets,
+};
 use crate::diagnostic::Diagnostic;
 use crate::document::{Entry, Fields, Location, Node, Reader};
 use crate::runbook::{Kind, read_header};
@@ -54,7 +57,8 @@ fn read_document(reader: &mut Reader, node: &Node) -> Option<Environment> {
         objectives,
         policy,
     };
-    Some(Environment { settings, values, locations })
+    let sources = vec![EnvironmentSource::of(&node.location.source)];
+    Some(Environment { settings, values, locations, sources })
 }
 
 fn read_name(reader: &mut Reader, node: &Node, what: &str) -> Option<String> {

@@ -3,8 +3,9 @@
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
-use crate::document::Node;
+use crate::document::{Node, Source};
 use crate::id::{SecretName, StoreName, TargetName};
 use crate::step::Effect;
 use crate::values::DurationText;
@@ -18,6 +19,25 @@ pub struct Environment {
     pub values: Option<Node>,
     /// Where `targets.NAME`, `stores.NAME` and `secrets.NAME` stand, by that path.
     pub locations: IndexMap<String, crate::document::Location>,
+    /// Every file it was read from: what it extends first, its own last.
+    pub sources: Vec<EnvironmentSource>,
+}
+
+/// A file that an environment was read from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EnvironmentSource {
+    /// Its path, as diagnostics show it.
+    pub name: String,
+    /// sha256 (hex) of its text.
+    pub sha256: String,
+}
+
+impl EnvironmentSource {
+    /// Notes which text was read.
+    pub fn of(source: &Source) -> Self {
+        Self { name: source.name.clone(), sha256: hex::encode(Sha256::digest(source.text.as_bytes())) }
+    }
 }
 
 /// The typed part of an environment. Stored inside plans: secrets are references, never values.

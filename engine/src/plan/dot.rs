@@ -20,7 +20,9 @@ pub fn dot(plan: &Plan) -> String {
         for &position in &frame.nodes {
             let node = &graph.nodes[position];
             // `\n` is DOT's own line break inside a label, so it is put between two escaped parts.
-            let label = format!("\"{}\\n{}\"", escaped(node.id.as_str()), escaped(&node.kind));
+            let disabled = node.disabled.as_ref();
+            let disabled = disabled.map_or(String::new(), |why| format!("\\ndisabled: {}", escaped(why)));
+            let label = format!("\"{}\\n{}{disabled}\"", escaped(node.id.as_str()), escaped(&node.kind));
             let _ = writeln!(text, "    n{position} [label={label}, {}];", look(node.look));
         }
         text.push_str("  }\n");

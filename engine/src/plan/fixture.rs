@@ -26,6 +26,7 @@ pub(crate) fn step(id: &str, kind: &str, effect: Effect, summary: &str) -> PlanS
         params: Param::Value(json!({})),
         when: None,
         skipped: false,
+        disabled: None,
         each: None,
         needs: Vec::new(),
         retry: None,

@@ -11,6 +11,8 @@ pub(super) struct Node {
     pub(super) id: StepId,
     pub(super) kind: String,
     pub(super) look: Look,
+    /// Why it is disabled.
+    pub(super) disabled: Option<String>,
 }
 
 /// How a box looks.
@@ -20,7 +22,7 @@ pub(super) enum Look {
     Runs(Effect),
     /// It ran while planning, or will before the plan is ready.
     WhilePlanning,
-    /// Its condition was false.
+    /// Its condition was false, or it is disabled.
     Skipped,
 }
 
@@ -47,26 +49,39 @@ pub(super) struct Graph {
 impl Graph {
     pub(super) fn of(plan: &Plan) -> Self {
         let mut graph = Self { nodes: Vec::new(), frames: Vec::new(), arrows: Vec::new() };
-        let pinned = plan.pinned.iter().map(|step| (step.id.clone(), step.kind.clone()));
-        let unpinned = plan.unpinned.iter().map(|step| (step.id.clone(), step.kind.clone()));
+        let pinned = plan.pinned.iter().map(|step| (&step.id, &step.kind));
+        let unpinned = plan.unpinned.iter().map(|step| (&step.id, &step.kind));
         graph.frame(
             "while planning",
-            pinned.chain(unpinned).map(|(id, kind)| (id, kind, Look::WhilePlanning)),
+            pinned.chain(unpinned).map(|(id, kind)| Node {
+                id: id.clone(),
+                kind: kind.clone(),
+                look: Look::WhilePlanning,
+                disabled: None,
+            }),
         );
         let sections =
             [(Section::Main, "steps"), (Section::OnFailure, "on failure"), (Section::Finally, "finally")];
         for (section, title) in sections {
             let look = |step: &PlanStep| if step.skipped { Look::Skipped } else { Look::Runs(step.effect) };
             let steps = plan.steps.iter().filter(|step| step.section == section);
-            graph.frame(title, steps.map(|step| (step.id.clone(), step.kind.clone(), look(step))));
+            graph.frame(
+                title,
+                steps.map(|step| Node {
+                    id: step.id.clone(),
+                    kind: step.kind.clone(),
+                    look: look(step),
+                    disabled: step.disabled.clone(),
+                }),
+            );
         }
         graph.arrows = arrows(plan, &graph.nodes);
         graph
     }
 
-    fn frame(&mut self, title: &'static str, nodes: impl Iterator<Item = (StepId, String, Look)>) {
+    fn frame(&mut self, title: &'static str, nodes: impl Iterator<Item = Node>) {
         let first = self.nodes.len();
-        self.nodes.extend(nodes.map(|(id, kind, look)| Node { id, kind, look }));
+        self.nodes.extend(nodes);
         if self.nodes.len() > first {
             self.frames.push(Frame { title, nodes: (first..self.nodes.len()).collect() });
         }

@@ -22,7 +22,9 @@ pub fn mermaid(plan: &Plan) -> String {
         let _ = writeln!(text, "  subgraph s{number}[\"{}\"]", frame.title);
         for &position in &frame.nodes {
             let node = &graph.nodes[position];
-            let label = format!("\"{}<br/>{}\"", escaped(node.id.as_str()), escaped(&node.kind));
+            let disabled = node.disabled.as_ref();
+            let disabled = disabled.map_or(String::new(), |why| format!("<br/>disabled: {}", escaped(why)));
+            let label = format!("\"{}<br/>{}{disabled}\"", escaped(node.id.as_str()), escaped(&node.kind));
             let (shape, class) = look(node.look, &label);
             let _ = writeln!(text, "    n{position}{shape}:::{class}");
         }

@@ -108,9 +108,12 @@ pub struct PlanStep {
     /// `when:` as an expression without braces, when it is not known yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<String>,
-    /// `when:` was false while compiling.
+    /// It will not run: `when:` was false while compiling, or it is disabled.
     #[serde(default)]
     pub skipped: bool,
+    /// Why the environment disables it; such a step is `skipped` as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disabled: Option<String>,
     /// `each.key` and `each.value` of an instance: `{"key": …, "value": …}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub each: Option<Value>,

@@ -70,6 +70,7 @@ pub(super) fn read(reader: &mut Reader, node: &Node, section: Section) -> Option
         on_crash,
         effect,
         continue_on_error,
+        disabled: None,
         location: node.location.clone(),
     })
 }

@@ -186,6 +186,8 @@ pub struct StepDefinition {
     pub effect: Option<Spanned<Effect>>,
     /// `continue_on_error:`
     pub continue_on_error: bool,
+    /// Why a patch of the environment disables it.
+    pub disabled: Option<Spanned<String>>,
     /// The whole step.
     pub location: Location,
 }

@@ -21,6 +21,7 @@ fn step(id: &str, each: Option<Value>) -> PlanStep {
         params: Param::Value(json!({})),
         when: None,
         skipped: false,
+        disabled: None,
         each,
         needs: Vec::new(),
         retry: None,

@@ -155,9 +155,12 @@ fn counts(plan: &Plan) -> String {
     let mut parts = effects
         .map(|effect| format!("{} {effect}", count(&|step| runs(step) && step.effect == effect)))
         .to_vec();
-    let skipped = count(&|step| step.skipped);
-    if skipped > 0 {
-        parts.push(format!("{skipped} skipped"));
+    let disabled = count(&|step| step.disabled.is_some());
+    let skipped = count(&|step| step.skipped) - disabled;
+    for (number, what) in [(skipped, "skipped"), (disabled, "disabled")] {
+        if number > 0 {
+            parts.push(format!("{number} {what}"));
+        }
     }
     let on_failure = count(&|step| !step.skipped && step.section == Section::OnFailure);
     if on_failure > 0 {

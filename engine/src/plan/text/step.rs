@@ -15,7 +15,11 @@ impl Page {
         let id = printable(step.id.as_str());
         let kind = self.style.paint(Paint::Quiet, &printable(&step.kind));
         if step.skipped {
-            let skipped = self.style.paint(Paint::Quiet, "skipped: its `when` is false");
+            let why = match &step.disabled {
+                Some(reason) => format!("disabled: {}", printable(reason)),
+                None => "skipped: its `when` is false".to_owned(),
+            };
+            let skipped = self.style.paint(Paint::Quiet, &why);
             self.line(2, &format!("- {id}  {kind}  {skipped}"));
             return;
         }

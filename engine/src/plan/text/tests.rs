@@ -70,6 +70,25 @@ fn names_cannot_move_the_cursor() {
 }
 
 #[test]
+fn a_disabled_step_is_shown_with_its_reason_in_every_view() {
+    let mut plan = fixture::recovery();
+    plan.steps[3].skipped = true;
+    plan.steps[3].disabled = Some("replicas are \"managed\"".to_owned());
+    let id = plan.steps[3].id.clone();
+    let page = text(&plan, None, Style::Plain);
+    let line = format!("  - {id}  mysql.reset-replication  disabled: replicas are \"managed\"\n");
+    assert!(page.contains(&line), "{page}");
+    assert!(page.contains("1 skipped, 1 disabled"), "{page}");
+    let dot = crate::plan::dot(&plan);
+    assert!(dot.contains(r#"mysql.reset-replication\ndisabled: replicas are \"managed\"""#), "{dot}");
+    let chart = crate::plan::mermaid(&plan);
+    assert!(chart.contains("<br/>disabled: replicas are #34;managed#34;\"]:::skipped"), "{chart}");
+    let json: serde_json::Value = serde_json::from_str(&crate::plan::json(&plan, None)).unwrap();
+    assert_eq!(json["steps"][3]["disabled"], "replicas are \"managed\"");
+    assert_eq!(json["steps"][4].get("disabled"), None);
+}
+
+#[test]
 fn a_clear_preview_says_so() {
     let mut preview = preview();
     preview.problems.clear();

@@ -29,6 +29,7 @@ pub(super) fn step(id: &str, needs: &[&str]) -> PlanStep {
         params: Param::Value(json!({})),
         when: None,
         skipped: false,
+        disabled: None,
         each: None,
         needs: needs.iter().map(edge).collect(),
         retry: None,
