@@ -7,6 +7,9 @@ use sha2::{Digest, Sha256};
 
 use super::Plan;
 
+/// What may be written next to a plan for people and other programs, and is no part of it: readers ignore it.
+pub(crate) const ANNOTATIONS: [&str; 2] = ["preview", "estimates"];
+
 impl Plan {
     /// Computes sha256 (hex) over the canonical form of everything but `hash`: what an approver approves.
     ///
@@ -14,19 +17,29 @@ impl Plan {
     /// what plan-phase steps found with the time they looked. Where things stand in a file is not part of it.
     pub fn compute_hash(&self) -> String {
         // A plan holds nothing that JSON can't hold; if it ever does, the hash of nothing verifies nothing.
-        let mut value = serde_json::to_value(self).unwrap_or_default();
-        if let Value::Object(entries) = &mut value {
-            entries.shift_remove("hash");
-        }
-        let mut canonical = String::new();
-        write_canonical(&value, &mut canonical);
-        hex::encode(Sha256::digest(canonical.as_bytes()))
+        hash_of(serde_json::to_value(self).unwrap_or_default())
     }
 
     /// Tells whether `hash` is the hash of the rest.
     pub fn verify_hash(&self) -> bool {
         self.hash == self.compute_hash()
     }
+}
+
+/// Computes the hash of a plan as it stands in a file.
+///
+/// Taken over what is there and not over what this version understands of it, so that a plan keeps its hash when
+/// later versions know more fields.
+pub(super) fn hash_of(mut plan: Value) -> String {
+    if let Value::Object(entries) = &mut plan {
+        entries.shift_remove("hash");
+        for annotation in ANNOTATIONS {
+            entries.shift_remove(annotation);
+        }
+    }
+    let mut canonical = String::new();
+    write_canonical(&plan, &mut canonical);
+    hex::encode(Sha256::digest(canonical.as_bytes()))
 }
 
 /// Writes JSON without spaces and with sorted keys, so that neither layout nor order of maps matters.

@@ -1,5 +1,6 @@
 //! The compiled DAG: serialisable, hashed, what is shown, run and resumed.
 
+mod diff;
 mod dot;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -14,6 +15,7 @@ mod style;
 mod text;
 mod types;
 
+pub use diff::{FieldChange, PlanDiff, StepChange, StepWords, diff};
 pub use dot::dot;
 pub use json::json;
 pub use mermaid::mermaid;

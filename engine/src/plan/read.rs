@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::hash::hash_of;
 use super::{PLAN_FORMAT, Plan};
 
 /// Why a text is no plan that can be used.
@@ -65,8 +66,8 @@ impl Plan {
         if found > u64::from(PLAN_FORMAT) {
             return Err(PlanReadError::Newer { found });
         }
-        let plan: Self = serde_json::from_value(value).map_err(malformed)?;
-        let actual = plan.compute_hash();
+        let plan: Self = serde_json::from_value(value.clone()).map_err(malformed)?;
+        let actual = hash_of(value);
         if actual != plan.hash {
             return Err(PlanReadError::Altered { stated: plan.hash, actual });
         }
@@ -87,6 +88,23 @@ mod tests {
         let read = Plan::from_json(&plan.to_json()).unwrap();
         assert_eq!(read.hash, plan.hash);
         assert_eq!(read.steps.len(), plan.steps.len());
+    }
+
+    #[test]
+    fn a_plan_of_format_1_is_read_and_keeps_its_hash() {
+        let plan = Plan::from_json(include_str!("formats/plan-1.json")).unwrap();
+        assert_eq!(plan.format, 1);
+        assert_eq!(plan.hash, "34f90510a45ad80bf05ad019e209ca4fb85be182e5ea6cc91f17a6f93e0584a9");
+        assert_eq!(plan.steps.len(), fixture::recovery().steps.len());
+    }
+
+    #[test]
+    fn fields_that_are_not_known_yet_are_part_of_the_hash() {
+        let mut value: serde_json::Value = serde_json::from_str(&fixture::recovery().to_json()).unwrap();
+        value["steps"][0]["later"] = true.into();
+        assert!(matches!(Plan::from_json(&value.to_string()), Err(PlanReadError::Altered { .. })));
+        value["hash"] = super::hash_of(value.clone()).into();
+        assert_eq!(Plan::from_json(&value.to_string()).unwrap().hash, value["hash"]);
     }
 
     #[test]
