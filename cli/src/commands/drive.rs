@@ -119,6 +119,7 @@ impl Ready {
                 | RunError::Defect(_)
                 | RunError::NotPlanned { .. }
                 | RunError::UnknownKind { .. }
+                | RunError::RefusedKind { .. }
                 | RunError::AlreadyStarted(_)
                 | RunError::Stuck { .. } => Failure::failed(error.to_string()),
             };

@@ -30,7 +30,15 @@ pub(super) fn effect(draft: &Draft<'_>, info: &KindInfo) -> Effect {
 
 fn unknown_kind(draft: &Draft<'_>, registry: &Registry) -> Diagnostic {
     let uses = &draft.definition.uses;
-    let help = match nearest(&uses.value, registry.kinds().map(|kind| kind.info().kind.as_str())) {
+    if let Some(problem) = registry.refusal(&uses.value) {
+        let refused =
+            Diagnostic::new(problem.code, problem.message.clone()).label(&uses.location, "can't be used");
+        return match &problem.help {
+            Some(help) => refused.help(help.clone()),
+            None => refused,
+        };
+    }
+    let help = match nearest(&uses.value, registry.names()) {
         Some(near) => format!("did you mean `{near}`? `rekindle steps` lists all kinds"),
         None => "`rekindle steps` lists all kinds".to_owned(),
     };

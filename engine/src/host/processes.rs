@@ -1,7 +1,7 @@
 //! Child processes: one process group each, both pipes drained, no child left behind.
 
 use std::ffi::OsString;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +16,8 @@ pub enum Stdin {
     Null,
     /// These bytes; a child that exits early without reading them is no error of itself.
     Bytes(Vec<u8>),
+    /// What is written to [`RunningProcess::take_stdin`], until that is dropped.
+    Piped,
 }
 
 /// A command line without a shell. Secrets never stand in it: they go into a private file.
@@ -81,6 +83,8 @@ pub struct ExitReport {
     pub signal: Option<i32>,
     /// The first and last 64 KiB of its standard error, lossily decoded; a gap is marked.
     pub stderr: String,
+    /// Whether members of its group were still there when it ended; they were ended then.
+    pub left_children: bool,
 }
 
 impl ExitReport {
@@ -133,6 +137,11 @@ pub enum TerminateReason {
 pub trait RunningProcess: Send {
     /// Takes the reading end of its standard output; `None` when taken before.
     fn take_stdout(&mut self) -> Option<Box<dyn Read + Send>>;
+
+    /// Takes the writing end of its standard input, when that is [`Stdin::Piped`]; `None` when taken before.
+    fn take_stdin(&mut self) -> Option<Box<dyn Write + Send>> {
+        None
+    }
 
     /// Gives its process group id.
     fn process_group(&self) -> i32;

@@ -14,6 +14,7 @@ mod quiet;
 mod secrets;
 mod types;
 
+pub use names::{NameFormat, NameUsed, names_used};
 pub use preflight::preflight;
 pub use prepare::{PrepareError, Prepared, prepare};
 pub use types::{Preview, StepPreview};

@@ -1,4 +1,4 @@
-//! Which targets and secrets a step uses, told by the formats in its kind's schema.
+//! Which targets, stores and secrets a step uses, told by the formats in its kind's schema.
 
 use std::collections::BTreeMap;
 
@@ -6,6 +6,36 @@ use serde_json::Value;
 
 use crate::environment::Settings;
 use crate::id::{SecretName, TargetName};
+
+/// What a text in a parameter names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NameFormat {
+    /// A target.
+    Target,
+    /// A store.
+    Store,
+    /// A secret.
+    Secret,
+}
+
+/// A name of something in the environment, found in parameters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NameUsed {
+    /// Of what.
+    pub format: NameFormat,
+    /// JSON pointer (RFC 6901) of the parameter.
+    pub pointer: String,
+    /// The name.
+    pub name: String,
+}
+
+/// Finds what parameters name, by the `format` of their schema: `target`, `store`, `secret`. Parameters at the
+/// pointers of `unknown` are passed over.
+pub fn names_used(schema: &Value, rendered: &Value, unknown: &BTreeMap<String, String>) -> Vec<NameUsed> {
+    let mut walk = Walk { unknown, names: Vec::new() };
+    walk.value(schema, rendered, "");
+    walk.names
+}
 
 /// Finds the secrets a step needs, each with the JSON pointer of the parameter that needs it: named by the
 /// parameters themselves, or by a target they name. Parameters that are not known yet are passed over.
@@ -15,16 +45,15 @@ pub(super) fn secrets_used(
     unknown: &BTreeMap<String, String>,
     settings: &Settings,
 ) -> BTreeMap<SecretName, String> {
-    let mut walk = Walk { unknown, names: Vec::new() };
-    walk.value(schema, rendered, "");
     let mut secrets = BTreeMap::new();
-    for (format, pointer, name) in walk.names {
+    for NameUsed { format, pointer, name } in names_used(schema, rendered, unknown) {
         let secret = match format {
-            Format::Secret => Some(SecretName(name)),
-            Format::Target => {
+            NameFormat::Secret => Some(SecretName(name)),
+            NameFormat::Target => {
                 let target = settings.targets.get(&TargetName(name));
                 target.and_then(|target| target.password.as_ref()).map(|password| password.secret.clone())
             }
+            NameFormat::Store => None,
         };
         if let Some(secret) = secret {
             secrets.entry(secret).or_insert(pointer);
@@ -33,15 +62,9 @@ pub(super) fn secrets_used(
     secrets
 }
 
-#[derive(Clone, Copy)]
-enum Format {
-    Target,
-    Secret,
-}
-
 struct Walk<'a> {
     unknown: &'a BTreeMap<String, String>,
-    names: Vec<(Format, String, String)>,
+    names: Vec<NameUsed>,
 }
 
 impl Walk<'_> {
@@ -57,11 +80,12 @@ impl Walk<'_> {
         match value {
             Value::String(name) => {
                 let format = match schema["format"].as_str() {
-                    Some("target") => Format::Target,
-                    Some("secret") => Format::Secret,
+                    Some("target") => NameFormat::Target,
+                    Some("store") => NameFormat::Store,
+                    Some("secret") => NameFormat::Secret,
                     _ => return,
                 };
-                self.names.push((format, pointer.to_owned(), name.clone()));
+                self.names.push(NameUsed { format, pointer: pointer.to_owned(), name: name.clone() });
             }
             Value::Array(items) => {
                 for (position, item) in items.iter().enumerate() {

@@ -49,7 +49,7 @@ pub(super) async fn ask(
     for step in steps {
         match registry.get(&step.kind) {
             Some(kind) => asked.push(Asked::new(plan, step, kind, &settings)),
-            None => findings.add(step, unknown_kind(step), None),
+            None => findings.add(step, unknown_kind(step, registry), None),
         }
     }
     let secrets: BTreeSet<SecretName> =
@@ -164,13 +164,13 @@ fn provided_before(plan: &Plan) -> HashMap<StepId, BTreeSet<TargetName>> {
     before
 }
 
-fn unknown_kind(step: &PlanStep) -> Problem {
-    Problem {
+fn unknown_kind(step: &PlanStep, registry: &Registry) -> Problem {
+    registry.refusal(&step.kind).cloned().unwrap_or_else(|| Problem {
         code: "rekindle::plan::unknown_step_kind",
         message: format!("this version of rekindle has no step kind `{}`", step.kind),
         help: Some("use the version that made the plan, or plan again with this one".to_owned()),
         pointer: None,
-    }
+    })
 }
 
 fn concluded(looked: Looked<Preflight>) -> Preflight {

@@ -56,10 +56,15 @@ pub(super) fn check(request: &RunRequest) -> Result<(), RunError> {
         let steps = request.plan.unpinned.iter().map(|step| step.id.clone()).collect();
         return Err(RunError::NotPlanned { steps });
     }
-    match request.plan.steps.iter().find(|step| request.registry.get(&step.kind).is_none()) {
-        Some(step) => Err(RunError::UnknownKind { step: step.id.clone(), kind: step.kind.clone() }),
-        None => Ok(()),
-    }
+    let registry = &request.registry;
+    let Some(step) = request.plan.steps.iter().find(|step| registry.get(&step.kind).is_none()) else {
+        return Ok(());
+    };
+    let (step, kind) = (step.id.clone(), step.kind.clone());
+    Err(match registry.refusal(&kind).cloned() {
+        Some(problem) => RunError::RefusedKind { step, kind, problem: Box::new(problem) },
+        None => RunError::UnknownKind { step, kind },
+    })
 }
 
 pub(super) struct Driver {

@@ -8,7 +8,7 @@ use crate::host::World;
 use crate::id::{RunId, StepId};
 use crate::journal::{Journal, JournalError, Outcome, Record, RunnerIdentity};
 use crate::plan::Plan;
-use crate::step::{Progress, Registry, StepError};
+use crate::step::{Problem, Progress, Registry, StepError};
 
 /// Everything a run needs.
 #[derive(Clone)]
@@ -127,6 +127,16 @@ pub enum RunError {
         /// Which kind.
         kind: String,
     },
+    /// The plan needs a kind that is registered and can't be used.
+    #[error("step `{step}` uses `{kind}`, which can't be used: {}", problem.message)]
+    RefusedKind {
+        /// Which step.
+        step: StepId,
+        /// Which kind.
+        kind: String,
+        /// Why not.
+        problem: Box<Problem>,
+    },
     /// `execute` was called for a run that has events already.
     #[error("the run {0} has been started already")]
     AlreadyStarted(RunId),
@@ -164,7 +174,7 @@ pub enum RunError {
 
 impl RunError {
     /// Says what to do, when there is something.
-    pub fn help(&self) -> Option<&'static str> {
+    pub fn help(&self) -> Option<&str> {
         match self {
             Self::Journal(JournalError::Io { .. } | JournalError::Stopped { .. }) => {
                 Some("make the state directory writable (is the disk full?), then resume the run")
@@ -173,6 +183,7 @@ impl RunError {
                 Some("put back a copy of the journal, or start a new run: nobody can tell what was done")
             }
             Self::NotPlanned { .. } => Some("plan again, with the servers and stores within reach"),
+            Self::RefusedKind { problem, .. } => problem.help.as_deref(),
             Self::UnknownKind { .. } => Some("use the version that made the plan"),
             Self::AlreadyStarted(_) => Some("resume it"),
             Self::AlreadyFinished { .. } => Some("start a new run"),

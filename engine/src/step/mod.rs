@@ -19,7 +19,7 @@ pub use effect::Effect;
 pub use erased::{ErasedStep, ParamsError};
 pub use error::{ErrorClass, StepError};
 pub use planned::Planned;
-pub use registry::{KindInfo, Registry};
+pub use registry::{KindInfo, Load, Registry};
 
 use crate::id::TargetName;
 

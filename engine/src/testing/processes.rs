@@ -228,7 +228,7 @@ impl RunningProcess for FakeChild {
         self.ending.wait();
         let signal = if self.answer.hangs { Some(15) } else { self.answer.signal };
         let code = if signal.is_some() { None } else { Some(self.answer.code) };
-        Ok(ExitReport { code, signal, stderr: self.answer.stderr.clone() })
+        Ok(ExitReport { code, signal, stderr: self.answer.stderr.clone(), left_children: false })
     }
 }
 

@@ -102,6 +102,7 @@ impl SystemProcesses {
 /// A child that was just started, and our ends of its pipes.
 struct Started {
     handle: duct::Handle,
+    stdin: Option<os_pipe::PipeWriter>,
     stdout: os_pipe::PipeReader,
     stderr: os_pipe::PipeReader,
 }
@@ -113,11 +114,11 @@ struct Started {
 fn start_piped(expression: &duct::Expression, stdin: &Stdin) -> io::Result<Started> {
     let (stdout, stdout_writer) = os_pipe::pipe()?;
     let (stderr, stderr_writer) = os_pipe::pipe()?;
-    let (expression, feed) = match stdin {
+    let (expression, stdin_writer) = match stdin {
         Stdin::Null => (expression.stdin_null(), None),
-        Stdin::Bytes(bytes) => {
+        Stdin::Bytes(_) | Stdin::Piped => {
             let (reader, writer) = os_pipe::pipe()?;
-            (expression.stdin_file(reader), Some((writer, bytes.clone())))
+            (expression.stdin_file(reader), Some(writer))
         }
     };
     let own_group = |command: &mut std::process::Command| {
@@ -126,11 +127,16 @@ fn start_piped(expression: &duct::Expression, stdin: &Stdin) -> io::Result<Start
     };
     let expression = expression.stdout_file(stdout_writer).stderr_file(stderr_writer).before_spawn(own_group);
     let handle = expression.start()?;
-    if let Some((mut writer, bytes)) = feed {
-        // A child that exits without reading is normal (BrokenPipe): its exit code is the news.
-        thread::spawn(move || drop(writer.write_all(&bytes)));
-    }
-    Ok(Started { handle, stdout, stderr })
+    let stdin = match (stdin, stdin_writer) {
+        (Stdin::Bytes(bytes), Some(mut writer)) => {
+            let bytes = bytes.clone();
+            // A child that exits without reading is normal (BrokenPipe): its exit code is the news.
+            thread::spawn(move || drop(writer.write_all(&bytes)));
+            None
+        }
+        (Stdin::Null | Stdin::Bytes(_) | Stdin::Piped, writer) => writer,
+    };
+    Ok(Started { handle, stdin, stdout, stderr })
 }
 
 impl Processes for SystemProcesses {

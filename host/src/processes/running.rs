@@ -1,6 +1,6 @@
 //! A child that runs: receives a started duct handle, yields its end, and leaves no member of its group.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -80,9 +80,10 @@ impl Group {
     }
 
     /// Ends what the leader left behind. Called while the leader is a zombie, which keeps the group's id ours.
-    fn sweep(&self) {
+    /// Tells whether there was something.
+    fn sweep(&self) -> bool {
         if !self.has_live_members() {
-            return;
+            return false;
         }
         let sweep_until = Instant::now() + SWEEP_GRACE;
         self.signal(&self.lock(), Signal::TERM);
@@ -94,6 +95,7 @@ impl Group {
         while self.has_live_members() && Instant::now() < kill_until {
             thread::sleep(LOOK_EVERY);
         }
+        true
     }
 
     /// Waits for the leader, without collecting it.
@@ -106,7 +108,7 @@ impl Group {
     /// who reads that would otherwise wait for ever.
     fn watch(&self, handle: &duct::Handle, stderr: &Drain, reaper: Option<&Reaper>) {
         self.wait_for_leader();
-        self.sweep();
+        let left_children = self.sweep();
         let stderr = stderr.finish(SWEEP_GRACE);
         if let Some(reaper) = reaper {
             reaper.remove_group(self.id.as_raw_pid());
@@ -117,6 +119,7 @@ impl Group {
             code: output.status.code(),
             signal: output.status.signal(),
             stderr,
+            left_children,
         }));
         state.ended = true;
         self.changed.notify_all();
@@ -126,13 +129,14 @@ impl Group {
 /// A child in its own process group.
 pub(super) struct Running {
     program: String,
+    stdin: Option<os_pipe::PipeWriter>,
     stdout: Option<os_pipe::PipeReader>,
     group: Arc<Group>,
 }
 
 impl Running {
     pub(super) fn follow(program: String, started: Started, reaper: Option<Arc<Reaper>>) -> io::Result<Self> {
-        let Started { handle, stdout, stderr } = started;
+        let Started { handle, stdin, stdout, stderr } = started;
         let id = leader(&handle)?;
         if let Some(reaper) = &reaper {
             reaper.add_group(id.as_raw_pid());
@@ -141,7 +145,7 @@ impl Running {
         let stderr = Drain::start(stderr);
         let watched = Arc::clone(&group);
         thread::spawn(move || watched.watch(&handle, &stderr, reaper.as_deref()));
-        Ok(Self { program, stdout: Some(stdout), group })
+        Ok(Self { program, stdin, stdout: Some(stdout), group })
     }
 }
 
@@ -156,6 +160,10 @@ impl RunningProcess for Running {
         self.stdout.take().map(|stdout| Box::new(stdout) as Box<dyn Read + Send>)
     }
 
+    fn take_stdin(&mut self) -> Option<Box<dyn Write + Send>> {
+        self.stdin.take().map(|stdin| Box::new(stdin) as Box<dyn Write + Send>)
+    }
+
     fn process_group(&self) -> i32 {
         self.group.id.as_raw_pid()
     }
@@ -166,6 +174,8 @@ impl RunningProcess for Running {
     }
 
     fn wait(mut self: Box<Self>) -> Result<ExitReport, ProcessError> {
+        // Nobody writes to it any more: it sees the end of its input.
+        drop(self.stdin.take());
         // Nobody wants its output: read it away, so that it doesn't wait for a reader.
         if let Some(mut stdout) = self.stdout.take() {
             thread::spawn(move || io::copy(&mut stdout, &mut io::sink()));
@@ -181,7 +191,7 @@ impl RunningProcess for Running {
 impl Drop for Running {
     fn drop(&mut self) {
         // Closed first: a child that writes to it then learns that nobody reads.
-        drop(self.stdout.take());
+        drop((self.stdin.take(), self.stdout.take()));
         self.group.terminate(TerminateReason::Abandoned, DROP_GRACE);
     }
 }

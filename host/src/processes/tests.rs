@@ -1,4 +1,4 @@
-use std::io::Read;
+use std::io::{BufRead as _, Read, Write as _};
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -47,7 +47,10 @@ fn wait_for_members(group: i32, count: usize) {
 fn output_error_text_and_exit_code_come_back() {
     let (stdout, report) = output(&sh("echo out; echo err >&2; exit 3"));
     assert_eq!(stdout, "out\n");
-    assert_eq!(report, ExitReport { code: Some(3), signal: None, stderr: "err\n".to_owned() });
+    assert_eq!(
+        report,
+        ExitReport { code: Some(3), signal: None, stderr: "err\n".to_owned(), left_children: false }
+    );
 }
 
 #[test]
@@ -78,6 +81,34 @@ fn a_child_that_does_not_read_its_input_is_no_error() {
 fn a_child_reads_what_it_is_fed_to_its_end() {
     let spec = CommandSpec { stdin: Stdin::Bytes(vec![b'x'; 1 << 20]), ..sh("wc -c | tr -d ' '") };
     assert_eq!(output(&spec).0, "1048576\n");
+}
+
+#[test]
+fn a_child_is_talked_to_while_it_runs() {
+    let spec = CommandSpec { stdin: Stdin::Piped, ..sh("while read -r line; do echo \"heard $line\"; done") };
+    let mut process = start(&spec);
+    let mut stdin = process.take_stdin().unwrap();
+    let mut stdout = std::io::BufReader::new(process.take_stdout().unwrap());
+    for word in ["one", "two"] {
+        writeln!(stdin, "{word}").unwrap();
+        let mut answer = String::new();
+        stdout.read_line(&mut answer).unwrap();
+        assert_eq!(answer, format!("heard {word}\n"));
+    }
+    drop(stdin);
+    assert!(process.wait().unwrap().success());
+}
+
+#[test]
+fn an_input_that_nobody_took_ends_when_the_child_is_waited_for() {
+    let spec = CommandSpec { stdin: Stdin::Piped, ..sh("cat") };
+    assert!(start(&spec).wait().unwrap().success());
+}
+
+#[test]
+fn children_that_outlive_their_parent_are_ended_and_told_of() {
+    let (_, report) = output(&sh("sleep 1000 &"));
+    assert!(report.success() && report.left_children);
 }
 
 #[test]
