@@ -10,6 +10,7 @@ pub mod compile;
 pub mod diagnostic;
 pub mod document;
 pub mod environment;
+pub mod estimate;
 pub mod host;
 pub mod id;
 pub mod journal;

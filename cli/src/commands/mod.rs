@@ -72,7 +72,7 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     match cli.command {
         Command::Init(args) => init::init(&args),
         Command::Check(args) => check::check(&args),
-        Command::Plan(args) => plan::plan(&args).await,
+        Command::Plan(args) => plan::plan(&args, &state_dir).await,
         Command::Run(args) => run::run(&args, &state_dir).await,
         Command::Resume(args) => resume::resume(&args, &state_dir).await,
         Command::Cancel(args) => cancel::cancel(&args, &state_dir).await,

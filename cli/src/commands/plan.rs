@@ -1,10 +1,14 @@
 //! `rekindle plan RUNBOOK -e ENV`
 
+use std::path::Path;
+
 use clap::ValueEnum;
 use rekindle_engine::compile::CompileInput;
 use rekindle_engine::environment::Environment;
+use rekindle_engine::estimate::{self, Estimates};
 use rekindle_engine::host::World;
-use rekindle_engine::plan::{self, Plan, Style};
+use rekindle_engine::journal::Runs;
+use rekindle_engine::plan::{self, Beside, Plan, Style};
 use rekindle_engine::preview::{self, PrepareError, Preview};
 use rekindle_engine::step::Registry;
 
@@ -49,24 +53,31 @@ enum Format {
 pub(crate) struct Looked {
     pub(crate) plan: Plan,
     pub(crate) preview: Preview,
+    pub(crate) estimates: Estimates,
 }
 
-pub(crate) async fn plan(args: &Args) -> Result<Exit, Failure> {
-    print(&args.what, args.format).await
+impl Looked {
+    fn beside(&self) -> Beside<'_> {
+        Beside { preview: Some(&self.preview), estimates: Some(&self.estimates) }
+    }
+}
+
+pub(crate) async fn plan(args: &Args, state_dir: &Path) -> Result<Exit, Failure> {
+    print(&args.what, args.format, state_dir).await
 }
 
 /// Shows a plan for people.
-pub(crate) async fn show(what: &What) -> Result<Exit, Failure> {
-    print(what, Format::Text).await
+pub(crate) async fn show(what: &What, state_dir: &Path) -> Result<Exit, Failure> {
+    print(what, Format::Text, state_dir).await
 }
 
-async fn print(what: &What, format: Format) -> Result<Exit, Failure> {
-    let looked = look(what, &world::registry(), &world::world()?).await?;
+async fn print(what: &What, format: Format, state_dir: &Path) -> Result<Exit, Failure> {
+    let looked = look(what, &world::registry(), &world::world()?, &Runs::new(state_dir)).await?;
     match format {
         Format::Text => output::line(as_text(&looked).trim_end()),
-        Format::Json => output::line(&plan::json(&looked.plan, Some(&looked.preview))),
-        Format::Dot => output::print(&plan::dot(&looked.plan)),
-        Format::Mermaid => output::print(&plan::mermaid(&looked.plan)),
+        Format::Json => output::line(&plan::json(&looked.plan, looked.beside())),
+        Format::Dot => output::print(&plan::dot(&looked.plan, looked.beside())),
+        Format::Mermaid => output::print(&plan::mermaid(&looked.plan, looked.beside())),
     }
     if looked.preview.problems.is_empty() {
         return Ok(Exit::Done);
@@ -78,11 +89,16 @@ async fn print(what: &What, format: Format) -> Result<Exit, Failure> {
 /// Writes a plan as people read it.
 pub(crate) fn as_text(looked: &Looked) -> String {
     let style = if output::colours() { Style::Ansi } else { Style::Plain };
-    plan::text(&looked.plan, Some(&looked.preview), style)
+    plan::text(&looked.plan, looked.beside(), style)
 }
 
-/// Compiles and looks at the world, read-only.
-pub(crate) async fn look(what: &What, registry: &Registry, world: &World) -> Result<Looked, Failure> {
+/// Compiles, looks at the world, read-only, and at what earlier runs took.
+pub(crate) async fn look(
+    what: &What,
+    registry: &Registry,
+    world: &World,
+    runs: &Runs,
+) -> Result<Looked, Failure> {
     let (runbook, environment) = load(what)?;
     let overrides = what.values.read()?;
     let input = CompileInput {
@@ -100,7 +116,8 @@ pub(crate) async fn look(what: &What, registry: &Registry, world: &World) -> Res
     }
     let plan = prepared.plan;
     let preview = preview::preflight(&plan, registry, world).await;
-    Ok(Looked { plan, preview })
+    let estimates = estimate::estimate(&plan, &estimate::earlier(runs, &plan));
+    Ok(Looked { plan, preview, estimates })
 }
 
 /// Reads runbook and environment, and complains about both at once.

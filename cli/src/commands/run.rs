@@ -39,7 +39,7 @@ pub(crate) enum Consent {
 
 pub(crate) async fn run(args: &Args, state_dir: &Path) -> Result<Exit, Failure> {
     if args.dry_run {
-        return super::plan::show(&args.what).await;
+        return super::plan::show(&args.what, state_dir).await;
     }
     let consent = if args.yes { Consent::Given } else { Consent::Ask };
     begin(&args.what, state_dir, consent, &args.options).await
@@ -53,14 +53,14 @@ pub(crate) async fn begin(
     options: &Options,
 ) -> Result<Exit, Failure> {
     let (world, registry) = (world::world()?, world::registry());
-    let looked = look(what, &registry, &world).await?;
+    let runs = Runs::new(state_dir);
+    let looked = look(what, &registry, &world, &runs).await?;
     if !looked.preview.problems.is_empty() {
         return Err(looked.preview.problems.into());
     }
     if consent == Consent::Ask && destroys(&looked.plan) {
         ask(&as_text(&looked))?;
     }
-    let runs = Runs::new(state_dir);
     let directory = runs
         .create(&looked.plan, world.clock.as_ref())
         .map_err(|error| Failure::input(error.to_string()).help("choose another place with --state-dir"))?;

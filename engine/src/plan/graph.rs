@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use super::{EdgeReason, Plan, PlanStep, Section};
+use crate::estimate::Estimates;
 use crate::id::StepId;
+use crate::report::duration;
 use crate::step::Effect;
 
 /// A box.
@@ -11,8 +13,26 @@ pub(super) struct Node {
     pub(super) id: StepId,
     pub(super) kind: String,
     pub(super) look: Look,
-    /// Why it is disabled.
+    /// Why it is disabled: `disabled: …`.
     pub(super) disabled: Option<String>,
+    /// How long it takes, in words: `≈ 2m 10s`.
+    pub(super) takes: Option<String>,
+    /// Whether it is on the longest path.
+    pub(super) longest: bool,
+    /// Whether somebody has to approve it.
+    pub(super) approval: bool,
+}
+
+impl Node {
+    /// Gives the lines that stand in the box.
+    pub(super) fn lines(&self) -> impl Iterator<Item = &str> {
+        let approval = self.approval.then_some("needs approval");
+        [self.id.as_str(), &self.kind]
+            .into_iter()
+            .chain(self.disabled.as_deref())
+            .chain(self.takes.as_deref())
+            .chain(approval)
+    }
 }
 
 /// How a box looks.
@@ -32,6 +52,8 @@ pub(super) struct Arrow {
     pub(super) to: usize,
     /// The reference it was inferred from; drawn dashed.
     pub(super) inferred: Option<String>,
+    /// Whether it is on the longest path.
+    pub(super) longest: bool,
 }
 
 /// A frame around boxes.
@@ -47,35 +69,18 @@ pub(super) struct Graph {
 }
 
 impl Graph {
-    pub(super) fn of(plan: &Plan) -> Self {
+    pub(super) fn of(plan: &Plan, estimates: Option<&Estimates>) -> Self {
         let mut graph = Self { nodes: Vec::new(), frames: Vec::new(), arrows: Vec::new() };
         let pinned = plan.pinned.iter().map(|step| (&step.id, &step.kind));
         let unpinned = plan.unpinned.iter().map(|step| (&step.id, &step.kind));
-        graph.frame(
-            "while planning",
-            pinned.chain(unpinned).map(|(id, kind)| Node {
-                id: id.clone(),
-                kind: kind.clone(),
-                look: Look::WhilePlanning,
-                disabled: None,
-            }),
-        );
+        graph.frame("while planning", pinned.chain(unpinned).map(|(id, kind)| planning(id, kind)));
         let sections =
             [(Section::Main, "steps"), (Section::OnFailure, "on failure"), (Section::Finally, "finally")];
         for (section, title) in sections {
-            let look = |step: &PlanStep| if step.skipped { Look::Skipped } else { Look::Runs(step.effect) };
             let steps = plan.steps.iter().filter(|step| step.section == section);
-            graph.frame(
-                title,
-                steps.map(|step| Node {
-                    id: step.id.clone(),
-                    kind: step.kind.clone(),
-                    look: look(step),
-                    disabled: step.disabled.clone(),
-                }),
-            );
+            graph.frame(title, steps.map(|step| running(plan, step, estimates)));
         }
-        graph.arrows = arrows(plan, &graph.nodes);
+        graph.arrows = arrows(plan, &graph.nodes, estimates);
         graph
     }
 
@@ -88,7 +93,25 @@ impl Graph {
     }
 }
 
-fn arrows(plan: &Plan, nodes: &[Node]) -> Vec<Arrow> {
+fn planning(id: &StepId, kind: &str) -> Node {
+    let (id, kind) = (id.clone(), kind.to_owned());
+    Node { id, kind, look: Look::WhilePlanning, disabled: None, takes: None, longest: false, approval: false }
+}
+
+fn running(plan: &Plan, step: &PlanStep, estimates: Option<&Estimates>) -> Node {
+    let estimate = estimates.and_then(|estimates| estimates.steps.get(&step.id));
+    Node {
+        id: step.id.clone(),
+        kind: step.kind.clone(),
+        look: if step.skipped { Look::Skipped } else { Look::Runs(step.effect) },
+        disabled: step.disabled.as_ref().map(|why| format!("disabled: {why}")),
+        takes: estimate.map(|estimate| format!("≈ {}", duration(estimate.typical_ms))),
+        longest: estimates.is_some_and(|estimates| estimates.is_on_longest_path(&step.id)),
+        approval: plan.waits_for_approval(step),
+    }
+}
+
+fn arrows(plan: &Plan, nodes: &[Node], estimates: Option<&Estimates>) -> Vec<Arrow> {
     let positions: HashMap<&StepId, usize> =
         nodes.iter().enumerate().map(|(position, node)| (&node.id, position)).collect();
     let mut arrows = Vec::new();
@@ -101,7 +124,8 @@ fn arrows(plan: &Plan, nodes: &[Node]) -> Vec<Arrow> {
                 EdgeReason::Inferred { reference } => Some(reference.clone()),
                 EdgeReason::Declared | EdgeReason::Order => None,
             };
-            arrows.push(Arrow { from, to, inferred });
+            let longest = estimates.is_some_and(|estimates| estimates.leads_from_to(&edge.step, &step.id));
+            arrows.push(Arrow { from, to, inferred, longest });
         }
     }
     arrows

@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::Plan;
 use super::graph::{Graph, Look};
 use super::style::printable;
+use super::{Beside, Plan};
 use crate::step::Effect;
 
 const CLASSES: &str = "  classDef read fill:#d6eaf8,stroke:#2e86c1,color:#000
@@ -13,26 +13,33 @@ const CLASSES: &str = "  classDef read fill:#d6eaf8,stroke:#2e86c1,color:#000
   classDef skipped fill:#eeeeee,stroke:#999999,stroke-dasharray:3,color:#666
 ";
 
-/// Writes the plan as a flowchart. Classes tell effects; dotted arrows are inferred from a reference.
-pub fn mermaid(plan: &Plan) -> String {
-    let graph = Graph::of(plan);
+/// Writes the plan as a flowchart. Classes tell effects; dotted arrows are inferred from a reference; the
+/// longest path is thick.
+pub fn mermaid(plan: &Plan, beside: Beside<'_>) -> String {
+    let graph = Graph::of(plan, beside.estimates);
     let mut text = "flowchart TD\n".to_owned();
     for (number, frame) in graph.frames.iter().enumerate() {
         // Writing to a `String` can't fail: the results below are dropped.
         let _ = writeln!(text, "  subgraph s{number}[\"{}\"]", frame.title);
         for &position in &frame.nodes {
             let node = &graph.nodes[position];
-            let disabled = node.disabled.as_ref();
-            let disabled = disabled.map_or(String::new(), |why| format!("<br/>disabled: {}", escaped(why)));
-            let label = format!("\"{}<br/>{}{disabled}\"", escaped(node.id.as_str()), escaped(&node.kind));
+            let lines: Vec<String> = node.lines().map(escaped).collect();
+            let label = format!("\"{}\"", lines.join("<br/>"));
             let (shape, class) = look(node.look, &label);
             let _ = writeln!(text, "    n{position}{shape}:::{class}");
         }
         text.push_str("  end\n");
     }
-    for arrow in &graph.arrows {
+    let mut longest = Vec::new();
+    for (number, arrow) in graph.arrows.iter().enumerate() {
         let line = if arrow.inferred.is_some() { "-.->" } else { "-->" };
         let _ = writeln!(text, "  n{} {line} n{}", arrow.from, arrow.to);
+        if arrow.longest {
+            longest.push(number.to_string());
+        }
+    }
+    if !longest.is_empty() {
+        let _ = writeln!(text, "  linkStyle {} stroke:#6c3483,stroke-width:3px", longest.join(","));
     }
     text.push_str(CLASSES);
     text
@@ -63,17 +70,38 @@ fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::plan::fixture;
+    use crate::estimate::fixture::estimates;
+    use crate::plan::{Beside, fixture};
 
     #[test]
     fn the_chart_has_every_step_and_dots_what_is_inferred() {
-        insta::assert_snapshot!(super::mermaid(&fixture::recovery()));
+        insta::assert_snapshot!(super::mermaid(&fixture::recovery(), Beside::default()));
+    }
+
+    #[test]
+    fn the_longest_path_is_thick_and_estimates_stand_in_the_boxes() {
+        let plan = fixture::recovery();
+        let estimates = estimates(&plan);
+        let text = super::mermaid(&plan, Beside { estimates: Some(&estimates), ..Beside::default() });
+        let lines: Vec<_> =
+            text.lines().filter(|line| line.contains("8776") || line.contains("linkStyle")).collect();
+        insta::assert_snapshot!(lines.join("\n"), @r#"
+              n1["provision<br/>mysql.sandbox<br/>#8776; 2.0s"]:::write
+              n2["wait-ready<br/>mysql.wait-ready<br/>#8776; 3.0s"]:::read
+              n3["restore<br/>mysql.restore<br/>#8776; 7m 30s"]:::destroy
+              n4["reset-replication[0]<br/>mysql.reset-replication<br/>#8776; 30.0s"]:::destroy
+              n5["reset-replication[1]<br/>mysql.reset-replication<br/>#8776; 30.0s"]:::destroy
+            linkStyle 0,1,3 stroke:#6c3483,stroke-width:3px
+            "#);
     }
 
     #[test]
     fn names_cannot_leave_their_quotes() {
         let mut plan = fixture::recovery();
         plan.steps[0].id = "a\"]-->b<i>#".into();
-        assert!(super::mermaid(&plan).contains(r#"["a#34;]--#62;b#60;i#62;#35;<br/>mysql.sandbox"]"#));
+        assert!(
+            super::mermaid(&plan, Beside::default())
+                .contains(r#"["a#34;]--#62;b#60;i#62;#35;<br/>mysql.sandbox"]"#)
+        );
     }
 }

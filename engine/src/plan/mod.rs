@@ -1,5 +1,6 @@
 //! The compiled DAG: serialisable, hashed, what is shown, run and resumed.
 
+mod beside;
 mod diff;
 mod dot;
 #[cfg(test)]
@@ -15,6 +16,7 @@ mod style;
 mod text;
 mod types;
 
+pub use beside::Beside;
 pub use diff::{FieldChange, PlanDiff, StepChange, StepWords, diff};
 pub use dot::dot;
 pub use json::json;

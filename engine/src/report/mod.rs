@@ -23,3 +23,4 @@ pub use types::{
     Attempt, AttemptEnd, Decision, Link, Measured, Objectives, REPORT_FORMAT, Report, Resumption, StepReport,
     StepStatus, Verdict,
 };
+pub(crate) use words::duration;

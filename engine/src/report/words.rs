@@ -4,7 +4,7 @@ use super::types::{Measured, Report, StepReport, StepStatus, Verdict};
 use crate::journal::{Outcome, Resolution, StepFinding};
 
 /// `320ms`, `48.2s`, `1m 42s`, `2h 05m`.
-pub(super) fn duration(ms: u64) -> String {
+pub(crate) fn duration(ms: u64) -> String {
     let seconds = ms / 1000;
     if ms < 1000 {
         format!("{ms}ms")

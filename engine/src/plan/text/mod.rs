@@ -1,11 +1,12 @@
 //! A plan as a person on call reads it: what will be done, in which order, to what, and what speaks against it.
 
+mod estimates;
 mod step;
 #[cfg(test)]
 mod tests;
 
 use super::style::{Paint, printable};
-use super::{PinnedStep, Plan, PlanStep, Section, Style};
+use super::{Beside, PinnedStep, Plan, PlanStep, Section, Style};
 use crate::diagnostic::Diagnostic;
 use crate::preview::Preview;
 use crate::runbook::OnConflict;
@@ -15,8 +16,9 @@ use crate::values::DurationText;
 /// How much of the hash is shown; `--format json` has all of it.
 const SHORT_HASH: usize = 12;
 
-/// Writes the plan, and what a preview found when there was one.
-pub fn text(plan: &Plan, preview: Option<&Preview>, style: Style) -> String {
+/// Writes the plan, what a preview found when there was one, and how long it will take as far as that is known.
+pub fn text(plan: &Plan, beside: Beside<'_>, style: Style) -> String {
+    let preview = beside.preview;
     let mut page = Page { style, text: String::new() };
     page.header(plan);
     page.looked_up(plan, preview);
@@ -30,11 +32,14 @@ pub fn text(plan: &Plan, preview: Option<&Preview>, style: Style) -> String {
         if !steps.is_empty() {
             page.title(title);
             for step in steps {
-                page.step(plan, step, preview.and_then(|preview| preview.steps.get(&step.id)));
+                page.step(plan, step, beside);
             }
         }
     }
     page.title(&counts(plan));
+    if let Some(estimates) = beside.estimates {
+        page.estimates(plan, estimates);
+    }
     if let Some(preview) = preview {
         page.problems(&preview.problems);
     }
@@ -106,7 +111,7 @@ impl Page {
             self.title("Not looked up yet: this plan is not ready to run");
         }
         for step in super::order::in_order(&plan.unpinned.iter().collect::<Vec<_>>()) {
-            self.step(plan, step, None);
+            self.step(plan, step, Beside::default());
         }
     }
 

@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use super::{Page, shortened};
+use super::{Page, estimates, shortened};
 use crate::plan::style::{Paint, printable};
-use crate::plan::{Edge, EdgeReason, Plan, PlanStep};
+use crate::plan::{Beside, Edge, EdgeReason, Plan, PlanStep};
 use crate::preview::StepPreview;
 use crate::runbook::Retry;
 
 const DETAIL: usize = 6;
 
 impl Page {
-    pub(super) fn step(&mut self, plan: &Plan, step: &PlanStep, preview: Option<&StepPreview>) {
+    pub(super) fn step(&mut self, plan: &Plan, step: &PlanStep, beside: Beside<'_>) {
+        let preview = beside.preview.and_then(|preview| preview.steps.get(&step.id));
         let id = printable(step.id.as_str());
         let kind = self.style.paint(Paint::Quiet, &printable(&step.kind));
         if step.skipped {
@@ -36,6 +37,9 @@ impl Page {
         }
         for line in conditions(plan, step) {
             self.quiet(DETAIL, &printable(&line));
+        }
+        if let Some(estimate) = beside.estimates.and_then(|estimates| estimates.steps.get(&step.id)) {
+            self.quiet(DETAIL, &estimates::of_step(*estimate));
         }
         for problem in preview.into_iter().flat_map(|preview| &preview.problems) {
             let line = self.style.paint(Paint::Bad, &format!("× {}", printable(problem)));

@@ -3,7 +3,7 @@
 use super::text;
 use crate::diagnostic::Diagnostic;
 use crate::document::{Location, Source, Span};
-use crate::plan::{Style, fixture};
+use crate::plan::{Beside, Style, fixture};
 use crate::preview::{Preview, StepPreview};
 
 fn preview() -> Preview {
@@ -25,26 +25,30 @@ fn preview() -> Preview {
     }
 }
 
+fn seen(preview: &Preview) -> Beside<'_> {
+    Beside { preview: Some(preview), estimates: None }
+}
+
 #[test]
 fn a_plan_says_what_it_does_in_which_order_and_to_what() {
-    insta::assert_snapshot!(text(&fixture::recovery(), None, Style::Plain));
+    insta::assert_snapshot!(text(&fixture::recovery(), Beside::default(), Style::Plain));
 }
 
 #[test]
 fn a_preview_adds_commands_notes_ages_and_problems() {
-    insta::assert_snapshot!(text(&fixture::recovery(), Some(&preview()), Style::Plain));
+    insta::assert_snapshot!(text(&fixture::recovery(), seen(&preview()), Style::Plain));
 }
 
 #[test]
 fn colours_change_nothing_but_colours() {
     let plan = fixture::recovery();
-    let coloured = text(&plan, Some(&preview()), Style::Ansi);
+    let coloured = text(&plan, seen(&preview()), Style::Ansi);
     let mut bare = String::new();
     for (position, part) in coloured.split("\x1b[").enumerate() {
         bare.push_str(if position == 0 { part } else { part.split_once('m').unwrap().1 });
     }
     assert_ne!(coloured, bare);
-    assert_eq!(bare, text(&plan, Some(&preview()), Style::Plain));
+    assert_eq!(bare, text(&plan, seen(&preview()), Style::Plain));
 }
 
 #[test]
@@ -52,7 +56,7 @@ fn a_plan_without_its_plan_phase_results_is_not_ready() {
     let mut plan = fixture::recovery();
     plan.pinned.clear();
     plan.unpinned = vec![fixture::step("find", "backup.find", crate::step::Effect::Read, "find a backup")];
-    let text = text(&plan, None, Style::Plain);
+    let text = text(&plan, Beside::default(), Style::Plain);
     assert!(
         text.contains("Not looked up yet: this plan is not ready to run\n  · find  backup.find\n"),
         "{text}"
@@ -65,7 +69,7 @@ fn names_cannot_move_the_cursor() {
     plan.settings.name = "x\x1b[2J".to_owned();
     plan.steps[0].intent.commands = vec!["echo \x1b[2J".to_owned()];
     plan.steps[0].intent.summary = "a\nb".to_owned();
-    let text = text(&plan, Some(&preview()), Style::Plain);
+    let text = text(&plan, seen(&preview()), Style::Plain);
     assert!(!text.contains('\x1b') && text.contains("x\\u{1b}[2J") && text.contains("a\\nb"), "{text}");
 }
 
@@ -75,15 +79,15 @@ fn a_disabled_step_is_shown_with_its_reason_in_every_view() {
     plan.steps[3].skipped = true;
     plan.steps[3].disabled = Some("replicas are \"managed\"".to_owned());
     let id = plan.steps[3].id.clone();
-    let page = text(&plan, None, Style::Plain);
+    let page = text(&plan, Beside::default(), Style::Plain);
     let line = format!("  - {id}  mysql.reset-replication  disabled: replicas are \"managed\"\n");
     assert!(page.contains(&line), "{page}");
     assert!(page.contains("1 skipped, 1 disabled"), "{page}");
-    let dot = crate::plan::dot(&plan);
+    let dot = crate::plan::dot(&plan, Beside::default());
     assert!(dot.contains(r#"mysql.reset-replication\ndisabled: replicas are \"managed\"""#), "{dot}");
-    let chart = crate::plan::mermaid(&plan);
+    let chart = crate::plan::mermaid(&plan, Beside::default());
     assert!(chart.contains("<br/>disabled: replicas are #34;managed#34;\"]:::skipped"), "{chart}");
-    let json: serde_json::Value = serde_json::from_str(&crate::plan::json(&plan, None)).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&crate::plan::json(&plan, Beside::default())).unwrap();
     assert_eq!(json["steps"][3]["disabled"], "replicas are \"managed\"");
     assert_eq!(json["steps"][4].get("disabled"), None);
 }
@@ -92,6 +96,61 @@ fn a_disabled_step_is_shown_with_its_reason_in_every_view() {
 fn a_clear_preview_says_so() {
     let mut preview = preview();
     preview.problems.clear();
-    let text = text(&fixture::recovery(), Some(&preview), Style::Plain);
+    let text = text(&fixture::recovery(), seen(&preview), Style::Plain);
     assert!(text.ends_with("checked: nothing speaks against running it\n"), "{text}");
+}
+
+fn with_estimates(change: impl FnOnce(&mut crate::plan::Plan)) -> String {
+    let mut plan = fixture::recovery();
+    change(&mut plan);
+    let estimates = crate::estimate::fixture::estimates(&plan);
+    let text = text(&plan, Beside { preview: None, estimates: Some(&estimates) }, Style::Plain);
+    let told =
+        text.lines().filter(|line| ["≈", "RTO", "never", "waiting"].iter().any(|word| line.contains(word)));
+    told.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn estimates_say_what_they_are_from_and_what_they_leave_out() {
+    insta::assert_snapshot!(with_estimates(|_| {}), @r"
+              ≈ 2.0s, the median of 2 runs
+              ≈ 3.0s, the median of 2 runs
+              ≈ 7m 30s, the median of 2 runs
+              ≈ 30.0s, the median of 4 attempts in 2 runs
+              ≈ 30.0s, the median of 4 attempts in 2 runs
+        longest path ≈ 8m 35s of RTO 1h 00m: provision → wait-ready → restore → reset-replication ×2
+        1 of 6 steps has never run: not counted
+        ");
+}
+
+#[test]
+fn a_plan_that_would_miss_its_objective_warns() {
+    insta::assert_snapshot!(
+        with_estimates(|plan| {
+            plan.settings.objectives.as_mut().unwrap().rto = Some(fixture::duration("5m"));
+            plan.settings.policy.approve = vec![crate::step::Effect::Destroy];
+        }),
+        @r"
+                  ≈ 2.0s, the median of 2 runs
+                  ≈ 3.0s, the median of 2 runs
+                  ≈ 7m 30s, the median of 2 runs
+                  ≈ 30.0s, the median of 4 attempts in 2 runs
+                  ≈ 30.0s, the median of 4 attempts in 2 runs
+            longest path ≈ 8m 35s of RTO 5m 00s: provision → wait-ready → restore → reset-replication ×2
+            warning: would miss the RTO of 5m 00s by 3m 35s
+            1 of 6 steps has never run: not counted
+            waiting for approvals is not counted
+            "
+    );
+}
+
+#[test]
+fn a_recovery_that_never_ran_here_says_that_nothing_tells_its_length() {
+    let plan = fixture::recovery();
+    let estimates = crate::estimate::estimate(&plan, &crate::estimate::History::default());
+    let text = text(&plan, Beside { preview: None, estimates: Some(&estimates) }, Style::Plain);
+    assert!(
+        text.ends_with("RTO 1h 00m: no step has run here before, so nothing tells how long it takes\n"),
+        "{text}"
+    );
 }
