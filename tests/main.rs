@@ -5,6 +5,7 @@
 
 mod cancel;
 mod damage;
+mod locks;
 mod mistakes;
 mod plan;
 mod recovery;

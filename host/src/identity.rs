@@ -2,7 +2,7 @@
 
 use std::io;
 
-use rekindle_engine::journal::RunnerIdentity;
+use rekindle_engine::journal::{Liveness, RunnerIdentity};
 
 use crate::proc_stat::ProcStat;
 
@@ -35,6 +35,20 @@ pub fn is_alive(runner: &RunnerIdentity) -> bool {
             .is_ok_and(|stat| stat.started_ticks == runner.started_ticks && stat.is_live())
 }
 
+/// Tells whether the process still runs, for locks that other machines reach too.
+///
+/// Only a process of this host name and this boot can be told to be gone: containers share the boot id of their
+/// machine but not its processes, and they have names of their own.
+pub fn liveness(runner: &RunnerIdentity) -> Liveness {
+    let here = rustix::system::uname().nodename().to_string_lossy() == runner.host.as_str()
+        && boot_id().is_ok_and(|boot| boot == runner.boot_id);
+    match (here, is_alive(runner)) {
+        (false, _) => Liveness::Elsewhere,
+        (true, true) => Liveness::Alive,
+        (true, false) => Liveness::Gone,
+    }
+}
+
 fn boot_id() -> io::Result<String> {
     Ok(std::fs::read_to_string(BOOT_ID)?.trim().to_owned())
 }
@@ -52,6 +66,7 @@ mod tests {
         let me = identity("1.2.3").unwrap();
         assert_eq!(me.version, "1.2.3");
         assert!(is_alive(&me));
+        assert_eq!(liveness(&me), Liveness::Alive);
     }
 
     #[test]
@@ -59,6 +74,15 @@ mod tests {
         let mut me = identity("1.2.3").unwrap();
         me.started_ticks += 1;
         assert!(!is_alive(&me));
+        assert_eq!(liveness(&me), Liveness::Gone);
+    }
+
+    #[test]
+    fn nobody_here_can_tell_of_a_runner_on_another_host_or_before_the_boot() {
+        let me = identity("1.2.3").unwrap();
+        let there = RunnerIdentity { host: format!("not-{}", me.host), pid: u32::MAX, ..me.clone() };
+        let before = RunnerIdentity { boot_id: "another".to_owned(), ..me };
+        assert_eq!([liveness(&there), liveness(&before)], [Liveness::Elsewhere; 2]);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use rekindle_engine::host::{Masker, Stores, World};
 
 pub use clock::SystemClock;
-pub use identity::{identity, is_alive};
+pub use identity::{identity, is_alive, liveness};
 pub use proc_stat::{ProcStat, live_group_members};
 pub use processes::SystemProcesses;
 pub use reaper::{Reaper, reaper_main};

@@ -30,7 +30,7 @@ pub(crate) async fn cancel(args: &Args, state_dir: &Path) -> Result<Exit, Failur
         return Err(Failure::input(format!("run {} has finished already", directory.id())));
     }
     let runner = records.iter().rev().find_map(|record| match &record.event {
-        Event::RunStarted { runner, .. } | Event::RunResumed { runner } => Some(runner),
+        Event::RunStarted { runner, .. } | Event::RunResumed { runner, .. } => Some(runner),
         _ => None,
     });
     match runner.filter(|runner| rekindle_host::is_alive(runner)) {

@@ -5,12 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rekindle_engine::host::World;
-use rekindle_engine::journal::{GroupLock, Lock, LockError, LockOwner, Outcome, RunDirectory, Runs};
+use rekindle_engine::journal::{Fence, GroupLease, Lock, LockOwner, NoFence, Outcome, RunDirectory, Runs};
 use rekindle_engine::plan::Plan;
 use rekindle_engine::run::{Cancellation, FileLogs, RunEnd, RunError, RunOptions, RunRequest};
 use rekindle_engine::step::Registry;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::group;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output;
@@ -44,8 +45,10 @@ fn parse_duration(text: &str) -> Result<std::time::Duration, String> {
 pub(crate) struct Ready {
     pub(crate) request: RunRequest,
     cancellation: Cancellation,
-    // Dropped last: nobody else may drive the run or its group while we do.
-    _locks: Vec<Lock>,
+    runs: Runs,
+    lease: Option<GroupLease>,
+    // Dropped last: nobody else may drive the run while we do.
+    _lock: Lock,
 }
 
 /// Takes the locks of a run and puts everything together that drives it.
@@ -61,40 +64,35 @@ pub(crate) async fn ready(
         .map_err(|error| Failure::failed(format!("failed to find out who I am: {error}")))?;
     let owner = LockOwner { run: directory.id().clone(), runner: runner.clone() };
     let cancellation = Cancellation::default();
-    let mut locks = vec![directory.lock(&owner).map_err(|error| locked(&error))?];
-    if let Some(group) = &plan.concurrency {
-        let wanted = GroupLock {
-            folder: &Runs::new(state_dir).locks(),
-            group: &group.name,
-            on_conflict: group.on_conflict,
-            owner: &owner,
-        };
-        let clock = Arc::clone(&world.clock);
-        let waiting = |held: &LockError| output::error(&format!("waiting: {held}\n"));
-        locks.push(
-            Lock::acquire(wanted, clock, cancellation.graceful(), waiting)
-                .await
-                .map_err(|error| locked(&error))?,
-        );
-    }
-    let journal =
-        directory.journal(Arc::clone(&world.clock)).map_err(|error| Failure::failed(error.to_string()))?;
+    let runs = Runs::new(state_dir);
+    let lock = directory.lock(&owner).map_err(|error| group::locked(&error))?;
+    let lease = match &plan.concurrency {
+        Some(wanted) => {
+            Some(group::take(&runs, wanted, &owner, &world.clock, cancellation.graceful()).await?)
+        }
+        None => None,
+    };
+    let journal = match directory.journal(Arc::clone(&world.clock)) {
+        Ok(journal) => journal,
+        Err(error) => {
+            group::give_back(&runs, lease, directory.id()).await;
+            return Err(Failure::failed(error.to_string()));
+        }
+    };
+    let fence = lease.as_ref().map_or_else(|| Arc::new(NoFence) as Arc<dyn Fence>, GroupLease::fence);
     let request = RunRequest {
         observer: terminal::observer(&plan, options.log_format),
         plan: Arc::new(plan),
         run: directory.id().clone(),
         registry,
         journal: Arc::new(journal),
+        fence,
         logs: Arc::new(FileLogs::new(directory.clone(), Arc::clone(&world.clock))),
         world,
         cancellation: cancellation.clone(),
         options: RunOptions { jobs: usize::from(options.jobs), grace: options.grace, runner },
     };
-    Ok(Ready { request, cancellation, _locks: locks })
-}
-
-fn locked(error: &LockError) -> Failure {
-    Failure::input(error.to_string()).help("wait for that run, or cancel it with `rekindle cancel RUN`")
+    Ok(Ready { request, cancellation, runs, lease, _lock: lock })
 }
 
 impl Ready {
@@ -108,6 +106,7 @@ impl Ready {
         let listening = tokio::spawn(listen(self.cancellation.clone(), Arc::clone(&heard)));
         let ended = drive(self.request.clone()).await;
         listening.abort();
+        group::give_back(&self.runs, self.lease, &run).await;
         let end = ended.map_err(|error| {
             let help = error.help().map_or(format!("`rekindle resume {run}` goes on"), str::to_owned);
             let failure = match error {
@@ -115,6 +114,7 @@ impl Ready {
                 | RunError::StillRunning { .. }
                 | RunError::NothingToDecide { .. } => Failure::input(error.to_string()),
                 RunError::Journal(_)
+                | RunError::Fence(_)
                 | RunError::Replay(_)
                 | RunError::Defect(_)
                 | RunError::NotPlanned { .. }

@@ -124,7 +124,7 @@ fn status(records: &[Record]) -> &'static str {
         Some(Event::RunPaused { .. }) => "paused",
         _ => {
             let runner = records.iter().rev().find_map(|record| match &record.event {
-                Event::RunStarted { runner, .. } | Event::RunResumed { runner } => Some(runner),
+                Event::RunStarted { runner, .. } | Event::RunResumed { runner, .. } => Some(runner),
                 _ => None,
             });
             if runner.is_some_and(rekindle_host::is_alive) { "running" } else { "interrupted" }

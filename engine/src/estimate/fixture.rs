@@ -24,6 +24,7 @@ pub(crate) fn records(plan: &Plan, took: &[(&str, i64)]) -> Vec<Record> {
             runbook_version: plan.runbook.version.clone(),
             environment: plan.settings.name.clone(),
             runner,
+            fence: None,
         },
     )];
     let mut now = 0;

@@ -104,11 +104,17 @@ pub enum Event {
         environment: String,
         /// Who runs it.
         runner: RunnerIdentity,
+        /// The fencing token of its group's lock; absent without a group.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fence: Option<u64>,
     },
     /// Another process took the run over.
     RunResumed {
         /// Who.
         runner: RunnerIdentity,
+        /// As in `run_started`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fence: Option<u64>,
     },
     /// Durable before the effect: evidence that it may have begun.
     StepStarted {

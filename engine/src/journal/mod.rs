@@ -21,7 +21,10 @@ use async_trait::async_trait;
 pub use error::JournalError;
 pub use event::{Event, JOURNAL_FORMAT, Outcome, Record, Resolution, RunnerIdentity, StepFinding};
 pub use file::{FileJournal, ReadBack};
-pub use lock::{GroupLock, Lock, LockError, LockOwner};
+pub use lock::{
+    Fence, FenceError, GroupLease, GroupLocks, Hold, Holder, Holders, LEASE_FORMAT, Lease, LeaseFiles,
+    LeaseStore, Liveness, Lock, LockError, LockOwner, NoFence, Revision, Waiting, Wanted, waiting,
+};
 #[cfg(any(test, feature = "testing"))]
 pub use memory::MemoryJournal;
 pub use runs::{RunDirectory, Runs, RunsError, new_run_id};

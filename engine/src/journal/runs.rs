@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::file::sync_parent;
-use super::{FileJournal, JournalError, Lock, LockError, LockOwner, Record, file_name};
+use super::{FileJournal, JournalError, Lock, LockError, LockOwner, Record, Waiting, file_name, waiting};
 use crate::host::Clock;
 use crate::id::{RunId, StepId};
 use crate::plan::{Plan, PlanReadError};
@@ -78,7 +78,7 @@ impl Runs {
         self.state.join("runs")
     }
 
-    /// `<state>/locks`, for [`super::GroupLock`].
+    /// `<state>/locks`, for [`super::LeaseFiles`].
     pub fn locks(&self) -> PathBuf {
         self.state.join("locks")
     }
@@ -130,6 +130,12 @@ impl Runs {
         Ok(runs)
     }
 
+    /// Says what a run waits for while nobody drives it. Nothing when there is no such run, or when its journal
+    /// can't be read: nobody could go on with it then.
+    pub fn waiting(&self, id: &RunId) -> Option<Waiting> {
+        waiting(&self.open(id).ok()?.records().ok()?)
+    }
+
     /// Finds one run.
     pub fn open(&self, id: &RunId) -> Result<RunDirectory, RunsError> {
         let folder = self.folder();
@@ -173,7 +179,7 @@ impl RunDirectory {
 
     /// Takes the lock that keeps two processes from driving this run.
     pub fn lock(&self, owner: &LockOwner) -> Result<Lock, LockError> {
-        Lock::try_acquire(&self.path.join("lock"), &format!("the run {}", self.id), owner)
+        Lock::try_acquire(&self.path.join("lock"), &format!("the run {}", self.id), Some(owner))
     }
 
     /// Opens the journal to write to it; makes it when the run has none yet. The run's lock must be held.

@@ -32,6 +32,7 @@ fn records(events: impl IntoIterator<Item = (i64, Event)>) -> Vec<Record> {
         runbook_version: "1.2.0".to_owned(),
         environment: "production".to_owned(),
         runner: runner(),
+        fence: None,
     };
     let events = std::iter::once((0, started)).chain(events).zip(1..);
     events
@@ -66,7 +67,7 @@ fn died_and_resumed() -> Vec<Record> {
         (7_000, succeeded("wait-ready")),
         (7_010, began("restore", 1)),
         (20_000, Event::StepCheckpoint { step: "restore".into(), value: json!(1) }),
-        (26_000, Event::RunResumed { runner: runner() }),
+        (26_000, Event::RunResumed { runner: runner(), fence: None }),
         (26_100, Event::StepProbed { step: "restore".into(), finding: StepFinding::Absent }),
         (26_200, began("restore", 2)),
         (60_000, succeeded("restore")),
@@ -143,7 +144,7 @@ fn a_failed_run_names_the_error_its_help_and_what_it_blocked() {
 fn a_run_that_waits_for_a_decision_says_for_which() {
     let mut records = records([
         (0, began("provision", 1)),
-        (5_000, Event::RunResumed { runner: runner() }),
+        (5_000, Event::RunResumed { runner: runner(), fence: None }),
         (5_010, Event::RunPaused { step: "provision".into(), question: "is it done?".to_owned() }),
     ]);
     let waiting = of(&records);
@@ -155,7 +156,7 @@ fn a_run_that_waits_for_a_decision_says_for_which() {
         by: "kim".to_owned(),
         why: "looked".to_owned(),
     };
-    for (seq, event) in [(5, Event::RunResumed { runner: runner() }), (6, resolved)] {
+    for (seq, event) in [(5, Event::RunResumed { runner: runner(), fence: None }), (6, resolved)] {
         records.push(Record { seq, at: start() + SignedDuration::from_secs(60), event });
     }
     let decided = of(&records);

@@ -45,6 +45,7 @@ pub(super) async fn start(request: RunRequest) -> Result<RunEnd, RunError> {
         runbook_version: plan.runbook.version.clone(),
         environment: plan.settings.name.clone(),
         runner: request.options.runner.clone(),
+        fence: request.fence.token(),
     };
     let state = RunState::new(plan);
     Driver::new(request, state, Vec::new()).drive(vec![started]).await
@@ -122,6 +123,7 @@ impl Driver {
         let clock = Arc::clone(&self.request.world.clock);
         let cancellation = self.request.cancellation.clone();
         let shared = Arc::clone(&self.shared);
+        let fence = Arc::clone(&self.request.fence);
         let due = async {
             match until {
                 Some(until) => clock.sleep(retry::until(clock.now(), until)).await,
@@ -131,6 +133,7 @@ impl Driver {
         tokio::select! {
             biased;
             () = cancellation.hard().cancelled() => {}
+            lost = fence.lost() => return Err(lost.into()),
             () = cancellation.graceful().cancelled(), if !self.state.cancel_requested() => {}
             Some(message) = self.messages.recv() => return self.take_in(message).await,
             () = shared.warned.notified() => return self.write(Vec::new()).await,

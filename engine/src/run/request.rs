@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Cancellation, IllegalTransition, StepLogs};
 use crate::host::World;
 use crate::id::{RunId, StepId};
-use crate::journal::{Journal, JournalError, Outcome, Record, RunnerIdentity};
+use crate::journal::{Fence, FenceError, Journal, JournalError, Outcome, Record, RunnerIdentity};
 use crate::plan::Plan;
 use crate::step::{Problem, Progress, Registry, StepError};
 
@@ -23,6 +23,8 @@ pub struct RunRequest {
     pub world: World,
     /// Where its events go. Whoever calls holds the run's lock.
     pub journal: Arc<dyn Journal>,
+    /// Keeps it from destroying anything once its group's lock is lost.
+    pub fence: Arc<dyn Fence>,
     /// Who watches.
     pub observer: Arc<dyn Observer>,
     /// Where the steps' logs go.
@@ -107,6 +109,9 @@ pub enum RunError {
     /// The journal can't be written or read.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// The lock of its group is lost, so it stopped where it was.
+    #[error(transparent)]
+    Fence(#[from] FenceError),
     /// The journal does not belong to this plan, or is no possible one.
     #[error("the journal can't be that of this plan: {0}")]
     Replay(IllegalTransition),
@@ -182,6 +187,7 @@ impl RunError {
             Self::Journal(JournalError::Damaged { .. }) => {
                 Some("put back a copy of the journal, or start a new run: nobody can tell what was done")
             }
+            Self::Fence(error) => Some(error.help()),
             Self::NotPlanned { .. } => Some("plan again, with the servers and stores within reach"),
             Self::RefusedKind { problem, .. } => problem.help.as_deref(),
             Self::UnknownKind { .. } => Some("use the version that made the plan"),

@@ -30,10 +30,26 @@ pub struct Decision {
 
 /// Goes on with a run. Succeeded steps never run again.
 ///
+/// A run that was cut off while it was failing first finishes that (`on_failure`, `finally`); then it tries again
+/// what had failed, as the resumption of a failed run does.
+///
 /// # Errors
 /// Refuses, before anything is written, a run that has succeeded, one whose process still lives, a journal that
 /// is not of this plan, and decisions on steps that need none. Otherwise as [`super::execute`].
 pub async fn resume(request: RunRequest, resume: Resume) -> Result<RunEnd, RunError> {
+    let decided_fail = resume.decisions.iter().any(|decision| decision.resolution == Resolution::Fail);
+    let is_alive = Arc::clone(&resume.is_alive);
+    let (was_failing, end) = go_on(request.clone(), resume).await?;
+    let failed = matches!(end, RunEnd::Finished { outcome: Outcome::Failed, .. });
+    let called_off = request.cancellation.graceful().is_cancelled();
+    if !(was_failing && failed) || called_off || decided_fail {
+        return Ok(end);
+    }
+    Ok(go_on(request, Resume { decisions: Vec::new(), is_alive }).await?.1)
+}
+
+/// Goes on in the round that was cut off, or begins a new one. Also says whether the former had failed before.
+async fn go_on(request: RunRequest, resume: Resume) -> Result<(bool, RunEnd), RunError> {
     check(&request)?;
     let records = request.journal.read().await?;
     if records.is_empty() {
@@ -42,7 +58,7 @@ pub async fn resume(request: RunRequest, resume: Resume) -> Result<RunEnd, RunEr
             Some(Decision { step, .. }) => {
                 Err(RunError::NothingToDecide { step, why: "the run has not started".to_owned() })
             }
-            None => start(request).await,
+            None => Ok((false, start(request).await?)),
         };
     }
     let mut state = RunState::new(&request.plan);
@@ -50,7 +66,7 @@ pub async fn resume(request: RunRequest, resume: Resume) -> Result<RunEnd, RunEr
         state.apply(record).map_err(RunError::Replay)?;
     }
     refuse_finished_or_alive(&request, &state, &resume)?;
-    let resumed = Event::RunResumed { runner: request.options.runner.clone() };
+    let resumed = Event::RunResumed { runner: request.options.runner.clone(), fence: request.fence.token() };
     let mut events = vec![resumed];
     let masker = &request.world.masker;
     events.extend(resume.decisions.into_iter().map(|decision| Event::StepResolved {
@@ -60,7 +76,8 @@ pub async fn resume(request: RunRequest, resume: Resume) -> Result<RunEnd, RunEr
         why: masker.mask(&decision.why),
     }));
     rehearse(&request, state.clone(), &events)?;
-    Driver::new(request, state, records).drive(events).await
+    let was_failing = state.outcome().is_none() && state.first_failure().is_some();
+    Ok((was_failing, Driver::new(request, state, records).drive(events).await?))
 }
 
 fn refuse_finished_or_alive(request: &RunRequest, state: &RunState, resume: &Resume) -> Result<(), RunError> {

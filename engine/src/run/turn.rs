@@ -14,7 +14,7 @@ use super::{Command, Question, RunEnd, RunError, StepStatus};
 use crate::id::StepId;
 use crate::journal::{Event, Outcome, StepFinding};
 use crate::plan::PlanStep;
-use crate::step::{Probe, StepError};
+use crate::step::{Effect, Probe, StepError};
 
 /// What came of a turn.
 pub(super) enum Turn {
@@ -53,8 +53,17 @@ impl Driver {
         if events.is_empty() {
             return Ok(Turn::Waits(until));
         }
+        let destroys = starts.iter().any(|(step, _)| step.effect == Effect::Destroy);
+        if destroys {
+            // Before a start is written down: what is refused here has not begun, and the journal says so.
+            self.request.fence.check().await?;
+        }
         // Durable before the effects: a crash must leave evidence that they may have begun.
         self.write(events).await?;
+        if destroys {
+            // Again, as late as can be: writing may have taken long.
+            self.request.fence.check().await?;
+        }
         for (step, ready) in starts {
             self.spawn_attempt(&step, ready);
         }

@@ -55,6 +55,7 @@ fn events() -> Vec<Event> {
             runbook_version: "1.0.0".to_owned(),
             environment: "dev".to_owned(),
             runner: owner(1).runner,
+            fence: None,
         },
         Event::StepStarted { step: step(), attempt: 1 },
         Event::StepSucceeded { step: step(), outputs: json!({"text": "é\n\"quoted\"", "size": 1}) },

@@ -71,7 +71,7 @@ impl RunState {
                 self.started = Some(Started { run: run.clone(), at, runner: runner.clone() });
                 Ok(())
             }
-            Event::RunResumed { runner } => {
+            Event::RunResumed { runner, .. } => {
                 if let Some(started) = &mut self.started {
                     started.runner = runner.clone();
                 }

@@ -66,19 +66,27 @@ fn succeeded(events: &[Event], id: &str) -> usize {
         .count()
 }
 
-/// No start of a step after its success.
+/// No start of a step after its success: in the whole run, or in a round for the steps that belong to one.
 fn assert_nothing_succeeded_runs_again(rig: &Rig) {
     let events = rig.events();
     for step in &rig.plan.steps {
-        assert!(succeeded(&events, step.id.as_str()) <= 1, "{} succeeded twice:\n{}", step.id, rig.story());
-        let success = events
-            .iter()
-            .position(|event| matches!(event, Event::StepSucceeded { step: id, .. } if *id == step.id));
-        let last_start = events
-            .iter()
-            .rposition(|event| matches!(event, Event::StepStarted { step: id, .. } if *id == step.id));
-        if let (Some(success), Some(last_start)) = (success, last_start) {
-            assert!(last_start < success, "{} ran again:\n{}", step.id, rig.story());
+        let spans: Vec<&[Event]> = match step.section {
+            Section::Main => vec![&events],
+            Section::OnFailure | Section::Finally => {
+                events.split_inclusive(|event| matches!(event, Event::RunFinished { .. })).collect()
+            }
+        };
+        for span in spans {
+            let (id, story) = (&step.id, rig.story());
+            assert!(succeeded(span, id.as_str()) <= 1, "{id} succeeded twice:\n{story}");
+            let success = span
+                .iter()
+                .position(|event| matches!(event, Event::StepSucceeded { step, .. } if step == id));
+            let last_start =
+                span.iter().rposition(|event| matches!(event, Event::StepStarted { step, .. } if step == id));
+            if let (Some(success), Some(last_start)) = (success, last_start) {
+                assert!(last_start < success, "{id} ran again:\n{story}");
+            }
         }
     }
 }

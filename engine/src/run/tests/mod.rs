@@ -1,6 +1,7 @@
 //! Runs on fakes: single rules first, then random plans, outcomes, crashes and cancellations.
 
 mod driver;
+mod fence;
 mod killed;
 mod logs;
 mod random;

@@ -146,7 +146,7 @@ impl<'a> Simulation<'a> {
         let mut running: Vec<StepId> = Vec::new();
         let begun = match self.records.first() {
             None => self.write(started(self.plan)),
-            Some(_) => self.write(Event::RunResumed { runner: runner(2) }),
+            Some(_) => self.write(Event::RunResumed { runner: runner(2), fence: None }),
         };
         let end = begun.and_then(|()| self.live(&mut running));
         if end.is_err() {
@@ -208,7 +208,7 @@ impl<'a> Simulation<'a> {
 
     /// A person looks, and says what is true.
     fn decide(&mut self, running: &mut Vec<StepId>) -> Result<(), Death> {
-        self.write(Event::RunResumed { runner: runner(3) })?;
+        self.write(Event::RunResumed { runner: runner(3), fence: None })?;
         let asked = |(id, status): (&StepId, &StepStatus)| {
             let step = self.plan.steps.iter().find(|step| step.id == *id).unwrap();
             (*status == StepStatus::InDoubt && step.on_crash == OnCrash::Ask).then(|| id.clone())

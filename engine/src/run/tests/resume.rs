@@ -176,3 +176,42 @@ async fn a_checkpoint_outlives_a_crash() {
     rig.next_process(None);
     assert_eq!(rig.state().checkpoint(&"a".into()), Some(&json!({"done": 3})));
 }
+
+/// A run that died while it was failing: `page` was under way.
+async fn cut_off_while_failing() -> Rig {
+    let mut rig = Rig::new(vec![
+        step("a", &[]),
+        step_in(Section::OnFailure, "page", None),
+        step_in(Section::Finally, "tidy", None),
+    ])
+    .dying_after(4);
+    rig.write.script("a", [Act::permanent("wrong password")]);
+    rig.execute().await.unwrap_err();
+    assert!(rig.story().ends_with("page started 1"), "{}", rig.story());
+    rig.next_process(None);
+    rig
+}
+
+#[tokio::test]
+async fn one_resume_is_enough_for_a_run_that_was_cut_off_while_it_was_failing() {
+    let rig = cut_off_while_failing().await;
+    assert_eq!(finished(rig.resume(Vec::new()).await), Outcome::Succeeded);
+    // The rest of the cleaning up comes first, then what had failed.
+    assert_eq!(rig.write.order(), ["a", "page", "page", "tidy", "a", "tidy"]);
+}
+
+#[tokio::test]
+async fn what_fails_again_after_a_crash_while_failing_is_not_tried_for_ever() {
+    let rig = cut_off_while_failing().await;
+    rig.write.script("a", [Act::permanent("still wrong"), Act::permanent("never reached")]);
+    assert_eq!(finished(rig.resume(Vec::new()).await), Outcome::Failed);
+    assert_eq!(rig.write.runs_of("a"), 2);
+}
+
+#[tokio::test]
+async fn a_failing_run_that_is_cancelled_is_not_tried_again() {
+    let rig = cut_off_while_failing().await;
+    rig.cancellation.request("kim");
+    assert_eq!(finished(rig.resume(Vec::new()).await), Outcome::Failed);
+    assert_eq!(rig.write.runs_of("a"), 1);
+}

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use super::support::{RUN, plan, runner};
 use crate::host::World;
 use crate::id::StepId;
-use crate::journal::{Event, MemoryJournal, Record, Resolution, RunnerIdentity};
+use crate::journal::{Event, Fence, MemoryJournal, NoFence, Record, Resolution, RunnerIdentity};
 use crate::plan::{Plan, PlanStep};
 use crate::run::{
     Cancellation, Decision, Observer, Resume, RunEnd, RunError, RunOptions, RunRequest, RunState, StepLogs,
@@ -21,6 +21,7 @@ pub(super) struct Rig {
     pub(super) destroy: ScriptedStep,
     pub(super) plan: Arc<Plan>,
     pub(super) journal: Arc<MemoryJournal>,
+    pub(super) fence: Arc<dyn Fence>,
     pub(super) cancellation: Cancellation,
     pub(super) seen: Arc<Seen>,
     pub(super) jobs: usize,
@@ -72,6 +73,7 @@ impl Rig {
             plan: Arc::new(plan(steps)),
             journal,
             fakes,
+            fence: Arc::new(NoFence),
             cancellation: Cancellation::default(),
             seen: Arc::default(),
             jobs: 4,
@@ -88,6 +90,7 @@ impl Rig {
             registry,
             world: World { ..self.fakes.world.clone() },
             journal: self.journal.clone(),
+            fence: Arc::clone(&self.fence),
             observer: self.seen.clone(),
             logs: self.seen.clone(),
             cancellation: self.cancellation.clone(),
@@ -159,7 +162,7 @@ pub(super) fn decision(step: &str, resolution: Resolution) -> Decision {
 fn tell(event: &Event) -> String {
     match event {
         Event::RunStarted { runner, .. } => format!("run started by {}", runner.pid),
-        Event::RunResumed { runner } => format!("run resumed by {}", runner.pid),
+        Event::RunResumed { runner, .. } => format!("run resumed by {}", runner.pid),
         Event::StepStarted { step, attempt } => format!("{step} started {attempt}"),
         Event::StepCheckpoint { step, value } => format!("{step} checkpoint {value}"),
         Event::StepWarned { step, text } => format!("{step} warned: {text}"),

@@ -137,7 +137,8 @@ fn a_run_that_succeeded_can_not_be_resumed() {
     let mut run = Ledger::new(vec![step("a", &[])]);
     run.succeed("a");
     run.settle();
-    let error = run.try_apply(Event::RunResumed { runner: super::support::runner(2) }).unwrap_err();
+    let error =
+        run.try_apply(Event::RunResumed { runner: super::support::runner(2), fence: None }).unwrap_err();
     insta::assert_snapshot!(error, @"record 5 can't follow the ones before it: the run has succeeded already");
 }
 

@@ -9,7 +9,7 @@ use super::rig::Seen;
 use super::support::{RUN, runner};
 use crate::compile::CompileInput;
 use crate::document::Source;
-use crate::journal::{MemoryJournal, Outcome, Record};
+use crate::journal::{MemoryJournal, NoFence, Outcome, Record};
 use crate::plan::Plan;
 use crate::run::{Cancellation, NoLogs, Resume, RunEnd, RunOptions, RunRequest, RunState, execute, resume};
 use crate::step::{Effect, Registry};
@@ -79,6 +79,7 @@ impl Recovery {
             registry: registry(&self.kinds),
             world: self.fakes.world.clone(),
             journal,
+            fence: Arc::new(NoFence),
             observer: Arc::new(Seen::default()),
             logs: Arc::new(NoLogs),
             cancellation: Cancellation::default(),

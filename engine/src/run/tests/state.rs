@@ -246,7 +246,9 @@ fn events_out_of_turn_are_refused_and_change_nothing() {
     let mut before = RunState::new(&plan);
     let record = |event| Record { seq: 1, at: at(0), event };
     assert!(before.apply(&record(Event::StepStarted { step: "a".into(), attempt: 1 })).is_err());
-    assert!(before.apply(&record(Event::RunResumed { runner: super::support::runner(1) })).is_err());
+    assert!(
+        before.apply(&record(Event::RunResumed { runner: super::support::runner(1), fence: None })).is_err()
+    );
     let mut other = plan.clone();
     other.hash = "other".to_owned();
     assert!(before.apply(&record(started(&other))).is_err());

@@ -101,6 +101,7 @@ pub(super) fn started(plan: &Plan) -> Event {
         runbook_version: plan.runbook.version.clone(),
         environment: plan.settings.name.clone(),
         runner: runner(1),
+        fence: None,
     }
 }
 
@@ -171,7 +172,7 @@ impl Ledger {
     }
 
     pub(super) fn resume(&mut self) {
-        self.apply(Event::RunResumed { runner: runner(2) });
+        self.apply(Event::RunResumed { runner: runner(2), fence: None });
     }
 
     pub(super) fn status(&self, step: &str) -> StepStatus {

@@ -1,0 +1,113 @@
+//! Taking a group: receives who wants it, yields a lease with a fencing token, or who has it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::lease::{taken, what};
+use super::{GroupLease, LeaseStore, LockError, LockOwner, Waiting};
+use crate::host::Clock;
+use crate::id::RunId;
+use crate::journal::RunnerIdentity;
+use crate::runbook::OnConflict;
+
+/// How often a waiting runner looks again.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+/// Whether a process still lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Liveness {
+    /// It runs on this machine.
+    Alive,
+    /// It ran on this machine since its last boot, and does not any more.
+    Gone,
+    /// It belongs to another machine, container or boot: nobody can tell from here.
+    Elsewhere,
+}
+
+/// Takes groups for runs. Cheap to clone.
+#[derive(Clone)]
+pub struct GroupLocks {
+    /// Where the leases are.
+    pub store: Arc<dyn LeaseStore>,
+    /// Time, for expiry and renewal.
+    pub clock: Arc<dyn Clock>,
+    /// What is known of whoever holds one.
+    pub holders: Arc<dyn Holders>,
+}
+
+/// Tells what is known of the holder of a group.
+pub trait Holders: Send + Sync {
+    /// Says whether a process still lives.
+    fn liveness(&self, runner: &RunnerIdentity) -> Liveness;
+
+    /// Says what a run whose runner is gone waits for, if it does.
+    fn waiting(&self, run: &RunId) -> Option<Waiting>;
+}
+
+/// The wish for a group.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// The group's name, any text.
+    pub group: &'a str,
+    /// What to do when it is taken.
+    pub on_conflict: OnConflict,
+    /// Who wants it.
+    pub owner: &'a LockOwner,
+}
+
+impl GroupLocks {
+    /// Takes a group; with [`OnConflict::Wait`] it waits, telling `on_wait` once for whom.
+    ///
+    /// A group is free when nobody holds it, when its holder's process is gone or has not renewed its lease in
+    /// time, and for the run that keeps it. Each taking has a higher token.
+    pub async fn acquire(
+        &self,
+        wanted: Wanted<'_>,
+        cancel: &CancellationToken,
+        on_wait: impl Fn(&LockError),
+    ) -> Result<GroupLease, LockError> {
+        let mut told = false;
+        loop {
+            let refused = match self.try_acquire(wanted).await {
+                Err(refused @ (LockError::Held { .. } | LockError::Kept { .. })) => refused,
+                other => return other,
+            };
+            match wanted.on_conflict {
+                OnConflict::Fail => return Err(refused),
+                OnConflict::Wait => {
+                    if !std::mem::replace(&mut told, true) {
+                        on_wait(&refused);
+                    }
+                    tokio::select! {
+                        () = cancel.cancelled() => {
+                            return Err(LockError::Cancelled { what: what(wanted.group) });
+                        }
+                        () = self.clock.sleep(LOOK_AGAIN) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    async fn try_acquire(&self, wanted: Wanted<'_>) -> Result<GroupLease, LockError> {
+        loop {
+            let found = self.store.read(wanted.group).await?;
+            let now = self.clock.now();
+            if let Some((lease, _)) = &found
+                && let Some(refused) = lease.refuses(wanted.owner, now, self.holders.as_ref())
+            {
+                return Err(refused);
+            }
+            let before = found.as_ref().map(|(lease, _)| lease);
+            let lease = taken(wanted.group, before, wanted.owner, now);
+            let expected = found.as_ref().map(|(_, revision)| revision);
+            // Refused when somebody was faster: then it is looked at again.
+            if self.store.replace(&lease, expected).await?.is_some() {
+                let (store, clock) = (Arc::clone(&self.store), Arc::clone(&self.clock));
+                return Ok(GroupLease::new(store, clock, wanted.owner.clone(), &lease));
+            }
+        }
+    }
+}
