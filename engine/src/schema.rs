@@ -38,6 +38,11 @@ pub fn runbook(registry: &Registry) -> Value {
             "kind": { "const": "Runbook" },
             "name": { "type": "string" },
             "version": { "type": "string", "description": "Semantic version; recorded with every run." },
+            "requires": {
+                "type": "string",
+                "pattern": "^rekindle\\s",
+                "description": "The versions of rekindle it is for: `rekindle >= 0.2`.",
+            },
             "summary": { "type": "string" },
             "values": { "type": "object", "additionalProperties": { "$ref": "#/$defs/value" } },
             "concurrency": {

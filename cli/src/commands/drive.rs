@@ -90,7 +90,7 @@ pub(crate) async fn ready(
         logs: Arc::new(FileLogs::new(directory.clone(), Arc::clone(&world.clock))),
         world,
         cancellation: cancellation.clone(),
-        options: RunOptions { jobs: usize::from(options.jobs), grace: options.grace, runner },
+        options: RunOptions { jobs: usize::from(options.jobs), grace: options.grace, runner, commit: None },
     };
     Ok(Ready { request, cancellation, runs, lease, _lock: lock })
 }

@@ -12,6 +12,7 @@ mod instances;
 mod kinds;
 mod knowledge;
 mod names;
+mod origin;
 mod parameters;
 mod references;
 mod render;
@@ -26,7 +27,7 @@ use sha2::{Digest, Sha256};
 
 use crate::diagnostic::Diagnostic;
 use crate::environment::Environment;
-use crate::plan::{Group, PLAN_FORMAT, PinnedStep, Plan, RunbookIdentity};
+use crate::plan::{Group, Origin, PLAN_FORMAT, PinnedStep, Plan, RunbookIdentity};
 use crate::runbook::Runbook;
 use crate::step::Registry;
 use crate::values::{self, Override};
@@ -86,6 +87,7 @@ pub fn compile(input: &CompileInput<'_>) -> Result<Plan, Vec<Diagnostic>> {
         format: PLAN_FORMAT,
         hash: String::new(),
         runbook: identity(input.runbook),
+        origin: Origin::default(),
         settings: input.environment.settings.clone(),
         values: resolved.values,
         concurrency,
@@ -93,6 +95,7 @@ pub fn compile(input: &CompileInput<'_>) -> Result<Plan, Vec<Diagnostic>> {
         unpinned,
         steps,
     };
+    plan.origin = origin::of(input, &plan);
     plan.hash = plan.compute_hash();
     Ok(plan)
 }
@@ -103,5 +106,6 @@ fn identity(runbook: &Runbook) -> RunbookIdentity {
         version: runbook.version.to_string(),
         summary: runbook.summary.clone(),
         sha256: hex::encode(Sha256::digest(runbook.source.text.as_bytes())),
+        requires: runbook.requires.clone(),
     }
 }

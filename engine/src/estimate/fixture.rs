@@ -25,6 +25,7 @@ pub(crate) fn records(plan: &Plan, took: &[(&str, i64)]) -> Vec<Record> {
             environment: plan.settings.name.clone(),
             runner,
             fence: None,
+            commit: None,
         },
     )];
     let mut now = 0;

@@ -38,6 +38,15 @@ pub struct RunnerIdentity {
     pub version: String,
 }
 
+/// The state of the repository that the runbook's file stands in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SourceCommit {
+    /// The commit (hex) that is checked out.
+    pub id: String,
+    /// The runbook's file is not as in that commit.
+    pub dirty: bool,
+}
+
 /// What a probe found of a step that was in flight.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -107,6 +116,9 @@ pub enum Event {
         /// The fencing token of its group's lock; absent without a group.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         fence: Option<u64>,
+        /// Which version of the runbook's repository, when its file stands in one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        commit: Option<SourceCommit>,
     },
     /// Another process took the run over.
     RunResumed {

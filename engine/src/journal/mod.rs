@@ -19,7 +19,9 @@ mod tests;
 use async_trait::async_trait;
 
 pub use error::JournalError;
-pub use event::{Event, JOURNAL_FORMAT, Outcome, Record, Resolution, RunnerIdentity, StepFinding};
+pub use event::{
+    Event, JOURNAL_FORMAT, Outcome, Record, Resolution, RunnerIdentity, SourceCommit, StepFinding,
+};
 pub use file::{FileJournal, ReadBack};
 pub use lock::{
     Fence, FenceError, GroupLease, GroupLocks, Hold, Holder, Holders, LEASE_FORMAT, Lease, LeaseFiles,

@@ -59,7 +59,9 @@ pub(crate) fn plan(steps: Vec<PlanStep>) -> Plan {
             version: "1.2.0".to_owned(),
             summary: "Rebuild the cluster from the latest verified backup.".to_owned(),
             sha256: "0".repeat(64),
+            requires: None,
         },
+        origin: crate::plan::Origin::default(),
         settings: Settings {
             name: "production".to_owned(),
             objectives: Some(Objectives { rto: Some(duration("1h")), rpo: Some(duration("15m")) }),

@@ -3,6 +3,7 @@
 mod beside;
 mod diff;
 mod dot;
+mod files;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod graph;
@@ -10,6 +11,7 @@ mod hash;
 mod json;
 mod mermaid;
 mod order;
+mod origin;
 mod read;
 mod shown;
 mod style;
@@ -19,8 +21,10 @@ mod types;
 pub use beside::Beside;
 pub use diff::{FieldChange, PlanDiff, StepChange, StepWords, diff};
 pub use dot::dot;
+pub use files::{ReferencedFile, referenced_files};
 pub use json::json;
 pub use mermaid::mermaid;
+pub use origin::{Inputs, KindIdentity, Origin, PlanSource, SourceRole};
 pub use read::PlanReadError;
 pub use shown::ShownParams;
 pub use style::Style;

@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn a_newer_plan_is_refused_before_its_fields_are_read() {
         let error = Plan::from_json(r#"{"format": 7, "stages": []}"#).unwrap_err();
-        insta::assert_snapshot!(error, @"the plan has format 7, this version of rekindle reads formats up to 1");
+        insta::assert_snapshot!(error, @"the plan has format 7, this version of rekindle reads formats up to 2");
     }
 
     #[test]

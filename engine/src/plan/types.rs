@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::Origin;
 use crate::document::{Location, Node};
 use crate::environment::Settings;
 use crate::id::StepId;
@@ -13,7 +14,7 @@ use crate::step::{Effect, Intent};
 use crate::values::DurationText;
 
 /// The plan's format; a reader refuses a newer one.
-pub const PLAN_FORMAT: u32 = 1;
+pub const PLAN_FORMAT: u32 = 2;
 
 /// What will be done, in an order that the edges leave open.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -24,6 +25,9 @@ pub struct Plan {
     pub hash: String,
     /// Which procedure.
     pub runbook: RunbookIdentity,
+    /// What it was made from.
+    #[serde(default, skip_serializing_if = "Origin::is_empty")]
+    pub origin: Origin,
     /// Where: targets, stores, secret references.
     pub settings: Settings,
     /// The values after all layers; a map.
@@ -49,6 +53,9 @@ pub struct RunbookIdentity {
     pub summary: String,
     /// sha256 (hex) of its text.
     pub sha256: String,
+    /// `requires:`, when it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requires: Option<String>,
 }
 
 /// Runs of one group exclude each other.

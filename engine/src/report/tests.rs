@@ -33,6 +33,7 @@ fn records(events: impl IntoIterator<Item = (i64, Event)>) -> Vec<Record> {
         environment: "production".to_owned(),
         runner: runner(),
         fence: None,
+        commit: None,
     };
     let events = std::iter::once((0, started)).chain(events).zip(1..);
     events

@@ -46,6 +46,7 @@ pub(super) async fn start(request: RunRequest) -> Result<RunEnd, RunError> {
         environment: plan.settings.name.clone(),
         runner: request.options.runner.clone(),
         fence: request.fence.token(),
+        commit: request.options.commit.clone(),
     };
     let state = RunState::new(plan);
     Driver::new(request, state, Vec::new()).drive(vec![started]).await

@@ -6,7 +6,9 @@ use std::time::Duration;
 use super::{Cancellation, IllegalTransition, StepLogs};
 use crate::host::World;
 use crate::id::{RunId, StepId};
-use crate::journal::{Fence, FenceError, Journal, JournalError, Outcome, Record, RunnerIdentity};
+use crate::journal::{
+    Fence, FenceError, Journal, JournalError, Outcome, Record, RunnerIdentity, SourceCommit,
+};
 use crate::plan::Plan;
 use crate::step::{Problem, Progress, Registry, StepError};
 
@@ -44,6 +46,8 @@ pub struct RunOptions {
     pub grace: Duration,
     /// Who drives it.
     pub runner: RunnerIdentity,
+    /// Which version of the runbook's repository it starts from, when its file stands in one.
+    pub commit: Option<SourceCommit>,
 }
 
 impl RunOptions {

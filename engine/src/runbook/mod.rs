@@ -4,6 +4,7 @@ mod declarations;
 mod header;
 mod read;
 mod references;
+mod requirement;
 mod retry;
 mod step;
 mod types;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::step::Section;
 use super::{CODES, Concurrency, Defaults, Kind, OnConflict, Runbook, Spanned, StepDefinition};
-use super::{declarations, read_header, references, retry, step};
+use super::{declarations, read_header, references, requirement, retry, step};
 use crate::diagnostic::Diagnostic;
 use crate::document::{Fields, Node, NodeValue, Reader};
 
@@ -23,6 +23,10 @@ pub fn read(node: &Node) -> Result<Runbook, Vec<Diagnostic>> {
 fn read_document(reader: &mut Reader, node: &Node) -> Option<Runbook> {
     let mut fields = reader.fields(node, "a runbook")?;
     read_header(reader, &mut fields, Kind::Runbook)?;
+    let requires = fields.take("requires");
+    if let Some(node) = requires {
+        requirement::check(reader, node)?;
+    }
     let name = read_name(reader, &mut fields);
     let version = read_version(reader, &mut fields);
     let summary = fields.take("summary").and_then(|node| reader.text(node, "`summary`"));
@@ -45,6 +49,7 @@ fn read_document(reader: &mut Reader, node: &Node) -> Option<Runbook> {
         source: Arc::clone(&node.location.source),
         name: name?,
         version: version?,
+        requires: requires.and_then(Node::text).map(str::to_owned),
         summary: summary.unwrap_or_default().to_owned(),
         values,
         concurrency,

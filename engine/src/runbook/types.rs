@@ -27,6 +27,8 @@ pub struct Runbook {
     pub name: Spanned<String>,
     /// `version:`
     pub version: semver::Version,
+    /// `requires:` as written, met by this program.
+    pub requires: Option<String>,
     /// `summary:`, may be empty.
     pub summary: String,
     /// `values:` in order.

@@ -77,6 +77,9 @@ pub struct Intent {
     /// Targets that can be reached once this step has succeeded; later steps don't check them beforehand.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub provides: Vec<TargetName>,
+    /// Files of the project that it reads or runs, by path: a saved plan is refused when one of them has changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reads: Vec<String>,
 }
 
 /// What a probe found.

@@ -244,7 +244,7 @@ impl ErasedStep for ScriptedStep {
             Some(target) if !unknown.contains_key("/provides") => vec![TargetName::from(target)],
             _ => Vec::new(),
         };
-        Ok(Intent { summary: format!("{} {rendered}", self.info.kind), commands: Vec::new(), provides })
+        Ok(Intent { summary: format!("{} {rendered}", self.info.kind), provides, ..Intent::default() })
     }
 
     async fn preflight(

@@ -186,7 +186,7 @@ impl Step for Inspect {
                 "SELECT User, Host FROM mysql.user".to_owned(),
                 "SHOW GLOBAL VARIABLES".to_owned(),
             ],
-            provides: Vec::new(),
+            ..Intent::default()
         })
     }
 

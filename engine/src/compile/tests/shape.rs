@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::fixture::{ids, needs, plan, step};
-use crate::plan::{Param, Section};
+use crate::plan::{Param, Section, SourceRole};
 use crate::runbook::OnCrash;
 use crate::step::Effect;
 use crate::values::DurationText;
@@ -165,4 +165,16 @@ steps:
     assert_eq!((of("look").effect, of("look").on_crash), (Effect::Read, OnCrash::Rerun));
     assert_eq!(plan.concurrency.as_ref().map(|group| group.name.as_str()), Some("recover/production-3"));
     assert_eq!(plan.hash, plan.compute_hash());
+}
+
+#[test]
+fn a_plan_says_which_documents_and_kinds_it_was_made_from() {
+    let plan = plan("steps: [{ id: a, uses: test.work, with: { target: primary } }, { id: b, run: [ls] }]\n");
+    let sources: Vec<_> = plan.origin.sources.iter().map(|source| source.role).collect();
+    assert_eq!(sources, [SourceRole::Runbook, SourceRole::Environment]);
+    assert_eq!(plan.origin.sources[0].sha256, plan.runbook.sha256);
+    let kinds: Vec<_> =
+        plan.origin.kinds.iter().map(|(kind, of)| (kind.as_str(), of.version.as_str())).collect();
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(kinds, [("run", version), ("test.work", version)]);
 }

@@ -56,6 +56,7 @@ fn events() -> Vec<Event> {
             environment: "dev".to_owned(),
             runner: owner(1).runner,
             fence: None,
+            commit: None,
         },
         Event::StepStarted { step: step(), attempt: 1 },
         Event::StepSucceeded { step: step(), outputs: json!({"text": "é\n\"quoted\"", "size": 1}) },

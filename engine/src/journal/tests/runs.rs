@@ -15,7 +15,9 @@ fn plan() -> Plan {
             version: "1.0.0".to_owned(),
             summary: String::new(),
             sha256: "11".to_owned(),
+            requires: None,
         },
+        origin: crate::plan::Origin::default(),
         settings: crate::environment::Settings::default(),
         values: json!({}),
         concurrency: None,
@@ -91,7 +93,7 @@ fn a_newer_plan_is_refused() {
     stored["format"] = json!(PLAN_FORMAT + 1);
     stored["steps"] = json!("something else altogether");
     std::fs::write(&path, stored.to_string()).unwrap();
-    assert!(matches!(run.plan(), Err(RunsError::Plan { source: PlanReadError::Newer { found: 2 }, .. })));
+    assert!(matches!(run.plan(), Err(RunsError::Plan { source: PlanReadError::Newer { found: 3 }, .. })));
 }
 
 #[test]

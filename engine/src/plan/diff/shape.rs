@@ -11,12 +11,17 @@ pub(super) const OTHER: &str = "other";
 /// What is compared step by step, or follows from the rest.
 const ELSEWHERE: [&str; 4] = ["hash", "steps", "unpinned", "pinned"];
 const PARTS: [&str; 7] = ["runbook", "inputs", "sources", "files", "kinds", "settings", "values"];
+/// The part whose fields are parts of their own.
+const ORIGIN: &str = "origin";
 
 /// Gives the parts of a plan but its steps, by name. What a later format adds comes under [`OTHER`].
 pub(super) fn of(plan: &Plan) -> Map<String, Value> {
     let mut parts = Map::new();
     let mut other = Map::new();
-    let Ok(Value::Object(whole)) = serde_json::to_value(plan) else { return parts };
+    let Ok(Value::Object(mut whole)) = serde_json::to_value(plan) else { return parts };
+    if let Some(Value::Object(origin)) = whole.shift_remove(ORIGIN) {
+        whole.extend(origin);
+    }
     for (name, value) in whole {
         if ELSEWHERE.contains(&name.as_str()) || ANNOTATIONS.contains(&name.as_str()) {
             continue;

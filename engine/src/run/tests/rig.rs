@@ -94,7 +94,12 @@ impl Rig {
             observer: self.seen.clone(),
             logs: self.seen.clone(),
             cancellation: self.cancellation.clone(),
-            options: RunOptions { jobs: self.jobs, grace: RunOptions::GRACE, runner: runner(pid) },
+            options: RunOptions {
+                jobs: self.jobs,
+                grace: RunOptions::GRACE,
+                runner: runner(pid),
+                commit: None,
+            },
         }
     }
 

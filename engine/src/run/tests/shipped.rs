@@ -83,7 +83,7 @@ impl Recovery {
             observer: Arc::new(Seen::default()),
             logs: Arc::new(NoLogs),
             cancellation: Cancellation::default(),
-            options: RunOptions { jobs: 4, grace: RunOptions::GRACE, runner: runner(pid) },
+            options: RunOptions { jobs: 4, grace: RunOptions::GRACE, runner: runner(pid), commit: None },
         }
     }
 

@@ -72,7 +72,9 @@ pub(super) fn plan(steps: Vec<PlanStep>) -> Plan {
             version: "1.0.0".to_owned(),
             summary: String::new(),
             sha256: "bb".to_owned(),
+            requires: None,
         },
+        origin: crate::plan::Origin::default(),
         settings: crate::environment::Settings { name: "dev".to_owned(), ..Default::default() },
         values: json!({}),
         concurrency: None,
@@ -102,6 +104,7 @@ pub(super) fn started(plan: &Plan) -> Event {
         environment: plan.settings.name.clone(),
         runner: runner(1),
         fence: None,
+        commit: None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! From parameters to a command line: receives `with:` as known so far, yields what a person would type.
 
 use std::ffi::OsString;
+use std::path::Path;
 
 use rekindle_engine::host::CommandSpec;
 use rekindle_engine::step::{Intent, Planned, StepError};
@@ -81,6 +82,32 @@ pub(super) fn program(params: &Planned<RunParams>) -> Result<Option<String>, Ste
             Ok(program.filter(|program| !program.contains('/')).map(str::to_owned))
         }
     }
+}
+
+/// Programs whose first argument that is no option is a script.
+const INTERPRETERS: [&str; 9] = ["sh", "bash", "dash", "ksh", "zsh", "python3", "python", "perl", "ruby"];
+
+/// Finds the scripts of the project that will be run: a program by a relative path, and what an interpreter is
+/// given. A saved plan is refused when one of them has changed; programs of the system are not covered.
+pub(super) fn reads(params: &Planned<RunParams>) -> Vec<String> {
+    let cwd = match (params.rendered().get("cwd"), params.value("/cwd")) {
+        (None | Some(Value::Null), _) => "",
+        (Some(_), Some(Value::String(cwd))) => cwd,
+        (Some(_), _) => return Vec::new(),
+    };
+    let known = |position: usize| params.value(&format!("/command/{position}")).and_then(Value::as_str);
+    let Some(program) = known(0) else { return Vec::new() };
+    let mut files = Vec::new();
+    if program.contains('/') && !program.starts_with('/') {
+        files.push(program);
+    }
+    let name = program.rsplit('/').next().unwrap_or(program);
+    if INTERPRETERS.contains(&name)
+        && let Some(script) = known(1).filter(|argument| !argument.starts_with('-'))
+    {
+        files.push(script);
+    }
+    files.into_iter().map(|file| Path::new(cwd).join(file).display().to_string()).collect()
 }
 
 /// Says what will be run, as a person would type it. What is not known yet is shown in its place.

@@ -32,7 +32,8 @@ impl Step for Run {
     type Outputs = RunOutputs;
 
     fn plan(&self, params: &Planned<RunParams>) -> Result<Intent, StepError> {
-        command_line::intent(params.rendered())
+        let intent = command_line::intent(params.rendered())?;
+        Ok(Intent { reads: command_line::reads(params), ..intent })
     }
 
     async fn preflight(&self, params: &Planned<RunParams>, cx: &PreflightContext) -> Preflight {

@@ -199,6 +199,22 @@ fn the_plan_shows_unknowns_in_their_places() {
 }
 
 #[test]
+fn scripts_of_the_project_are_what_it_reads() {
+    let reads = |with: Value| Run.plan(&Planned::known(params(with.clone()), with)).unwrap().reads;
+    let command = |words: &[&str]| reads(json!({ "command": words }));
+    assert_eq!(command(&["./smoke.sh", "x"]), ["./smoke.sh"]);
+    assert_eq!(command(&["bash", "scripts/smoke.sh", "x"]), ["scripts/smoke.sh"]);
+    assert_eq!(command(&["./python3", "check.py"]), ["./python3", "check.py"]);
+    assert_eq!(reads(json!({ "command": ["./smoke.sh"], "cwd": "tests" })), ["tests/./smoke.sh"]);
+    for words in [&["ls", "file"][..], &["/usr/bin/env", "x"], &["sh", "-c", "./x"], &["sh"]] {
+        assert_eq!(command(words), Vec::<String>::new(), "{words:?}");
+    }
+    let rendered = json!({ "command": ["(known after a)/x", "y"], "cwd": "z" });
+    let unknown = [("/command/0".to_owned(), "(known after a)/x".to_owned())].into();
+    assert_eq!(Run.plan(&Planned::partly_known(rendered, unknown)).unwrap().reads, Vec::<String>::new());
+}
+
+#[test]
 fn nothing_to_run_and_two_things_to_run_are_refused() {
     insta::assert_snapshot!(plan(json!({})).unwrap_err(), @"there is nothing to run; help: write `run: [program, argument, …]`, or `run: |` and a script");
     insta::assert_snapshot!(plan(json!({ "command": ["a"], "script": "b" })).unwrap_err(), @"there are a `command` and a `script`; help: keep one of them, or make two steps");

@@ -136,7 +136,7 @@ impl Step for Assert {
                 .help("give at least one of `inventory`, `against` and `queries`"));
         }
         let summary = format!("check that {} has {}", params.show("/target"), wants.join(", and "));
-        Ok(Intent { summary, commands, provides: Vec::new() })
+        Ok(Intent { summary, commands, ..Intent::default() })
     }
 
     async fn preflight(&self, params: &Planned<AssertParams>, cx: &PreflightContext) -> Preflight {

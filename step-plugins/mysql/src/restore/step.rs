@@ -53,7 +53,7 @@ impl Step for Restore {
         } else {
             format!("load {target} from {backup}")
         };
-        Ok(Intent { summary, commands, provides: Vec::new() })
+        Ok(Intent { summary, commands, ..Intent::default() })
     }
 
     async fn preflight(&self, params: &Planned<Params>, cx: &PreflightContext) -> Preflight {

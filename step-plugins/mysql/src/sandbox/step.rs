@@ -133,6 +133,7 @@ impl Step for Sandbox {
             summary: format!("start a throw-away MariaDB for {target} in {directory}"),
             commands,
             provides: provides.collect(),
+            ..Intent::default()
         })
     }
 

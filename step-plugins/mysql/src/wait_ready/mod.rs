@@ -134,6 +134,7 @@ impl Step for WaitReady {
             summary,
             commands: vec!["SELECT VERSION(), @@version_comment".to_owned()],
             provides: provides.collect(),
+            ..Intent::default()
         })
     }
 
