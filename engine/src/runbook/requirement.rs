@@ -63,7 +63,8 @@ mod tests {
             Err(mistakes) => mistakes
                 .iter()
                 .map(|mistake| format!("{}: {mistake}; {}", mistake.code, mistake.help.clone().unwrap()))
-                .collect(),
+                .collect::<Vec<_>>()
+                .join("\n"),
         }
     }
 
