@@ -1,17 +1,17 @@
 //! Finds and reads what the user named: runbooks, environments, values files.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
 use rekindle_engine::diagnostic::nearest;
-use rekindle_engine::document::{self, Source};
-use rekindle_engine::environment::{self, Environment};
+use rekindle_engine::document::{self, Node, Source};
+use rekindle_engine::environment::{self, Environment, NotFound};
 use rekindle_engine::runbook::{self, Runbook};
 use rekindle_engine::values::{self, Override};
 
-use crate::embedded;
 use crate::failure::Failure;
+use crate::{embedded, output};
 
 /// Which environment to work in.
 #[derive(Debug, Clone, Args)]
@@ -53,15 +53,101 @@ impl ValueArgs {
     }
 }
 
-/// Reads a runbook by name or path.
-pub(crate) fn load_runbook(name: &str) -> Result<Runbook, Failure> {
-    Ok(runbook::parse(&runbook_source(name)?)?)
+/// A runbook in the environment it is for.
+pub(crate) struct Project {
+    /// The runbook with the environment's patches.
+    pub(crate) runbook: Runbook,
+    /// The environment with all that it extends.
+    pub(crate) environment: Environment,
 }
 
-/// Reads an environment by name or path.
+/// Reads runbook and environment, and complains about both at once.
+pub(crate) fn load(runbook: &str, environment: &EnvironmentArg) -> Result<Project, Failure> {
+    match (load_document(runbook), load_environment(environment)) {
+        (Ok(document), Ok(environment)) => {
+            let name = document.get("name").and_then(Node::text).unwrap_or_default();
+            let patches = environment.patches.get(name).map_or(&[][..], Vec::as_slice);
+            let runbook = runbook::read_patched(&document, patches)?;
+            hint_at_misspelt_runbooks(&runbook.name.value, &environment);
+            Ok(Project { runbook, environment })
+        }
+        (Err(Failure::Mistakes(mut mistakes)), Err(Failure::Mistakes(more))) => {
+            mistakes.extend(more);
+            Err(mistakes.into())
+        }
+        (Err(failure), _) | (_, Err(failure)) => Err(failure),
+    }
+}
+
+/// Reads the document of a runbook that is right by itself.
+fn load_document(name: &str) -> Result<Node, Failure> {
+    let document = document::parse(&runbook_source(name)?)?;
+    runbook::read(&document)?;
+    Ok(document)
+}
+
+/// Reads an environment by name or path, with all that it extends.
 pub(crate) fn load_environment(arg: &EnvironmentArg) -> Result<Environment, Failure> {
     let path = environment_path(&arg.environment)?;
-    Ok(environment::parse(&read_source(&path)?)?)
+    Ok(environment::load(&read_source(&path)?, extended)?)
+}
+
+/// Finds what stands after `extends:` in a file: NAME.yaml beside it, or a path that counts from its folder.
+fn extended(name: &str, by: &Source) -> Result<Arc<Source>, NotFound> {
+    let folder = Path::new(&by.name).parent().unwrap_or(Path::new(""));
+    let path = plain(&if is_path(name) { folder.join(name) } else { folder.join(format!("{name}.yaml")) });
+    if path.is_file() {
+        return read_source(&path).map_err(|failure| match failure {
+            Failure::Plain { message, help, .. } => NotFound { message, help },
+            Failure::Mistakes(_) => {
+                NotFound { message: format!("failed to read {}", path.display()), help: None }
+            }
+        });
+    }
+    let known = names_in(folder);
+    let help = match nearest(name, known.iter().map(String::as_str)) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => {
+            "write the NAME of NAME.yaml beside this file, or a path that counts from its folder".to_owned()
+        }
+    };
+    Err(NotFound {
+        message: format!("there is no environment `{name}`: {} is no file", path.display()),
+        help: Some(help),
+    })
+}
+
+/// Takes `.` and `x/..` out, so that one file has one name.
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        let goes_down = matches!(plain.components().next_back(), Some(Component::Normal(_)));
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir if goes_down => {
+                plain.pop();
+            }
+            Component::ParentDir | Component::Normal(_) | Component::RootDir | Component::Prefix(_) => {
+                plain.push(part);
+            }
+        }
+    }
+    plain
+}
+
+/// An environment serves many runbooks, so patches of another one are no mistake; a slip of the fingers is.
+fn hint_at_misspelt_runbooks(loaded: &str, environment: &Environment) {
+    let mut known = names_in(Path::new("runbooks"));
+    known.extend(embedded::RUNBOOKS.iter().map(|(name, _)| (*name).to_owned()));
+    known.push(loaded.to_owned());
+    for name in environment.patches.keys().filter(|name| !known.contains(name)) {
+        if let Some(near) = nearest(name, known.iter().map(String::as_str)) {
+            output::error(&format!(
+                "hint: environment `{}` patches a runbook `{name}` that is not there: is `{near}` meant?\n",
+                environment.settings.name
+            ));
+        }
+    }
 }
 
 fn is_path(name: &str) -> bool {
@@ -79,7 +165,7 @@ fn runbook_source(name: &str) -> Result<Arc<Source>, Failure> {
     if let Some(text) = embedded::runbook(name) {
         return Ok(Source::new(format!("{name}.yaml (shipped)"), text));
     }
-    let mut known = names_in("runbooks");
+    let mut known = names_in(Path::new("runbooks"));
     known.extend(embedded::RUNBOOKS.iter().map(|(name, _)| (*name).to_owned()));
     Err(no_such("runbook", name, &known, "`rekindle init` writes the shipped runbooks into runbooks/"))
 }
@@ -92,7 +178,7 @@ fn environment_path(name: &str) -> Result<PathBuf, Failure> {
     if path.is_file() {
         return Ok(path);
     }
-    let known = names_in("environments");
+    let known = names_in(Path::new("environments"));
     Err(no_such("environment", name, &known, "`rekindle init` writes environments/local.yaml to start from"))
 }
 
@@ -105,7 +191,7 @@ fn no_such(what: &str, name: &str, known: &[String], otherwise: &str) -> Failure
     Failure::input(format!("there is no {what} `{name}` in {what}s/")).help(help)
 }
 
-fn names_in(folder: &str) -> Vec<String> {
+fn names_in(folder: &Path) -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     let mut names: Vec<_> = entries
         .flatten()

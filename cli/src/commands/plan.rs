@@ -122,12 +122,6 @@ pub(crate) async fn look(
 
 /// Reads runbook and environment, and complains about both at once.
 pub(crate) fn load(what: &What) -> Result<(rekindle_engine::runbook::Runbook, Environment), Failure> {
-    match (project::load_runbook(&what.runbook), project::load_environment(&what.environment)) {
-        (Ok(runbook), Ok(environment)) => Ok((runbook, environment)),
-        (Err(Failure::Mistakes(mut mistakes)), Err(Failure::Mistakes(more))) => {
-            mistakes.extend(more);
-            Err(mistakes.into())
-        }
-        (Err(failure), _) | (_, Err(failure)) => Err(failure),
-    }
+    let project = project::load(&what.runbook, &what.environment)?;
+    Ok((project.runbook, project.environment))
 }

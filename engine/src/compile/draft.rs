@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::document::{Location, Node, NodeValue};
 use crate::plan::Section;
-use crate::runbook::{Runbook, StepDefinition};
+use crate::runbook::{Phase, Runbook, StepDefinition};
 use crate::step::ErasedStep;
 use crate::template::Template;
 
@@ -90,6 +90,11 @@ pub(super) struct Draft<'a> {
 impl Draft<'_> {
     pub(super) fn id(&self) -> &str {
         &self.definition.id.value
+    }
+
+    /// Tells whether its result is fixed in the plan.
+    pub(super) fn runs_while_planning(&self) -> bool {
+        self.definition.phase == Phase::Plan && !self.is_disabled()
     }
 
     /// Tells whether a patch of the environment takes it out.

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use serde_json::{Map, Value, json};
 
 use crate::plan::PinnedStep;
-use crate::runbook::Phase;
 use crate::template::{Context, Unknowns, context_of_environment, insert_step};
 
 use super::draft::{Condition, Draft, Drafts, Tree};
@@ -80,7 +79,7 @@ impl<'a> Knowledge<'a> {
     }
 
     pub(super) fn is_pinned(&self, draft: &Draft<'_>) -> bool {
-        draft.definition.phase == Phase::Plan && self.pinned.contains_key(draft.id())
+        draft.runs_while_planning() && self.pinned.contains_key(draft.id())
     }
 
     /// Gives what ran while planning, in runbook order; results of steps that are gone are left out.
@@ -101,7 +100,7 @@ impl<'a> Knowledge<'a> {
 }
 
 fn planned<'d, 'a>(drafts: &'d Drafts<'a>) -> impl Iterator<Item = &'d Draft<'a>> {
-    drafts.all.iter().filter(|draft| draft.definition.phase == Phase::Plan)
+    drafts.all.iter().filter(|draft| draft.runs_while_planning())
 }
 
 fn unknowns(drafts: &Drafts<'_>, known: &Map<String, Value>) -> Unknowns {

@@ -1,6 +1,7 @@
 //! YAML text → [`Node`]: values with byte spans, nothing evaluated. The only place that names the YAML crate.
 
 mod build;
+mod layers;
 mod node;
 mod parse;
 mod reader;
@@ -18,9 +19,10 @@ mod syntax_tests;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use layers::lay_over;
 pub use node::{Entry, Node, NodeValue, ScalarStyle};
 pub use parse::parse;
 pub(crate) use parse::parse_text;
-pub(crate) use reader::{Codes, Fields, Reader, holds_template, in_source_order};
+pub(crate) use reader::{Codes, Fields, Reader, blot, holds_template, in_source_order};
 pub(crate) use scalar::{Plain, resolve_plain};
 pub use source::{Location, Source, Span};

@@ -22,7 +22,7 @@ pub(crate) struct Codes {
 pub(crate) struct Reader {
     codes: &'static Codes,
     errors: Vec<Diagnostic>,
-    hidden: Vec<Span>,
+    hidden: Vec<Location>,
 }
 
 /// The fields of a map, with those that were asked for: the rest are unknown.
@@ -48,6 +48,11 @@ impl<'n> Fields<'n> {
         self.entries.iter().find(|entry| entry.key == name)
     }
 
+    /// Tells whether nothing is in it.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// Gives where to say that something is missing: the first key, since the whole may be many pages.
     pub(crate) fn first_key(&self) -> Location {
         match self.entries.first() {
@@ -69,7 +74,7 @@ impl Reader {
 
     /// Blots a part of the text out of every diagnostic: it may be a secret, and they end up in logs.
     pub(crate) fn hide(&mut self, node: &Node) {
-        self.hidden.push(node.location.span);
+        self.hidden.push(node.location.clone());
     }
 
     /// Gives what was read, when nothing was wrong with it; else every mistake in the order of the text.
@@ -85,20 +90,21 @@ impl Reader {
     }
 
     fn blot_out(&mut self) {
-        let Some(source) = self.errors.iter().find_map(|error| error.source.clone()) else { return };
-        if self.hidden.is_empty() {
-            return;
-        }
-        let mut text = source.text.clone();
-        for span in &self.hidden {
-            // As many bytes as before, and the same lines: every other span stays right.
-            let blot = |c: char| if c == '\n' { "\n".to_owned() } else { "*".repeat(c.len_utf8()) };
-            let blots: String = source.text[span.start..span.end].chars().map(blot).collect();
-            text.replace_range(span.start..span.end, &blots);
-        }
-        let blotted = Source::new(source.name.clone(), text);
-        for error in &mut self.errors {
-            error.source = error.source.take().map(|_| Arc::clone(&blotted));
+        for (position, hidden) in self.hidden.iter().enumerate() {
+            let source = &hidden.source;
+            if self.hidden[..position].iter().any(|done| Arc::ptr_eq(&done.source, source)) {
+                continue;
+            }
+            let mut text = source.text.clone();
+            for span in self.hidden.iter().filter(|at| Arc::ptr_eq(&at.source, source)).map(|at| at.span) {
+                text.replace_range(span.start..span.end, &blot(&text[span.start..span.end]));
+            }
+            let blotted = Source::new(source.name.clone(), text);
+            for said in self.errors.iter_mut().filter_map(|error| error.source.as_mut()) {
+                if Arc::ptr_eq(said, source) {
+                    *said = Arc::clone(&blotted);
+                }
+            }
         }
     }
 
@@ -111,8 +117,9 @@ impl Reader {
         }
     }
 
-    /// Closes a map: every field that nobody asked for is a mistake.
-    pub(crate) fn close(&mut self, fields: &Fields<'_>) {
+    /// Closes a map: every field that nobody asked for is a mistake. Tells whether there was none.
+    pub(crate) fn close(&mut self, fields: &Fields<'_>) -> bool {
+        let before = self.errors.len();
         for entry in fields.entries.iter().filter(|entry| !fields.known.contains(&entry.key.as_str())) {
             let message = format!("{} has no field `{}`", fields.owner, entry.key);
             let help = match nearest(&entry.key, fields.known.iter().copied()) {
@@ -125,6 +132,7 @@ impl Reader {
                     .help(help),
             );
         }
+        self.errors.len() == before
     }
 
     /// Gives a field that must be there.
@@ -306,8 +314,28 @@ pub(crate) fn holds_template(text: &str) -> bool {
     text.contains("{{") || text.contains("{%") || text.contains("{#")
 }
 
-/// Puts diagnostics of one text into its order.
+/// Gives as many bytes of blots and the same lines, so that spans stay right.
+pub(crate) fn blot(text: &str) -> String {
+    let blot = |c: char| if c == '\n' { "\n".to_owned() } else { "*".repeat(c.len_utf8()) };
+    text.chars().map(blot).collect()
+}
+
+/// Puts diagnostics into the order of their texts; texts in the order of their first mistakes.
 pub(crate) fn in_source_order(diagnostics: &mut [Diagnostic]) {
-    diagnostics
-        .sort_by_key(|diagnostic| diagnostic.labels.first().map_or(Span::default(), |(span, _)| *span));
+    let mut texts: Vec<Option<Arc<Source>>> = Vec::new();
+    let mut rank = |source: &Option<Arc<Source>>| {
+        let same = |known: &Option<Arc<Source>>| match (known, source) {
+            (Some(known), Some(source)) => Arc::ptr_eq(known, source),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        texts.iter().position(same).unwrap_or_else(|| {
+            texts.push(source.clone());
+            texts.len() - 1
+        })
+    };
+    diagnostics.sort_by_cached_key(|diagnostic| {
+        let span = diagnostic.labels.first().map_or(Span::default(), |(span, _)| *span);
+        (rank(&diagnostic.source), span)
+    });
 }

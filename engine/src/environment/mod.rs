@@ -1,7 +1,12 @@
 //! One deployment: values, targets, stores, secrets. What a runbook is run against.
 
+mod concealed;
+#[cfg(test)]
+mod layers_tests;
+mod load;
 mod policy;
 mod read;
+mod schedules;
 mod secrets;
 mod stores;
 mod targets;
@@ -9,15 +14,13 @@ mod targets;
 mod tests;
 mod types;
 
-use std::sync::Arc;
+use crate::document::Codes;
 
-use crate::diagnostic::Diagnostic;
-use crate::document::{Codes, Source, parse as parse_document};
-
+pub use load::{NotFound, load, parse};
 pub use read::read;
 pub use types::{
-    Environment, EnvironmentSource, Objectives, Policy, SavedPlan, SecretRef, SecretSource, Settings,
-    StoreConfig, Target,
+    Environment, EnvironmentSource, Objectives, Policy, SavedPlan, Schedule, SecretRef, SecretSource,
+    Settings, StoreConfig, Target,
 };
 
 /// The codes of mistakes in environments.
@@ -31,13 +34,3 @@ const CODES: Codes = Codes {
 
 /// The code of what this version does not do yet: never ignored, since a plan without it would be another one.
 const NOT_SUPPORTED: &str = "rekindle::environment::not_supported";
-
-/// Parses and reads an environment.
-///
-/// # Errors
-///
-/// Every mistake of the document, in its order: those of its YAML, or, when that is sound, those of the
-/// environment.
-pub fn parse(source: &Arc<Source>) -> Result<Environment, Vec<Diagnostic>> {
-    read(&parse_document(source)?)
-}

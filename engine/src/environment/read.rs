@@ -3,28 +3,88 @@
 use indexmap::IndexMap;
 
 use super::{
-    CODES, Environment, EnvironmentSource, NOT_SUPPORTED, Objectives, Settings, policy, secrets, stores,
-    targets,
+    CODES, Environment, EnvironmentSource, NOT_SUPPORTED, Objectives, Settings, concealed, policy, schedules,
+    secrets, stores, targets,
 };
 use crate::diagnostic::Diagnostic;
-use crate::document::{Entry, Fields, Location, Node, Reader};
+use crate::document::{Entry, Fields, Location, Node, NodeValue, Reader, lay_over};
+use crate::runbook::patch::{self, Patch};
 use crate::runbook::{Kind, read_header};
 use crate::values::{DurationText, refuse_templates};
 
-/// Reads an environment out of a document.
+/// What a layer says about itself: never inherited.
+const OWN: [&str; 4] = ["apiVersion", "kind", "name", "extends"];
+
+/// Reads an environment out of its layers, what it extends first.
+///
+/// Maps merge, lists replace, `null` deletes what lower layers say. `name` is that of the last.
 ///
 /// # Errors
 ///
-/// Every mistake in it, in the order of the text; and what this version does not support yet.
-pub fn read(node: &Node) -> Result<Environment, Vec<Diagnostic>> {
+/// Every mistake in them, in the order of their texts; and what this version does not support yet.
+pub fn read(layers: &[Node]) -> Result<Environment, Vec<Diagnostic>> {
     let mut reader = Reader::new(&CODES);
-    let environment = read_document(&mut reader, node);
+    for layer in layers {
+        concealed::sweep(&mut reader, layer);
+    }
+    let environment = read_into(&mut reader, layers.to_vec());
     reader.finish(environment)
+}
+
+/// Reads an environment out of layers that are swept already.
+pub(super) fn read_into(reader: &mut Reader, layers: Vec<Node>) -> Option<Environment> {
+    let mut sound = true;
+    for layer in &layers {
+        let mut fields = reader.fields(layer, "an environment")?;
+        sound &= read_header(reader, &mut fields, Kind::Environment).is_some();
+    }
+    if !sound {
+        return None;
+    }
+    let mut merged: Option<Node> = None;
+    let mut values = Vec::new();
+    for layer in &layers {
+        values.extend(layer.get("values").and_then(|node| read_values(reader, node)));
+        merged = Some(lay_layer(reader, merged.as_ref(), layer));
+    }
+    let mut environment = read_document(reader, &merged?)?;
+    environment.values = values;
+    environment.sources = layers.iter().map(|layer| EnvironmentSource::of(&layer.location.source)).collect();
+    environment.layers = layers;
+    Some(environment)
+}
+
+/// Lays a layer over those below it. Its own fields come first: what is missing is missing from its file.
+fn lay_layer(reader: &mut Reader, below: Option<&Node>, layer: &Node) -> Node {
+    let own = |entry: &&Entry| OWN.contains(&entry.key.as_str());
+    let entries = layer.entries().unwrap_or_default();
+    // Values are laid over the runbook's defaults, one layer after the other: `null` means something there.
+    let laid = |node: &Node| -> Vec<Entry> {
+        let entries = node.entries().unwrap_or_default().iter();
+        entries.filter(|entry| !own(entry) && entry.key != "values").cloned().collect()
+    };
+    let mut orphans = Vec::new();
+    let lower = below.map(laid).unwrap_or_default();
+    let mut merged: Vec<Entry> = entries.iter().filter(own).cloned().collect();
+    merged.extend(lay_over(&lower, &laid(layer), "", &mut orphans));
+    for orphan in orphans {
+        reader.report(
+            Diagnostic::new(
+                "rekindle::environment::nothing_to_delete",
+                format!("`{}` is null, and no environment below sets it", orphan.path),
+            )
+            .label(&orphan.at, "deletes nothing")
+            .help("remove the line, or write a value"),
+        );
+    }
+    Node { value: NodeValue::Map(merged), location: layer.location.clone() }
 }
 
 fn read_document(reader: &mut Reader, node: &Node) -> Option<Environment> {
     let mut fields = reader.fields(node, "an environment")?;
-    read_header(reader, &mut fields, Kind::Environment)?;
+    for known in OWN.into_iter().chain(["values"]) {
+        fields.take(known);
+    }
     let name = reader.require(&mut fields, "name").and_then(|node| read_name(reader, node, "an environment"));
     let cluster = fields.take("cluster").and_then(|node| read_name(reader, node, "a cluster"));
     let mut locations = IndexMap::new();
@@ -42,11 +102,10 @@ fn read_document(reader: &mut Reader, node: &Node) -> Option<Environment> {
     });
     let stores = read_named(reader, fields.take("stores"), "stores", &mut locations, stores::read);
     let objectives = fields.take("objectives").and_then(|node| read_objectives(reader, node));
-    let values = fields.take("values").and_then(|node| read_values(reader, node));
     let policy = fields.take("policy").and_then(|node| policy::read(reader, node)).unwrap_or_default();
-    for field in ["extends", "schedules", "patches"] {
-        refuse(reader, &mut fields, field);
-    }
+    let schedules =
+        read_named(reader, fields.take("schedules"), "schedules", &mut locations, schedules::read);
+    let patches = fields.take("patches").map(|node| read_patches(reader, node)).unwrap_or_default();
     reader.close(&fields);
     let settings = Settings {
         name: name?,
@@ -56,9 +115,31 @@ fn read_document(reader: &mut Reader, node: &Node) -> Option<Environment> {
         secrets: secrets.into_iter().map(|(name, secret)| (name.into(), secret)).collect(),
         objectives,
         policy,
+        schedules: schedules.into_iter().collect(),
     };
-    let sources = vec![EnvironmentSource::of(&node.location.source)];
-    Some(Environment { settings, values, locations, sources })
+    Some(Environment {
+        settings,
+        values: Vec::new(),
+        patches,
+        locations,
+        sources: Vec::new(),
+        layers: Vec::new(),
+    })
+}
+
+fn read_patches(reader: &mut Reader, node: &Node) -> IndexMap<String, Vec<Patch>> {
+    let Some(entries) = node.entries() else {
+        let _: Option<()> = reader.wrong_type(node, "`patches`", "a map");
+        return IndexMap::new();
+    };
+    entries
+        .iter()
+        .map(|entry| {
+            let what = format!("the patches of `{}`", entry.key);
+            let items = reader.items(&entry.value, &what).unwrap_or_default();
+            (entry.key.clone(), items.iter().filter_map(|item| patch::read(reader, item)).collect())
+        })
+        .collect()
 }
 
 fn read_name(reader: &mut Reader, node: &Node, what: &str) -> Option<String> {

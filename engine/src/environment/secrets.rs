@@ -1,30 +1,24 @@
 //! `secrets:`: where each secret comes from. Never the secrets themselves.
 
+use std::sync::Arc;
+
 use super::SecretSource;
 use crate::diagnostic::Diagnostic;
 use crate::document::{Entry, Node, Reader};
 
 /// Reads where one secret comes from.
 pub(super) fn read(reader: &mut Reader, entry: &Entry) -> Option<SecretSource> {
-    if entry.value.entries().is_none() {
-        // The value may be the secret itself, and must not be shown.
-        reader.hide(&entry.value);
-        reader.report(
-            Diagnostic::new(
-                "rekindle::environment::plain_secret",
-                format!("secret `{}` must say where its value comes from", entry.key),
-            )
-            .label(&entry.value.location, "expected `{ env: … }`, `{ file: … }` or `{ command: […] }`")
-            .help("secrets are never written into an environment"),
-        );
-        return None;
-    }
+    // Anything else may be the secret itself, and is refused in every layer before they are laid together.
+    entry.value.entries()?;
     let mut fields = reader.fields(&entry.value, format!("secret `{}`", entry.key))?;
     let env = fields.take("env");
     let file = fields.take("file");
     let command = fields.take("command");
     reader.close(&fields);
     let given = [env, file, command].into_iter().flatten().count();
+    let mut texts = [env, file, command].into_iter().flatten().map(|node| &node.location.source);
+    let first = texts.next();
+    let layered = texts.any(|text| first.is_some_and(|first| !Arc::ptr_eq(first, text)));
     if given != 1 {
         let message = match given {
             0 => format!("secret `{}` does not say where its value comes from", entry.key),
@@ -33,7 +27,11 @@ pub(super) fn read(reader: &mut Reader, entry: &Entry) -> Option<SecretSource> {
         reader.report(
             Diagnostic::new("rekindle::environment::secret_source", message)
                 .label(&entry.key_location(), "needs exactly one source")
-                .help("write one of `env: VARIABLE`, `file: PATH` and `command: [program, argument]`"),
+                .help(if layered {
+                    "the environments it comes from say different ones: delete one, as in `env: null`"
+                } else {
+                    "write one of `env: VARIABLE`, `file: PATH` and `command: [program, argument]`"
+                }),
         );
     }
     // Each is looked at, also when there are too many: all mistakes are told at once.

@@ -34,19 +34,8 @@ pub(super) fn read(reader: &mut Reader, entry: &Entry, secrets: &[&str]) -> Opti
 }
 
 fn read_password(reader: &mut Reader, node: &Node, secrets: &[&str]) -> Option<SecretRef> {
-    if node.entries().is_none() {
-        // Not the usual wrong type: the value may be a password, and must not be shown.
-        reader.hide(node);
-        reader.report(
-            Diagnostic::new(
-                "rekindle::environment::plain_password",
-                "a password is never written into an environment",
-            )
-            .label(&node.location, "expected `{ secret: NAME }`")
-            .help("declare it under `secrets:` and write `password: { secret: NAME }`"),
-        );
-        return None;
-    }
+    // Anything else may be a password, and is refused in every layer before they are laid together.
+    node.entries()?;
     let mut fields = reader.fields(node, "`password`")?;
     let secret = reader.require(&mut fields, "secret");
     reader.close(&fields);

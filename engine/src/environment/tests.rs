@@ -1,4 +1,5 @@
 use super::*;
+use crate::document::Source;
 use crate::document::rendering::render;
 
 const WHOLE: &str = r#"
@@ -37,34 +38,24 @@ fn a_whole_environment_is_read() {
     assert_eq!(read.settings.targets[1].port, 3306);
     assert_eq!(read.settings.secrets[2].command.as_ref().unwrap().len(), 5);
     assert_eq!(read.locations["targets.replica-0"].to_string(), "e.yaml:9:3");
-    assert_eq!(read.values.unwrap().get("retention").unwrap().to_json()["keep_last"], 3);
+    assert_eq!(read.values[0].get("retention").unwrap().to_json()["keep_last"], 3);
     let stored = serde_json::to_value(&read.settings).unwrap();
     assert_eq!(serde_json::from_value::<Settings>(stored).unwrap(), read.settings);
 }
 
 #[test]
 fn what_this_version_does_not_do_is_refused() {
-    let text =
-        "apiVersion: rekindle/v1\nkind: Environment\nname: e\nextends: base\nschedules: {}\npatches: {}
+    let text = "apiVersion: rekindle/v1\nkind: Environment\nname: e
 targets: { a: { kubernetes: { pod: p }, user: root } }\nstores: { b: { url: 's3://bucket', region: r } }\n";
     insta::assert_snapshot!(errors(text), @r#"
-    rekindle::environment::not_supported: `extends` is not supported by this version yet
-      e.yaml:4:1 "extends": would be ignored
-      help: remove it: nothing in an environment is ever left out silently
-    rekindle::environment::not_supported: `schedules` is not supported by this version yet
-      e.yaml:5:1 "schedules": would be ignored
-      help: remove it: nothing in an environment is ever left out silently
-    rekindle::environment::not_supported: `patches` is not supported by this version yet
-      e.yaml:6:1 "patches": would be ignored
-      help: remove it: nothing in an environment is ever left out silently
     rekindle::environment::not_supported: `kubernetes` is not supported by this version yet
-      e.yaml:7:17 "kubernetes": would be ignored
+      e.yaml:4:17 "kubernetes": would be ignored
       help: remove it: nothing in an environment is ever left out silently
     rekindle::environment::not_supported: `s3:` stores are not supported by this version yet
-      e.yaml:8:21 "'s3://bucket'": cannot be opened
+      e.yaml:5:21 "'s3://bucket'": cannot be opened
       help: use a `file:` store for now
     rekindle::environment::not_supported: `region` is not supported by this version yet
-      e.yaml:8:36 "region": would be ignored
+      e.yaml:5:36 "region": would be ignored
       help: remove it: nothing in an environment is ever left out silently
     "#);
 }
@@ -299,5 +290,74 @@ fn objectives_and_values_are_checked() {
     rekindle::values::template: `a` holds a template, and values are not rendered
       e.yaml:5:20 "'{{ c }}'": not rendered
       help: put the template where the value is used; `!raw` keeps braces as they are
+    "#);
+}
+
+#[test]
+fn schedules_are_read() {
+    let text = "apiVersion: rekindle/v1\nkind: Environment\nname: e\nschedules:
+  backup: { runbook: backup, cron: '*/15 * * * *', timezone: Asia/Seoul, jitter: 30s }
+  drill: { runbook: disaster-recovery, cron: '0 3 * * MON' }
+";
+    let settings = parse(&Source::new("e.yaml", text)).unwrap().settings;
+    let backup = &settings.schedules["backup"];
+    assert_eq!((backup.cron.as_str(), backup.timezone.as_str()), ("*/15 * * * *", "Asia/Seoul"));
+    assert_eq!(backup.jitter.unwrap().0.as_secs(), 30);
+    assert_eq!(
+        (settings.schedules["drill"].timezone.as_str(), settings.schedules["drill"].jitter),
+        ("UTC", None)
+    );
+    let stored = serde_json::to_value(&settings).unwrap();
+    assert_eq!(serde_json::from_value::<Settings>(stored).unwrap(), settings);
+    let none = serde_json::to_value(Settings::default()).unwrap();
+    assert_eq!(none.get("schedules"), None);
+}
+
+#[test]
+fn schedules_are_checked_when_they_are_read() {
+    let body = "schedules:
+  a: { runbook: backup, cron: '61 * * * *' }
+  b: { runbook: backup, cron: '0 0 30 2 *' }
+  c: { runbook: ../x, cron: '0 0 * * * *' }
+  d: { runbook: backup, cron: hourly, timezone: Asia/Soul, jitter: 30 }
+  e: { cron: 5, timezone: KST-9x, every: 1h }
+  f: backup
+";
+    insta::assert_snapshot!(body_errors(body), @r#"
+    rekindle::environment::wrong_value: `61 * * * *` is no cron expression
+      e.yaml:5:31 "'61 * * * *'": this value
+      help: write five fields, minute hour day month weekday, as in `*/15 * * * *` or `30 2 * * 1-5`
+    rekindle::environment::wrong_value: `0 0 30 2 *` never comes
+      e.yaml:6:31 "'0 0 30 2 *'": this value
+      help: no such day is in any year: correct day and month
+    rekindle::environment::wrong_value: `../x` is not a name for a runbook
+      e.yaml:7:17 "../x": this name
+      help: begin with a letter or digit and use letters, digits, `-`, `_` and `.` only, at most 63
+    rekindle::environment::wrong_value: `0 0 * * * *` is no cron expression
+      e.yaml:7:29 "'0 0 * * * *'": this value
+      help: write five fields, minute hour day month weekday, as in `*/15 * * * *` or `30 2 * * 1-5`
+    rekindle::environment::wrong_value: `hourly` is no cron expression
+      e.yaml:8:31 "hourly": this value
+      help: write five fields, minute hour day month weekday, as in `*/15 * * * *` or `30 2 * * 1-5`
+    rekindle::environment::wrong_value: there is no time zone `Asia/Soul`
+      e.yaml:8:49 "Asia/Soul": this value
+      help: did you mean `Asia/Seoul`?
+    rekindle::environment::wrong_value: `jitter` has no unit
+      e.yaml:8:68 "30": this value
+      help: write the unit: `30s`, `30m` or `30h`
+    rekindle::environment::missing_field: schedule `e` has no `runbook`
+      e.yaml:9:8 "cron": `runbook` belongs to this map
+      help: add `runbook:`
+    rekindle::environment::wrong_type: `cron` must be a string, found an integer
+      e.yaml:9:14 "5": expected a string
+      help: quote it: `"5"`
+    rekindle::environment::wrong_value: there is no time zone `KST-9x`
+      e.yaml:9:27 "KST-9x": this value
+      help: write a name of the IANA database, such as `UTC`, `Asia/Seoul` or `Europe/Berlin`
+    rekindle::environment::unknown_field: schedule `e` has no field `every`
+      e.yaml:9:35 "every": not a known field
+      help: it has: runbook, cron, timezone, jitter
+    rekindle::environment::wrong_type: schedule `f` must be a map, found a string
+      e.yaml:10:6 "backup": expected a map
     "#);
 }

@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::document::{Node, Source};
 use crate::id::{SecretName, StoreName, TargetName};
+use crate::runbook::patch::Patch;
 use crate::step::Effect;
 use crate::values::DurationText;
 
@@ -15,12 +16,16 @@ use crate::values::DurationText;
 pub struct Environment {
     /// What plans and journals keep of it.
     pub settings: Settings,
-    /// `values:`, a map node, when there is one.
-    pub values: Option<Node>,
+    /// The `values:` of every layer that has some, each a map node; what it extends first.
+    pub values: Vec<Node>,
+    /// `patches:`, by the name of the runbook.
+    pub patches: IndexMap<String, Vec<Patch>>,
     /// Where `targets.NAME`, `stores.NAME` and `secrets.NAME` stand, by that path.
     pub locations: IndexMap<String, crate::document::Location>,
     /// Every file it was read from: what it extends first, its own last.
     pub sources: Vec<EnvironmentSource>,
+    /// The documents themselves, in the same order: they tell which of them said what.
+    pub layers: Vec<Node>,
 }
 
 /// A file that an environment was read from.
@@ -64,6 +69,9 @@ pub struct Settings {
     /// What must be agreed to before it is done.
     #[serde(default, skip_serializing_if = "Policy::asks_nothing")]
     pub policy: Policy,
+    /// When which runbook is to run.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub schedules: IndexMap<String, Schedule>,
 }
 
 impl Settings {
@@ -177,6 +185,26 @@ impl Policy {
     fn asks_nothing(&self) -> bool {
         *self == Self::default()
     }
+}
+
+/// When a runbook is to run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Schedule {
+    /// The runbook's name.
+    pub runbook: String,
+    /// Five fields, as cron(5) reads them: minute, hour, day of the month, month, day of the week.
+    pub cron: String,
+    /// The time zone of `cron`, by its name in the IANA database.
+    #[serde(default = "utc")]
+    pub timezone: String,
+    /// Each start is put off by a random time up to this, so that clusters do not start all at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jitter: Option<DurationText>,
+}
+
+fn utc() -> String {
+    "UTC".to_owned()
 }
 
 /// Whether only plans that were saved before can be run.

@@ -49,7 +49,7 @@ impl Lab {
     async fn prepare(&self, runbook: &str, pinned: &[PinnedStep]) -> Result<Prepared, PrepareError> {
         let runbook = runbook::read(&parse(&Source::new("dr.yaml", runbook)).unwrap()).unwrap();
         let environment =
-            crate::environment::read(&parse(&Source::new("test.yaml", ENVIRONMENT)).unwrap()).unwrap();
+            crate::environment::read(&[parse(&Source::new("test.yaml", ENVIRONMENT)).unwrap()]).unwrap();
         let mut registry = Registry::default();
         self.find.register(&mut registry);
         self.write.register(&mut registry);

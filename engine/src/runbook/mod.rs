@@ -2,6 +2,7 @@
 
 mod declarations;
 mod header;
+pub mod patch;
 mod read;
 mod references;
 mod requirement;
@@ -20,7 +21,7 @@ use crate::diagnostic::Diagnostic;
 use crate::document::{Codes, Source, parse as parse_document};
 
 pub(crate) use header::{Kind, read_header};
-pub use read::read;
+pub use read::{read, read_patched};
 pub use types::{
     Concurrency, Defaults, OnConflict, OnCrash, Phase, Retry, Runbook, Spanned, StepDefinition,
     ValueDeclaration, ValueType,

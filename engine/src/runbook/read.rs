@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::patch::{self, Patch};
 use super::step::Section;
 use super::{CODES, Concurrency, Defaults, Kind, OnConflict, Runbook, Spanned, StepDefinition};
 use super::{declarations, read_header, references, requirement, retry, step};
@@ -18,6 +19,26 @@ pub fn read(node: &Node) -> Result<Runbook, Vec<Diagnostic>> {
     let mut reader = Reader::new(&CODES);
     let runbook = read_document(&mut reader, node);
     reader.finish(runbook)
+}
+
+/// Reads a runbook with the patches that an environment has for it.
+///
+/// # Errors
+///
+/// The mistakes of the runbook as it stands; when there are none, those of the patches; when there are none
+/// either, those of what they make of it.
+pub fn read_patched(node: &Node, patches: &[Patch]) -> Result<Runbook, Vec<Diagnostic>> {
+    let plain = read(node)?;
+    if patches.is_empty() {
+        return Ok(plain);
+    }
+    let applied = patch::apply(node, patches)?;
+    let mut runbook = read(&applied.document)?;
+    let steps = runbook.steps.iter_mut().chain(&mut runbook.on_failure).chain(&mut runbook.finally);
+    for step in steps {
+        step.disabled = applied.disabled.get(&step.id.value).cloned();
+    }
+    Ok(runbook)
 }
 
 fn read_document(reader: &mut Reader, node: &Node) -> Option<Runbook> {

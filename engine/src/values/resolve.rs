@@ -106,7 +106,7 @@ fn collect<'a>(
     errors: &mut Vec<Diagnostic>,
 ) -> Vec<Layer<'a>> {
     let mut layers = Vec::new();
-    for entry in environment.values.as_ref().and_then(Node::entries).unwrap_or_default() {
+    for entry in environment.values.iter().filter_map(Node::entries).flatten() {
         if let Some(declaration) = find(runbook, &entry.key) {
             layers.push(layer_of(declaration, entry));
         }
@@ -206,8 +206,8 @@ fn no_keys(declaration: &ValueDeclaration, keys: &[String], at: &Location) -> Di
 
 fn missing(declaration: &ValueDeclaration, environment: &Environment) -> Diagnostic {
     let name = &declaration.name.value;
-    let given = environment.values.as_ref().and_then(Node::entries).unwrap_or_default();
-    let near = nearest(name, given.iter().map(|entry| entry.key.as_str()));
+    let given = environment.values.iter().filter_map(Node::entries).flatten();
+    let near = nearest(name, given.map(|entry| entry.key.as_str()));
     let help = match near {
         Some(near) => {
             format!("environment `{}` has a value `{near}`: is `{name}` meant?", environment.settings.name)

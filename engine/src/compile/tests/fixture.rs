@@ -177,6 +177,19 @@ pub(super) fn compiled(sections: &str, pinned: &[PinnedStep]) -> Result<Plan, Ve
     })
 }
 
+/// Compiles a runbook of these sections with patches of the environment.
+pub(super) fn patched(sections: &str, patches: &str, pinned: &[PinnedStep]) -> Result<Plan, Vec<Diagnostic>> {
+    let environment = format!("{ENVIRONMENT}patches: {{ test: [{patches}] }}\n");
+    let environment = environment::parse(&Source::new("production.yaml", environment))
+        .unwrap_or_else(|found| panic!("{}", rendering::render(&found)));
+    let document = crate::document::parse(&Source::new("test.yaml", format!("{HEAD}{sections}"))).unwrap();
+    let runbook = runbook::read_patched(&document, &environment.patches["test"])
+        .unwrap_or_else(|found| panic!("{}", rendering::render(&found)));
+    let registry = registry();
+    let (runbook, environment) = (&runbook, &environment);
+    compile(&CompileInput { runbook, environment, overrides: &[], registry: &registry, pinned })
+}
+
 /// Compiles a runbook that is right.
 pub(super) fn plan(sections: &str) -> Plan {
     planned_with(sections, &[])
