@@ -47,6 +47,8 @@ enum Format {
     Dot,
     /// A Mermaid flow chart
     Mermaid,
+    /// A picture in one file, for browsers
+    Svg,
 }
 
 /// A plan with what was found while looking at the world.
@@ -77,6 +79,7 @@ async fn print(what: &What, format: Format, state_dir: &Path) -> Result<Exit, Fa
         Format::Text => output::line(as_text(&looked).trim_end()),
         Format::Json => output::line(&plan::json(&looked.plan, looked.beside())),
         Format::Dot => output::print(&plan::dot(&looked.plan, looked.beside())),
+        Format::Svg => output::print(&plan::svg(&looked.plan, looked.beside())),
         Format::Mermaid => output::print(&plan::mermaid(&looked.plan, looked.beside())),
     }
     if looked.preview.problems.is_empty() {

@@ -15,6 +15,7 @@ mod origin;
 mod read;
 mod shown;
 mod style;
+mod svg;
 mod text;
 mod types;
 
@@ -29,6 +30,7 @@ pub use read::PlanReadError;
 pub use shown::ShownParams;
 pub use style::Style;
 pub(crate) use style::{Paint, printable};
+pub use svg::svg;
 pub use text::text;
 pub use types::{
     Edge, EdgeReason, Group, PLAN_FORMAT, Param, PinnedStep, Plan, PlanStep, RunbookIdentity, Section,

@@ -153,7 +153,7 @@ impl Page {
 }
 
 /// `3 read, 4 write, 2 destroy`, of what will run when all goes well.
-fn counts(plan: &Plan) -> String {
+pub(super) fn counts(plan: &Plan) -> String {
     let count = |wanted: &dyn Fn(&PlanStep) -> bool| plan.steps.iter().filter(|step| wanted(step)).count();
     let runs = |step: &PlanStep| !step.skipped && step.section != Section::OnFailure;
     let effects = [Effect::Read, Effect::Write, Effect::Destroy];
