@@ -44,6 +44,18 @@ impl Failure {
         self
     }
 
+    /// Gives what went wrong in one line.
+    pub(crate) fn message(&self) -> String {
+        match self {
+            Self::Mistakes(diagnostics) => diagnostics
+                .iter()
+                .map(|diagnostic| diagnostic.message.as_str())
+                .collect::<Vec<_>>()
+                .join("; "),
+            Self::Plain { message, .. } => message.clone(),
+        }
+    }
+
     /// Tells it on standard error and gives the exit code.
     pub(crate) fn report(&self) -> Exit {
         match self {

@@ -8,6 +8,7 @@ mod drive;
 mod group;
 mod init;
 mod plan;
+mod plugin;
 mod resume;
 mod run;
 mod runs;
@@ -15,12 +16,14 @@ mod sandbox;
 mod schema;
 mod steps;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::world;
 
 /// Backs up MySQL and MariaDB clusters and brings them back.
 ///
@@ -32,6 +35,9 @@ pub(crate) struct Cli {
     /// Where runs keep their plans and journals
     #[arg(long, global = true, value_name = "DIR", env = "REKINDLE_STATE_DIR", default_value = ".rekindle")]
     pub(crate) state_dir: PathBuf,
+    /// Folders with step kinds of your own, joined by `:` [default: plugins, when it is there]
+    #[arg(long, global = true, value_name = "DIRS", env = "REKINDLE_PLUGIN_PATH")]
+    pub(crate) plugin_path: Option<OsString>,
     /// Say more on standard error (repeat for even more)
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
@@ -59,6 +65,8 @@ enum Command {
     Backups(backups::Args),
     /// List the step kinds, or describe one
     Steps(steps::Args),
+    /// List step kinds of your own, and test them
+    Plugin(plugin::Args),
     /// Print a JSON Schema
     Schema(schema::Args),
     /// Start and stop throw-away servers
@@ -69,6 +77,7 @@ enum Command {
 
 /// Runs the command.
 pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
+    world::use_plugins(cli.plugin_path.as_deref())?;
     let state_dir = cli.state_dir;
     match cli.command {
         Command::Init(args) => init::init(&args),
@@ -80,6 +89,7 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Runs(args) => runs::runs(&args, &state_dir),
         Command::Backups(args) => backups::backups(&args, &state_dir).await,
         Command::Steps(args) => steps::steps(&args),
+        Command::Plugin(args) => plugin::plugin(&args).await,
         Command::Schema(args) => schema::schema(&args),
         Command::Sandbox(args) => sandbox::sandbox(&args).await,
         Command::Completions(args) => Ok(completions::completions(&args)),

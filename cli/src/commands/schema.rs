@@ -41,6 +41,7 @@ pub(crate) fn documents() -> BTreeMap<&'static str, Value> {
         ("environment", environment()),
         ("journal", schema_of::<rekindle_engine::journal::Record>()),
         ("manifest", schema_of::<rekindle_backup::manifest::Manifest>()),
+        ("plugin", schema_of::<rekindle_external::protocol::PluginMessage>()),
         ("dump-index", schema_of::<rekindle_backup::manifest::DumpIndex>()),
     ])
 }
@@ -49,11 +50,12 @@ pub(crate) fn documents() -> BTreeMap<&'static str, Value> {
 mod tests {
     use super::*;
 
-    const COMMITTED: [(&str, &str); 5] = [
+    const COMMITTED: [(&str, &str); 6] = [
         ("runbook", include_str!("../../../schemas/runbook.schema.json")),
         ("environment", include_str!("../../../schemas/environment.schema.json")),
         ("journal", include_str!("../../../schemas/journal.schema.json")),
         ("manifest", include_str!("../../../schemas/manifest.schema.json")),
+        ("plugin", include_str!("../../../schemas/plugin.schema.json")),
         ("dump-index", include_str!("../../../schemas/dump-index.schema.json")),
     ];
 

@@ -23,6 +23,11 @@ pub(crate) fn steps(args: &Args) -> Result<Exit, Failure> {
     let registry = world::registry();
     let Some(kind) = &args.kind else {
         let kinds: Vec<_> = registry.kinds().map(|step| step.info()).collect();
+        for name in registry.names() {
+            if let Some(problem) = registry.refusal(name) {
+                output::error(&format!("warning: {name}: {}\n", problem.message));
+            }
+        }
         if args.json {
             output::json(&kinds.iter().map(|info| as_json(info)).collect::<Vec<_>>())?;
         } else {
@@ -31,7 +36,14 @@ pub(crate) fn steps(args: &Args) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     };
     let Some(step) = registry.get(kind) else {
-        let near = nearest(kind, registry.kinds().map(|step| step.info().kind.as_str()));
+        if let Some(problem) = registry.refusal(kind) {
+            let failure = Failure::input(problem.message.clone());
+            return Err(match &problem.help {
+                Some(help) => failure.help(help.clone()),
+                None => failure,
+            });
+        }
+        let near = nearest(kind, registry.names());
         let help = near
             .map_or("`rekindle steps` lists all kinds".to_owned(), |near| format!("did you mean `{near}`?"));
         return Err(Failure::input(format!("there is no step kind `{kind}`")).help(help));
@@ -48,6 +60,8 @@ fn as_json(info: &KindInfo) -> Value {
     json!({
         "kind": info.kind,
         "summary": info.summary,
+        "version": info.version,
+        "digest": info.digest,
         "effect": info.effect,
         "effect_is_declared": info.effect_is_declared,
         "probes": info.probes,
