@@ -7,6 +7,7 @@
 //! Nothing here opens a socket, starts a process or writes to a terminal: the world is behind [`host`].
 
 pub mod compile;
+pub mod composite;
 pub mod diagnostic;
 pub mod document;
 pub mod environment;

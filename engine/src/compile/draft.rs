@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::composite::Composite;
 use crate::document::{Location, Node, NodeValue};
 use crate::plan::Section;
 use crate::runbook::{Phase, Runbook, StepDefinition};
-use crate::step::ErasedStep;
+use crate::step::{ErasedStep, Registry};
 use crate::template::Template;
 
 use super::report::Report;
-use super::{CompileInput, spans};
+use super::spans;
 
 /// A value of the document with its templates parsed.
 pub(super) struct Tree<'a> {
@@ -79,6 +80,8 @@ pub(super) struct Draft<'a> {
     pub(super) section: Section,
     /// None when it is unknown.
     pub(super) kind: Option<&'a Arc<dyn ErasedStep>>,
+    /// The steps behind its kind, when that is a composite.
+    pub(super) composite: Option<&'a Composite>,
     pub(super) params: Tree<'a>,
     pub(super) when: Option<Condition<'a>>,
     pub(super) for_each: Option<Tree<'a>>,
@@ -103,24 +106,22 @@ impl Draft<'_> {
     }
 }
 
-/// All steps of all sections in runbook order.
+/// The steps of a runbook or a composite, of all sections, in the order they are written.
 pub(super) struct Drafts<'a> {
     pub(super) all: Vec<Draft<'a>>,
     by_name: HashMap<String, usize>,
 }
 
 impl<'a> Drafts<'a> {
-    pub(super) fn read(input: &CompileInput<'a>, report: &mut Report) -> Self {
-        let runbook = input.runbook;
-        let sections = [
-            (Section::Main, &runbook.steps),
-            (Section::OnFailure, &runbook.on_failure),
-            (Section::Finally, &runbook.finally),
-        ];
+    pub(super) fn read(
+        sections: &[(Section, &'a [StepDefinition])],
+        registry: &'a Registry,
+        report: &mut Report,
+    ) -> Self {
         let mut all = Vec::new();
         for (section, definitions) in sections {
-            for definition in definitions {
-                all.push(read(definition, section, input, report));
+            for definition in *definitions {
+                all.push(read(definition, *section, registry, report));
             }
         }
         let by_name =
@@ -139,10 +140,11 @@ pub(super) fn template_name(id: &str) -> String {
     id.replace('-', "_")
 }
 
-fn read<'a>(
+/// Parses the templates of one step.
+pub(super) fn read<'a>(
     definition: &'a StepDefinition,
     section: Section,
-    input: &CompileInput<'a>,
+    registry: &'a Registry,
     report: &mut Report,
 ) -> Draft<'a> {
     let mut reader = Reader { report, broken: false };
@@ -161,8 +163,9 @@ fn read<'a>(
             collect(tree, Place::ForEach, &mut uses);
         }
     }
-    let kind = input.registry.get(&definition.uses.value);
-    Draft { definition, section, kind, params, when, for_each, uses, broken }
+    let kind = registry.get(&definition.uses.value);
+    let composite = registry.composite(&definition.uses.value).map(AsRef::as_ref);
+    Draft { definition, section, kind, composite, params, when, for_each, uses, broken }
 }
 
 /// Parses the template of `concurrency.group`.

@@ -9,6 +9,7 @@ use crate::plan::{Edge, EdgeReason, Section};
 use crate::runbook::Phase;
 
 use super::draft::Drafts;
+use super::frame::Frame;
 use super::instances::Instances;
 use super::report::Report;
 
@@ -109,6 +110,7 @@ pub(super) fn between_instances(
     drafts: &Drafts<'_>,
     links: &[Vec<Link>],
     instances: &[Instances],
+    frame: &Frame,
 ) -> Vec<Edge> {
     let planning = drafts.all[position].definition.phase == Phase::Plan;
     let mut edges = Vec::new();
@@ -119,7 +121,7 @@ pub(super) fn between_instances(
         if !visited.insert(to) || (drafts.all[to].definition.phase == Phase::Plan) != planning {
             continue;
         }
-        let ids: Vec<StepId> = instances[to].ids(drafts.all[to].id());
+        let ids: Vec<StepId> = instances[to].ids(&frame.id(drafts.all[to].id()));
         if ids.is_empty() {
             open.extend(links[to].iter().rev().map(|link| (link.to, reason.clone())));
         }

@@ -7,6 +7,7 @@ use crate::id::StepId;
 use crate::template::{Context, Unknowns};
 
 use super::draft::{Draft, Drafts, Place};
+use super::frame::{Frame, Late};
 use super::render::{Rendered, render};
 use super::report::Report;
 
@@ -61,6 +62,7 @@ pub(super) fn expand(
     drafts: &Drafts<'_>,
     context: &Context,
     unknown: &Unknowns,
+    frame: &Frame,
     report: &mut Report,
 ) -> Option<Instances> {
     let Some(tree) = draft.for_each.as_ref().filter(|_| !draft.is_disabled()) else {
@@ -71,7 +73,7 @@ pub(super) fn expand(
     }
     let rendered = render(tree, context, unknown, report)?;
     if !rendered.unknown.is_empty() {
-        return later(draft, drafts, &rendered, report);
+        return later(draft, drafts, &rendered, frame, report);
     }
     let wrong = |message: String, label: &str, help: &str| {
         Diagnostic::new("rekindle::runbook::for_each", message).label(&tree.node.location, label).help(help)
@@ -130,26 +132,36 @@ fn later(
     draft: &Draft<'_>,
     drafts: &Drafts<'_>,
     rendered: &Rendered,
+    frame: &Frame,
     report: &mut Report,
 ) -> Option<Instances> {
-    let in_run = draft.uses.iter().filter(|used| used.place == Place::ForEach).find_map(|used| {
-        let [root, name, ..] = used.path.as_slice() else { return None };
-        let step = &drafts.all[drafts.find(name).filter(|_| root == "steps")?];
-        (step.definition.phase != crate::runbook::Phase::Plan).then_some((step.id(), used))
-    });
-    let Some((id, used)) = in_run else {
+    let late = draft
+        .uses
+        .iter()
+        .filter(|used| used.place == Place::ForEach)
+        .find_map(|used| Some((used, frame.known_in_run_only(&used.path, drafts)?)));
+    let Some((used, what)) = late else {
         let shown = rendered.unknown.values().next()?;
         return Some(Instances::Later(shown.trim_matches(['(', ')']).to_owned()));
     };
-    report.add(
-        Diagnostic::new(
-            "rekindle::runbook::for_each",
-            format!(
-                "the items of `for_each` must be known when the plan is made, the outputs of `{id}` are not"
-            ),
-        )
-        .label(&used.at, format!("known after {id}"))
-        .help(format!("use values, or give `{id}` `phase: plan` if it only reads")),
-    );
+    let (message, label, help) = match what {
+        Late::Step(id) => (
+            format!("the outputs of `{id}` are not"),
+            format!("known after {id}"),
+            format!("use values, or give `{id}` `phase: plan` if it only reads"),
+        ),
+        Late::Value(name) => (
+            format!("the value `{name}` is not here"),
+            "known in the run".to_owned(),
+            format!("give `{name}` what is known while planning"),
+        ),
+        Late::Run => (
+            "this is not".to_owned(),
+            "known in the run".to_owned(),
+            "use values, or outputs of plan-phase steps".to_owned(),
+        ),
+    };
+    let message = format!("the items of `for_each` must be known when the plan is made, {message}");
+    report.add(Diagnostic::new("rekindle::runbook::for_each", message).label(&used.at, label).help(help));
     None
 }

@@ -10,8 +10,13 @@ use super::report::Report;
 
 pub(super) fn check(drafts: &Drafts<'_>, registry: &Registry, report: &mut Report) {
     for draft in &drafts.all {
+        if let Some(mistakes) = registry.composite_refusal(&draft.definition.uses.value) {
+            report.extend(mistakes.to_vec());
+            continue;
+        }
         match draft.kind {
             None => report.add(unknown_kind(draft, registry)),
+            Some(_) if draft.composite.is_some() => check_composite(draft, report),
             Some(kind) => {
                 check_effect(draft, kind.info(), report);
                 check_phase(draft, kind.info(), report);
@@ -45,6 +50,31 @@ fn unknown_kind(draft: &Draft<'_>, registry: &Registry) -> Diagnostic {
     Diagnostic::new("rekindle::runbook::unknown_step_kind", format!("there is no step kind `{}`", uses.value))
         .label(&uses.location, "not a known kind")
         .help(help)
+}
+
+/// What a whole group can't have: each attempt, limit and decision is that of one step.
+fn check_composite(draft: &Draft<'_>, report: &mut Report) {
+    let definition = draft.definition;
+    let wrong = [
+        ("retry", definition.retry.is_some()),
+        ("timeout", definition.timeout.is_some()),
+        ("deadline", definition.deadline.is_some()),
+        ("on_crash", definition.on_crash.is_some()),
+        ("effect", definition.effect.is_some()),
+        ("phase: plan", definition.phase == Phase::Plan),
+        ("continue_on_error", definition.continue_on_error),
+    ];
+    for (field, _) in wrong.into_iter().filter(|(_, given)| *given) {
+        let kind = &definition.uses.value;
+        report.add(
+            Diagnostic::new(
+                "rekindle::composite::not_for_a_group",
+                format!("`{}` can't have `{field}`: `{kind}` is a group of steps", draft.id()),
+            )
+            .label(&definition.uses.location, "a composite step kind")
+            .help(format!("give `{field}` to the steps in the file of `{kind}` that need it")),
+        );
+    }
 }
 
 fn check_effect(draft: &Draft<'_>, info: &KindInfo, report: &mut Report) {

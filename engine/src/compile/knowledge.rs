@@ -7,7 +7,9 @@ use serde_json::{Map, Value, json};
 use crate::plan::PinnedStep;
 use crate::template::{Context, Unknowns, context_of_environment, insert_step};
 
+use super::body::Bodies;
 use super::draft::{Condition, Draft, Drafts, Tree};
+use super::frame::Frame;
 use super::instances::{Instances, expand};
 use super::render::render;
 use super::report::Report;
@@ -22,39 +24,58 @@ pub(super) enum When {
     Later(String),
 }
 
+/// What is the same for all lists of steps.
+pub(super) struct Shared<'a> {
+    pub(super) input: CompileInput<'a>,
+    pub(super) bodies: &'a Bodies<'a>,
+    /// What ran while planning, by id in the plan.
+    pinned: HashMap<&'a str, &'a PinnedStep>,
+    environment: Context,
+}
+
+impl<'a> Shared<'a> {
+    pub(super) fn new(input: &CompileInput<'a>, bodies: &'a Bodies<'a>) -> Self {
+        let environment = json!({ "environment": context_of_environment(&input.environment.settings) });
+        Self {
+            input: *input,
+            bodies,
+            pinned: input.pinned.iter().map(|step| (step.id.as_str(), step)).collect(),
+            environment: Context::new(&environment),
+        }
+    }
+}
+
 pub(super) struct Knowledge<'a> {
+    /// By position of the step.
     pinned: HashMap<&'a str, &'a PinnedStep>,
     pub(super) context: Context,
     pub(super) unknown: Unknowns,
-    /// Per step, in runbook order. A step whose `for_each` is wrong counts as having no instances.
+    /// Per step, in the order they are written. A step whose `for_each` is wrong counts as having no instances.
     pub(super) instances: Vec<Instances>,
 }
 
 impl<'a> Knowledge<'a> {
     pub(super) fn gather(
-        input: &CompileInput<'a>,
-        values: &Value,
-        drafts: &Drafts<'a>,
+        shared: &Shared<'a>,
+        frame: &Frame,
+        drafts: &'a Drafts<'a>,
         report: &mut Report,
     ) -> Self {
-        let pinned: HashMap<&str, &PinnedStep> =
-            input.pinned.iter().map(|step| (step.id.as_str(), step)).collect();
+        let mut pinned = HashMap::new();
         let mut steps = Map::new();
         for draft in planned(drafts) {
-            if let Some(step) = pinned.get(draft.id()) {
+            if let Some(step) = shared.pinned.get(frame.id(draft.id()).as_str()) {
                 insert_step(&mut steps, draft.id(), &step.outputs);
+                pinned.insert(draft.id(), *step);
             }
         }
-        let base = Context::new(&json!({
-            "values": values,
-            "environment": context_of_environment(&input.environment.settings),
-            "steps": steps,
-        }));
-        let unknown = unknowns(drafts, &steps);
+        let base = shared.environment.with("values", &frame.values);
+        let base = base.with("steps", &Value::Object(steps.clone()));
+        let unknown = unknowns(drafts, frame, &steps);
         let mut instances = Vec::with_capacity(drafts.all.len());
         let known_before = steps.len();
         for draft in &drafts.all {
-            let Some(own) = expand(draft, drafts, &base, &unknown, report) else {
+            let Some(own) = expand(draft, drafts, &base, &unknown, frame, report) else {
                 instances.push(Instances::Each(Vec::new()));
                 continue;
             };
@@ -72,19 +93,16 @@ impl<'a> Knowledge<'a> {
         let (context, unknown) = if steps.len() == known_before {
             (base, unknown)
         } else {
-            let unknown = unknowns(drafts, &steps);
+            let unknown = unknowns(drafts, frame, &steps);
             (base.with("steps", &Value::Object(steps)), unknown)
         };
         Self { pinned, context, unknown, instances }
     }
 
-    pub(super) fn is_pinned(&self, draft: &Draft<'_>) -> bool {
-        draft.runs_while_planning() && self.pinned.contains_key(draft.id())
-    }
-
-    /// Gives what ran while planning, in runbook order; results of steps that are gone are left out.
-    pub(super) fn pinned_in_order(&self, drafts: &Drafts<'_>) -> Vec<PinnedStep> {
-        planned(drafts).filter_map(|draft| self.pinned.get(draft.id())).map(|step| (*step).clone()).collect()
+    /// Gives what a step found that ran while planning.
+    pub(super) fn pinned(&self, draft: &Draft<'_>) -> Option<&'a PinnedStep> {
+        let planned = draft.runs_while_planning();
+        self.pinned.get(draft.id()).filter(|_| planned).copied()
     }
 
     pub(super) fn render_group(&self, group: &Tree<'_>, report: &mut Report) -> Option<String> {
@@ -103,11 +121,12 @@ fn planned<'d, 'a>(drafts: &'d Drafts<'a>) -> impl Iterator<Item = &'d Draft<'a>
     drafts.all.iter().filter(|draft| draft.runs_while_planning())
 }
 
-fn unknowns(drafts: &Drafts<'_>, known: &Map<String, Value>) -> Unknowns {
+fn unknowns(drafts: &Drafts<'_>, frame: &Frame, known: &Map<String, Value>) -> Unknowns {
     let mut unknown = Unknowns::default();
+    unknown.insert_values(&frame.unknown);
     for draft in drafts.all.iter().filter(|draft| !known.contains_key(draft.id())) {
         let name = draft::template_name(draft.id());
-        unknown.insert(&["steps", &name], format!("known after {}", draft.id()));
+        unknown.insert(&["steps", &name], format!("known after {}", frame.id(draft.id())));
     }
     unknown.insert(&["run"], "known when the run starts");
     unknown.insert(&["failure"], "known when a step has failed");

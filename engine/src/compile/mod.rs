@@ -3,11 +3,19 @@
 //! The stages, each a file: `draft` parses the templates of every step, `kinds`, `parameters` and `references`
 //! check what can be checked without rendering, `edges` and `cycle` order the steps, `knowledge` and `instances`
 //! say what is known and how often a step runs, `render`, `fit` and `steps` make the steps of the plan.
+//!
+//! A `body` is a list of steps that see each other: the runbook's, or that of a composite kind. All that needs no
+//! rendering is checked once for each body. A `frame` is one use of a body; `group` opens one for each step that
+//! uses a composite, with the values `given` to it, and makes its steps in the same way.
 
+mod body;
 mod cycle;
 mod draft;
 mod edges;
 mod fit;
+mod frame;
+mod given;
+mod group;
 mod instances;
 mod kinds;
 mod knowledge;
@@ -32,9 +40,11 @@ use crate::runbook::Runbook;
 use crate::step::Registry;
 use crate::values::{self, Override};
 
-use draft::Drafts;
-use knowledge::Knowledge;
+use body::Bodies;
+use frame::Frame;
+use knowledge::{Knowledge, Shared};
 use report::Report;
+use steps::Made;
 
 /// Everything a plan is made from.
 #[derive(Clone, Copy)]
@@ -64,18 +74,16 @@ pub fn compile(input: &CompileInput<'_>) -> Result<Plan, Vec<Diagnostic>> {
     let resolved = values::resolve(input.runbook, input.environment, input.overrides)
         .map_err(|errors| report.extend(errors))
         .ok();
-    let mut drafts = Drafts::read(input, &mut report);
     let group = draft::group(input.runbook, &mut report);
-    kinds::check(&drafts, input.registry, &mut report);
-    references::check(&mut drafts, input.runbook, group.as_ref(), &mut report);
-    parameters::check(&drafts, &mut report);
-    let edges = edges::connect(&drafts, &mut report);
-    let ordered = cycle::check(&drafts, &edges, &mut report);
-    let (Some(resolved), true) = (resolved, ordered) else {
+    let bodies = Bodies::check(input, group.as_ref(), &mut report);
+    let (Some(resolved), true) = (resolved, bodies.ordered()) else {
         return Err(report.into_diagnostics(&input.runbook.source));
     };
-    let knowledge = Knowledge::gather(input, &resolved.values, &drafts, &mut report);
-    let (unpinned, steps) = steps::make(input, &drafts, &edges, &knowledge, &mut report);
+    let shared = Shared::new(input, &bodies);
+    let frame = Frame::top(resolved.values);
+    let knowledge = Knowledge::gather(&shared, &frame, &bodies.runbook.drafts, &mut report);
+    let mut made = Made::default();
+    steps::make(&shared, &bodies.runbook, &frame, &knowledge, &mut made, &mut report);
     let concurrency = group.and_then(|group| {
         let name = knowledge.render_group(&group, &mut report)?;
         Some(Group { name, on_conflict: input.runbook.concurrency.as_ref()?.on_conflict })
@@ -89,11 +97,12 @@ pub fn compile(input: &CompileInput<'_>) -> Result<Plan, Vec<Diagnostic>> {
         runbook: identity(input.runbook),
         origin: Origin::default(),
         settings: input.environment.settings.clone(),
-        values: resolved.values,
+        values: frame.values,
         concurrency,
-        pinned: knowledge.pinned_in_order(&drafts),
-        unpinned,
-        steps,
+        pinned: made.pinned,
+        unpinned: made.unpinned,
+        steps: made.steps,
+        groups: made.groups,
     };
     plan.origin = origin::of(input, &plan);
     plan.hash = plan.compute_hash();

@@ -2,11 +2,13 @@
 
 use std::collections::HashSet;
 
+use crate::composite::Composite;
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::plan::Section;
-use crate::runbook::{Phase, Runbook, Spanned};
+use crate::runbook::{Phase, Spanned};
 use crate::template::ROOTS;
 
+use super::body::Owner;
 use super::draft::{self, Draft, Drafts, Place, Tree, Use, template_name};
 use super::report::Report;
 use super::schema::{self, Closed, Property};
@@ -14,16 +16,11 @@ use super::schema::{self, Closed, Property};
 const ENVIRONMENT: [&str; 5] = ["name", "cluster", "objectives", "targets", "stores"];
 
 /// Checks all references; a step with a wrong one is marked as broken.
-pub(super) fn check(
-    drafts: &mut Drafts<'_>,
-    runbook: &Runbook,
-    group: Option<&Tree<'_>>,
-    report: &mut Report,
-) {
-    let values: HashSet<&str> = runbook.values.iter().map(|value| value.name.value.as_str()).collect();
+pub(super) fn check(drafts: &mut Drafts<'_>, owner: Owner<'_>, report: &mut Report) {
+    let values = names_of(owner);
     let mut broken = Vec::new();
     for (position, draft) in drafts.all.iter().enumerate() {
-        let scope = Scope { drafts, values: &values, draft: Some(draft) };
+        let scope = Scope { drafts, values: &values, owner, draft: Some(draft) };
         for diagnostic in draft.uses.iter().filter_map(|used| scope.check(used)) {
             report.add(diagnostic);
             broken.push(position);
@@ -32,17 +29,45 @@ pub(super) fn check(
     for position in broken {
         drafts.all[position].broken = true;
     }
+}
+
+/// Checks the references of a composite's outputs.
+pub(super) fn check_end(
+    drafts: &Drafts<'_>,
+    end: &mut Draft<'_>,
+    composite: &Composite,
+    report: &mut Report,
+) {
+    let owner = Owner::Composite(composite);
+    let scope = Scope { drafts, values: &names_of(owner), owner, draft: Some(end) };
+    let found: Vec<_> = end.uses.iter().filter_map(|used| scope.check(used)).collect();
+    end.broken |= !found.is_empty();
+    report.extend(found);
+}
+
+/// Checks the references of `concurrency.group`.
+pub(super) fn check_group(
+    drafts: &Drafts<'_>,
+    owner: Owner<'_>,
+    group: Option<&Tree<'_>>,
+    report: &mut Report,
+) {
     let mut uses = Vec::new();
     if let Some(group) = group {
         draft::collect(group, Place::Group, &mut uses);
     }
-    let scope = Scope { drafts, values: &values, draft: None };
+    let scope = Scope { drafts, values: &names_of(owner), owner, draft: None };
     report.extend(uses.iter().filter_map(|used| scope.check(used)).collect());
+}
+
+fn names_of(owner: Owner<'_>) -> HashSet<&str> {
+    owner.values().iter().map(|value| value.name.value.as_str()).collect()
 }
 
 struct Scope<'s, 'a> {
     drafts: &'s Drafts<'a>,
     values: &'s HashSet<&'s str>,
+    owner: Owner<'s>,
     /// None in `concurrency.group`.
     draft: Option<&'s Draft<'a>>,
 }
@@ -77,11 +102,23 @@ impl Scope<'_, '_> {
         if self.values.contains(name) {
             return None;
         }
+        let (who, otherwise) = match self.owner {
+            Owner::Runbook(_) => {
+                ("the runbook".to_owned(), "declare it under `values:` of the runbook".to_owned())
+            }
+            Owner::Composite(composite) => {
+                let kind = &composite.name.value;
+                let help = format!(
+                    "it sees no values of runbooks: declare it under `values:` of `{kind}`, and pass it in with `with:`"
+                );
+                (format!("`{kind}`"), help)
+            }
+        };
         let help = match nearest(name, self.values.iter().copied()) {
             Some(near) => format!("did you mean `values.{near}`?"),
-            None => "declare it under `values:` of the runbook".to_owned(),
+            None => otherwise,
         };
-        let message = format!("the runbook declares no value `{name}`");
+        let message = format!("{who} declares no value `{name}`");
         Some(
             Diagnostic::new("rekindle::runbook::unknown_value", message)
                 .label(&used.at, "not declared")
@@ -95,7 +132,15 @@ impl Scope<'_, '_> {
             Some(draft) if draft.for_each.is_some() => {
                 Some(out_of_scope(used, "`each` is not there yet", "refer to values or plan-phase steps"))
             }
-            _ => Some(out_of_scope(used, "there is no `each` here", "add `for_each` to the step")),
+            _ => {
+                let help = match self.owner {
+                    Owner::Runbook(_) => "add `for_each` to the step",
+                    Owner::Composite(_) => {
+                        "add `for_each` to the step, or pass the item in with `with:`, as a value of its own"
+                    }
+                };
+                Some(out_of_scope(used, "there is no `each` here", help))
+            }
         }
     }
 
@@ -109,6 +154,10 @@ impl Scope<'_, '_> {
     }
 
     fn failure(&self, used: &Use) -> Option<Diagnostic> {
+        if let Owner::Composite(_) = self.owner {
+            let help = "declare a value for it, and pass it in with `with:`";
+            return Some(out_of_scope(used, "a composite step kind does not see `failure`", help));
+        }
         let Some(draft) = self.draft.filter(|draft| draft.section != Section::Main) else {
             let help = "use it in `on_failure:` or `finally:`";
             return Some(out_of_scope(used, "`failure` is known in `on_failure` and `finally` only", help));
@@ -166,9 +215,13 @@ impl Scope<'_, '_> {
     fn unknown_step(&self, used: &Use, name: &str) -> Diagnostic {
         let wanted = template_name(name);
         let names: Vec<String> = self.drafts.all.iter().map(|draft| template_name(draft.id())).collect();
-        let help = match nearest(&wanted, names.iter().map(String::as_str)) {
-            Some(near) => format!("did you mean `steps.{near}`?"),
-            None => "name a step of this runbook by its id".to_owned(),
+        let help = match (nearest(&wanted, names.iter().map(String::as_str)), self.owner) {
+            (Some(near), _) => format!("did you mean `steps.{near}`?"),
+            (None, Owner::Runbook(_)) => "name a step of this runbook by its id".to_owned(),
+            (None, Owner::Composite(composite)) => format!(
+                "`{}` sees its own steps only: pass outputs of others in through its `values:`",
+                composite.name.value
+            ),
         };
         Diagnostic::new("rekindle::runbook::unknown_step", format!("there is no step `{name}`"))
             .label(&used.at, "not a step")

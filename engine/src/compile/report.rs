@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::diagnostic::Diagnostic;
-use crate::document::{Node, Source};
+use crate::document::{Location, Node, Source, Span};
 use crate::template::TemplateError;
 
 use super::spans;
@@ -14,14 +14,36 @@ pub(super) struct Report {
     diagnostics: Vec<Diagnostic>,
     /// Instances of one step share their mistakes.
     seen: HashSet<(&'static str, String, Option<String>)>,
+    /// The uses of composites that are being looked into: the source of each, and words for it.
+    uses: Vec<(Arc<Source>, String)>,
 }
 
 impl Report {
-    pub(super) fn add(&mut self, diagnostic: Diagnostic) {
+    pub(super) fn add(&mut self, mut diagnostic: Diagnostic) {
         let place = diagnostic.location().map(|at| format!("{}:{}", at.source.name, at.span.start));
         if self.seen.insert((diagnostic.code, diagnostic.message.clone(), place)) {
+            // What is wrong in a composite may come of what it was given.
+            if let (Some((user, words)), Some(source)) = (self.uses.last(), &diagnostic.source)
+                && !Arc::ptr_eq(user, source)
+            {
+                diagnostic.help = Some(match diagnostic.help {
+                    Some(help) => format!("{help} ({words})"),
+                    None => words.clone(),
+                });
+            }
             self.diagnostics.push(diagnostic);
         }
+    }
+
+    /// Notes that what comes now is found while looking into a composite for the step that stands at `user`.
+    pub(super) fn look_into(&mut self, id: &str, user: &Location) {
+        let place = Location { span: Span::new(user.span.start, user.span.start), ..user.clone() };
+        self.uses.push((Arc::clone(&user.source), format!("as used by `{id}` at {place}")));
+    }
+
+    /// Ends what [`Report::look_into`] began.
+    pub(super) fn look_out(&mut self) {
+        self.uses.pop();
     }
 
     pub(super) fn extend(&mut self, diagnostics: Vec<Diagnostic>) {

@@ -1,96 +1,159 @@
 //! Drafts → the steps of the plan.
 
+use indexmap::IndexMap;
 use serde_json::{Value, json};
 
 use crate::diagnostic::Diagnostic;
 use crate::id::StepId;
-use crate::plan::{Edge, Param, PlanStep};
+use crate::plan::{Edge, EdgeReason, Param, PinnedStep, PlanStep, StepGroup};
 use crate::runbook::{OnCrash, Phase};
 use crate::step::{Effect, ErasedStep, Intent, KindInfo};
-use crate::template::{Context, Unknowns};
+use crate::template::{Context, Unknowns, local};
 use crate::values::DurationText;
 
+use super::body::Body;
 use super::draft::{Draft, Drafts};
-use super::edges::{Link, between_instances};
-use super::instances::{Instances, placeholder};
-use super::knowledge::{Knowledge, When, fold};
+use super::edges::between_instances;
+use super::frame::Frame;
+use super::instances::{Instances, placeholder as placeholder_id};
+use super::knowledge::{Knowledge, Shared, When, fold};
 use super::names::Names;
 use super::render::{Rendered, render};
 use super::report::Report;
-use super::{CompileInput, fit, kinds};
+use super::{fit, kinds};
 
-/// Makes the steps of the plan: those that run while planning and have not yet, and all others.
-pub(super) fn make(
-    input: &CompileInput<'_>,
-    drafts: &Drafts<'_>,
-    links: &[Vec<Link>],
-    knowledge: &Knowledge<'_>,
-    report: &mut Report,
-) -> (Vec<PlanStep>, Vec<PlanStep>) {
-    let (mut unpinned, mut steps) = (Vec::new(), Vec::new());
-    for (position, draft) in drafts.all.iter().enumerate() {
-        let Some(kind) = draft.kind.filter(|_| !draft.broken && !knowledge.is_pinned(draft)) else {
-            continue;
-        };
-        let planning = draft.definition.phase == Phase::Plan;
-        let mut needs = between_instances(position, drafts, links, &knowledge.instances);
-        if planning {
-            needs.retain(|edge| {
-                drafts.find(edge.step.as_str()).is_some_and(|to| !knowledge.is_pinned(&drafts.all[to]))
-            });
-        }
-        let mut maker = Maker { input, draft, kind: kind.as_ref(), needs: &needs, report };
-        for step in maker.instances(knowledge, &knowledge.instances[position]) {
-            match (planning, step.skipped) {
-                // What is disabled stays to be seen; nothing waits for it, since it would have run before.
-                (true, true) if step.disabled.is_some() => steps.push(PlanStep { needs: Vec::new(), ..step }),
-                (true, true) => {}
-                (true, false) => unpinned.push(step),
-                (false, _) => steps.push(step),
-            }
-        }
-    }
-    (unpinned, steps)
+/// What becomes of drafts.
+#[derive(Default)]
+pub(super) struct Made {
+    /// Steps that run while planning, and have not yet.
+    pub(super) unpinned: Vec<PlanStep>,
+    /// What others of them have found.
+    pub(super) pinned: Vec<PinnedStep>,
+    /// All other steps.
+    pub(super) steps: Vec<PlanStep>,
+    pub(super) groups: IndexMap<StepId, StepGroup>,
 }
 
-struct Maker<'m, 'a> {
-    input: &'m CompileInput<'a>,
-    draft: &'m Draft<'a>,
+/// Makes the steps of one list, and of all composites that they use.
+pub(super) fn make(
+    shared: &Shared<'_>,
+    body: &Body<'_>,
+    frame: &Frame,
+    knowledge: &Knowledge<'_>,
+    made: &mut Made,
+    report: &mut Report,
+) {
+    let drafts = &body.drafts;
+    for (position, draft) in drafts.all.iter().enumerate() {
+        if let Some(found) = knowledge.pinned(draft) {
+            made.pinned.push(found.clone());
+            continue;
+        }
+        let Some(kind) = draft.kind.filter(|_| !draft.broken) else { continue };
+        let mut needs = between_instances(position, drafts, &body.links, &knowledge.instances, frame);
+        if draft.definition.phase == Phase::Plan {
+            needs.retain(|edge| {
+                let to = local(frame.group.as_ref(), edge.step.as_str()).and_then(|id| drafts.find(id));
+                to.is_some_and(|to| knowledge.pinned(&drafts.all[to]).is_none())
+            });
+        } else if needs.is_empty() {
+            needs.clone_from(&frame.entry);
+        }
+        let mut maker = Maker { shared, drafts, frame, draft, kind: kind.as_ref(), needs, made, report };
+        maker.instances(knowledge, &knowledge.instances[position]);
+    }
+}
+
+pub(super) struct Maker<'m, 'a> {
+    pub(super) shared: &'m Shared<'a>,
+    pub(super) drafts: &'m Drafts<'a>,
+    pub(super) frame: &'m Frame,
+    pub(super) draft: &'m Draft<'a>,
     kind: &'m dyn ErasedStep,
-    needs: &'m [Edge],
-    report: &'m mut Report,
+    pub(super) needs: Vec<Edge>,
+    pub(super) made: &'m mut Made,
+    pub(super) report: &'m mut Report,
+}
+
+/// One step of the plan, or one group, on its way.
+pub(super) struct Instance<'i> {
+    pub(super) id: StepId,
+    pub(super) each: Option<Value>,
+    pub(super) context: &'i Context,
+    pub(super) unknown: &'i Unknowns,
+    /// It stands for several whose number is not known yet.
+    pub(super) placeholder: bool,
+}
+
+/// What is decided of a step.
+pub(super) struct Decided {
+    pub(super) kind: String,
+    pub(super) effect: Effect,
+    pub(super) params: Param,
+    pub(super) when: Option<String>,
+    pub(super) skipped: bool,
+    pub(super) on_crash: OnCrash,
+    pub(super) intent: Intent,
 }
 
 impl Maker<'_, '_> {
-    fn instances(&mut self, knowledge: &Knowledge<'_>, instances: &Instances) -> Vec<PlanStep> {
-        let id = self.draft.id();
+    fn instances(&mut self, knowledge: &Knowledge<'_>, instances: &Instances) {
+        let id = self.frame.id(self.draft.id());
+        let Knowledge { context, unknown, .. } = knowledge;
+        let placeholder = self.frame.placeholder;
         match instances {
             Instances::One => {
-                self.step(id.into(), None, &knowledge.context, &knowledge.unknown).into_iter().collect()
+                self.instance(&Instance { id: id.into(), each: None, context, unknown, placeholder });
             }
-            Instances::Each(items) => items
-                .iter()
-                .filter_map(|item| {
-                    let context = knowledge.context.with("each", &item.each);
-                    self.step(item.id(id), Some(item.each.clone()), &context, &knowledge.unknown)
-                })
-                .collect(),
+            Instances::Each(items) => {
+                let ids: Vec<StepId> = items.iter().map(|item| item.id(&id)).collect();
+                for (position, item) in items.iter().enumerate() {
+                    let context = &context.with("each", &item.each);
+                    let (id, each) = (ids[position].clone(), Some(item.each.clone()));
+                    let before = self.before(position).and_then(|position| ids.get(position));
+                    let order = before.map(|step| Edge { step: step.clone(), reason: EdgeReason::Order });
+                    self.needs.extend(order.clone());
+                    self.instance(&Instance { id, each, context, unknown, placeholder });
+                    if order.is_some() {
+                        self.needs.pop();
+                    }
+                }
+            }
             Instances::Later(shown) => {
-                let mut unknown = knowledge.unknown.clone();
+                let mut unknown = unknown.clone();
                 unknown.insert(&["each"], shown.clone());
-                self.step(placeholder(id), None, &knowledge.context, &unknown).into_iter().collect()
+                let unknown = &unknown;
+                let id = placeholder_id(&id);
+                self.instance(&Instance { id, each: None, context, unknown, placeholder: true });
             }
         }
     }
 
-    fn step(
-        &mut self,
-        id: StepId,
-        each: Option<Value>,
-        context: &Context,
-        unknown: &Unknowns,
-    ) -> Option<PlanStep> {
-        let definition = self.draft.definition;
+    /// Gives the group that must end before this one starts: so many lie between them as may run at once.
+    fn before(&self, position: usize) -> Option<usize> {
+        self.draft.composite?;
+        position.checked_sub(usize::try_from(self.draft.definition.max_parallel?).ok()?)
+    }
+
+    fn instance(&mut self, instance: &Instance<'_>) {
+        if let Some(composite) = self.draft.composite {
+            self.group(composite, instance);
+            return;
+        }
+        let Some(step) = self.step(instance) else { return };
+        match (self.draft.definition.phase == Phase::Plan, step.skipped || self.frame.placeholder) {
+            // What is disabled stays to be seen; nothing waits for it, since it would have run before.
+            (true, true) if step.disabled.is_some() => {
+                self.made.steps.push(PlanStep { needs: Vec::new(), ..step });
+            }
+            (true, true) => {}
+            (true, false) => self.made.unpinned.push(step),
+            (false, _) => self.made.steps.push(step),
+        }
+    }
+
+    fn step(&mut self, instance: &Instance<'_>) -> Option<PlanStep> {
+        let Instance { context, unknown, .. } = *instance;
         let when = fold(self.draft, context, unknown, self.report)?;
         let (params, intent) = if when == When::Never {
             self.skipped(context, unknown)
@@ -99,35 +162,55 @@ impl Maker<'_, '_> {
         };
         let info = self.kind.info();
         let effect = kinds::effect(self.draft, info);
-        let defaults = &self.input.runbook.defaults;
         let (when, skipped) = match when {
             When::Always => (None, false),
             When::Never => (None, true),
             When::Later(expression) => (Some(expression), false),
         };
+        let definition = self.draft.definition;
+        let defaults = &self.shared.input.runbook.defaults;
+        let on_crash = definition.on_crash.unwrap_or_else(|| on_crash(effect, info));
+        let kind = info.kind.clone();
         Some(PlanStep {
-            id,
-            definition: self.draft.id().into(),
+            retry: definition.retry.clone().or_else(|| defaults.retry.clone()),
+            timeout: definition.timeout.or(defaults.timeout).map(DurationText),
+            deadline: definition.deadline.map(DurationText),
+            ..self.plan_step(
+                instance,
+                self.needs.clone(),
+                Decided { kind, effect, params, when, skipped, on_crash, intent },
+            )
+        })
+    }
+
+    /// Makes a step that is tried once, for as long as it takes.
+    pub(super) fn plan_step(&self, instance: &Instance<'_>, needs: Vec<Edge>, decided: Decided) -> PlanStep {
+        let definition = self.draft.definition;
+        let Decided { kind, effect, params, when, skipped, on_crash, intent } = decided;
+        PlanStep {
+            id: instance.id.clone(),
+            definition: self.frame.id(self.draft.id()).into(),
+            group: self.frame.group.clone(),
             name: definition.name.clone(),
-            kind: info.kind.clone(),
-            section: self.draft.section,
+            kind,
+            section: self.frame.section.unwrap_or(self.draft.section),
             effect,
             params,
             when,
             skipped,
             disabled: definition.disabled.as_ref().map(|reason| reason.value.clone()),
-            each,
-            needs: self.needs.to_vec(),
-            retry: definition.retry.clone().or_else(|| defaults.retry.clone()),
-            timeout: definition.timeout.or(defaults.timeout).map(DurationText),
-            deadline: definition.deadline.map(DurationText),
+            each: instance.each.clone(),
+            needs,
+            retry: None,
+            timeout: None,
+            deadline: None,
             max_parallel: definition.max_parallel,
             continue_on_error: definition.continue_on_error,
-            on_crash: definition.on_crash.unwrap_or_else(|| on_crash(effect, info)),
+            on_crash,
             intent,
             with: Some(definition.with.clone()),
             location: Some(definition.location.clone()),
-        })
+        }
     }
 
     /// A step that will not run need not be renderable: its values may be missing for the very reason it is
@@ -146,7 +229,7 @@ impl Maker<'_, '_> {
     fn checked(&mut self, context: &Context, unknown: &Unknowns) -> Option<(Param, Intent)> {
         let rendered = render(&self.draft.params, context, unknown, self.report)?;
         let schema = self.kind.info().params.as_value();
-        let settings = &self.input.environment.settings;
+        let settings = &self.shared.input.environment.settings;
         Names { settings, report: self.report }.check(&rendered.param, schema, &self.draft.definition.with);
         if !fit::check(self.draft, self.kind, &rendered.param, self.report) {
             return None;

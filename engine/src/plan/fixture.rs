@@ -19,6 +19,7 @@ pub(crate) fn step(id: &str, kind: &str, effect: Effect, summary: &str) -> PlanS
     PlanStep {
         id: id.into(),
         definition: id.split('[').next().unwrap().into(),
+        group: None,
         name: None,
         kind: kind.to_owned(),
         section: Section::Main,
@@ -71,6 +72,7 @@ pub(crate) fn plan(steps: Vec<PlanStep>) -> Plan {
         concurrency: Some(Group { name: "recover/production".to_owned(), on_conflict: OnConflict::Fail }),
         pinned: Vec::new(),
         unpinned: Vec::new(),
+        groups: indexmap::IndexMap::new(),
         steps,
     };
     plan.hash = plan.compute_hash();

@@ -34,4 +34,5 @@ pub use svg::svg;
 pub use text::text;
 pub use types::{
     Edge, EdgeReason, Group, PLAN_FORMAT, Param, PinnedStep, Plan, PlanStep, RunbookIdentity, Section,
+    StepGroup,
 };

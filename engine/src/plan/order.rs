@@ -2,13 +2,19 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::{Plan, PlanStep, Section};
+use super::{Plan, PlanStep, Section, StepGroup};
 use crate::id::StepId;
 
 impl Plan {
     /// Finds a step of the run.
     pub fn step(&self, id: &StepId) -> Option<&PlanStep> {
         self.steps.iter().find(|step| step.id == *id)
+    }
+
+    /// Gives the groups around a step, the innermost first. The step that ends a group is in it.
+    pub fn groups_around(&self, step: &PlanStep) -> impl Iterator<Item = &StepGroup> {
+        let first = step.group.as_ref().and_then(|id| self.groups.get(id));
+        std::iter::successors(first, |group| self.groups.get(group.within.as_ref()?))
     }
 
     /// Gives the steps of a section so that each comes after all it needs; where the edges leave it open, in

@@ -6,8 +6,10 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{Param, Plan, PlanStep};
-use crate::id::RunId;
-use crate::template::{Context, Partial, RunScope, Template, Unknowns, run_context};
+use crate::id::{RunId, StepId};
+use crate::template::{
+    Context, Partial, RunScope, Template, Unknowns, context_of_group, local, steps_named_in,
+};
 
 /// The parameters of a step as far as they are known before the run.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +27,19 @@ impl Plan {
         if let Param::Value(value) = &step.params {
             return ShownParams { rendered: value.clone(), unknown: BTreeMap::new() };
         }
+        let mut shown = self.showing(step, step.group.as_ref(), step.each.as_ref(), &step.params);
+        let rendered = shown.show(&step.params, "");
+        ShownParams { rendered, unknown: shown.unknown }
+    }
+
+    /// Makes what shows templates that are written in the names of a group.
+    fn showing(
+        &self,
+        step: &PlanStep,
+        group: Option<&StepId>,
+        each: Option<&Value>,
+        param: &Param,
+    ) -> Showing {
         let nothing = BTreeMap::new();
         let scope = RunScope {
             plan: self,
@@ -35,20 +50,32 @@ impl Plan {
             started_at: Timestamp::UNIX_EPOCH,
             failure: None,
         };
-        let context = Context::new(&run_context(&scope));
-        let mut shown = Showing { context, unknowns: self.unknowns(), unknown: BTreeMap::new() };
-        let rendered = shown.show(&step.params, "");
-        ShownParams { rendered, unknown: shown.unknown }
+        let mut unknowns = self.unknowns(group);
+        let values = match group.and_then(|id| self.groups.get(id)) {
+            None => self.values.clone(),
+            Some(around) => {
+                let mut outer =
+                    self.showing(step, around.within.as_ref(), around.each.as_ref(), &around.values);
+                let values = outer.show(&around.values, "");
+                unknowns.insert_values(&outer.unknown);
+                values
+            }
+        };
+        let names = steps_named_in(param);
+        let context = Context::new(&context_of_group(&scope, group, each, &names, &values));
+        Showing { context, unknowns, unknown: BTreeMap::new() }
     }
 
-    fn unknowns(&self) -> Unknowns {
+    fn unknowns(&self, group: Option<&StepId>) -> Unknowns {
         let mut unknowns = Unknowns::default();
         unknowns.insert(&["run"], "known when the run starts");
         unknowns.insert(&["failure"], "known when a step has failed");
         // A skipped step has no outputs, and that is known now: `default()` decides.
         for step in self.steps.iter().chain(&self.unpinned).filter(|step| !step.skipped) {
             let id = step.definition.as_str();
-            unknowns.insert(&["steps", id], format!("known after {id}"));
+            if let Some(name) = local(group, id) {
+                unknowns.insert(&["steps", name], format!("known after {id}"));
+            }
         }
         unknowns
     }

@@ -38,8 +38,33 @@ pub struct Plan {
     pub pinned: Vec<PinnedStep>,
     /// `phase: plan` steps that have not run yet; a plan that has some is not ready to run.
     pub unpinned: Vec<PlanStep>,
-    /// All other steps of all sections, in runbook order.
+    /// All other steps of all sections, in runbook order. The steps of a group stand together, its end last.
     pub steps: Vec<PlanStep>,
+    /// The uses of composite kinds, by the id of the step that ends each; outer ones before those in them.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub groups: IndexMap<StepId, StepGroup>,
+}
+
+/// One use of a composite kind: what its steps share, and what their templates see.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StepGroup {
+    /// The composite kind.
+    pub kind: String,
+    /// Its version.
+    pub version: String,
+    /// sha256 (hex) of its text.
+    pub sha256: String,
+    /// Its values: `with:` of the step that uses it over the defaults. Templates are of the names around it.
+    pub values: Param,
+    /// `when:` of the step that uses it, when it is not known yet; of the names around it. Holds for each step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<String>,
+    /// `each.key` and `each.value` of the step that uses it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub each: Option<Value>,
+    /// The group around it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<StepId>,
 }
 
 /// Which procedure a plan was made from.
@@ -97,10 +122,13 @@ pub enum Section {
 /// One step, or one instance of a `for_each`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PlanStep {
-    /// `restore` or `restore[2]`.
+    /// `restore` or `restore[2]`; in a group `reseed[0]/restore`.
     pub id: StepId,
-    /// The id in the runbook: `restore`.
+    /// The id in the runbook: `restore`; in a group `reseed[0]/restore`.
     pub definition: StepId,
+    /// The group in whose names its templates are written. The step that ends a group has the group's own id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<StepId>,
     /// `name:`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
@@ -151,6 +179,13 @@ pub struct PlanStep {
     /// Where the step stands; not kept in stored plans.
     #[serde(skip)]
     pub location: Option<Location>,
+}
+
+impl PlanStep {
+    /// Tells whether it is the last step of a group, which gives the group's outputs.
+    pub fn ends_group(&self) -> bool {
+        self.group.as_ref() == Some(&self.id)
+    }
 }
 
 /// Why and on what a step waits.

@@ -47,7 +47,7 @@ pub(super) async fn ask(
     let settings = Arc::new(plan.settings.clone());
     let mut asked = Vec::new();
     for step in steps {
-        match registry.get(&step.kind) {
+        match registry.carrying_out(plan, step) {
             Some(kind) => asked.push(Asked::new(plan, step, kind, &settings)),
             None => findings.add(step, unknown_kind(step, registry), None),
         }
@@ -95,11 +95,11 @@ struct Asked<'a> {
 }
 
 impl<'a> Asked<'a> {
-    fn new(plan: &Plan, step: &'a PlanStep, kind: &Arc<dyn ErasedStep>, settings: &Settings) -> Self {
+    fn new(plan: &Plan, step: &'a PlanStep, kind: Arc<dyn ErasedStep>, settings: &Settings) -> Self {
         let params = plan.shown_params(step);
         let schema = kind.info().params.as_value();
         let secrets = secrets_used(schema, &params.rendered, &params.unknown, settings);
-        Self { step, kind: Arc::clone(kind), params, secrets }
+        Self { step, kind, params, secrets }
     }
 
     fn look(

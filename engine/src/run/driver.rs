@@ -58,8 +58,8 @@ pub(super) fn check(request: &RunRequest) -> Result<(), RunError> {
         let steps = request.plan.unpinned.iter().map(|step| step.id.clone()).collect();
         return Err(RunError::NotPlanned { steps });
     }
-    let registry = &request.registry;
-    let Some(step) = request.plan.steps.iter().find(|step| registry.get(&step.kind).is_none()) else {
+    let (registry, plan) = (&request.registry, &request.plan);
+    let Some(step) = plan.steps.iter().find(|step| registry.carrying_out(plan, step).is_none()) else {
         return Ok(());
     };
     let (step, kind) = (step.id.clone(), step.kind.clone());

@@ -41,20 +41,31 @@ pub(super) fn prepare(
     step: &PlanStep,
     condition: Condition,
 ) -> Prepared {
-    let Some(kind) = request.registry.get(&step.kind) else {
+    let Some(kind) = request.registry.carrying_out(&request.plan, step) else {
         return Prepared::Broken(StepError::permanent(format!("there is no step kind `{}`", step.kind)));
     };
     let failure = state
         .first_failure()
         .map(|(step, error)| Failure { step: step.clone(), message: error.message.clone() });
-    let context = template::run_context(&RunScope {
+    let scope = RunScope {
         plan: &request.plan,
         step,
         outputs: state.outputs(),
         run: &request.run,
         started_at: state.started_at().unwrap_or_default(),
         failure: failure.as_ref(),
-    });
+    };
+    if condition == Condition::Counts {
+        match template::groups_run(&scope) {
+            Ok(true) => {}
+            Ok(false) => return Prepared::Skip,
+            Err(error) => return Prepared::Broken(broken("the condition of its group", error)),
+        }
+    }
+    let context = match template::run_context(&scope) {
+        Ok(context) => context,
+        Err(error) => return Prepared::Broken(broken("the values of its group", error)),
+    };
     if let (Some(when), Condition::Counts) = (&step.when, condition) {
         match template::evaluate(when, &context) {
             Ok(Value::Bool(false)) => return Prepared::Skip,
@@ -63,7 +74,7 @@ pub(super) fn prepare(
         }
     }
     match template::render(&step.params, &context) {
-        Ok(params) => Prepared::Ready(Ready { kind: Arc::clone(kind), params }),
+        Ok(params) => Prepared::Ready(Ready { kind, params }),
         Err(error) => Prepared::Broken(broken("its parameters", error)),
     }
 }

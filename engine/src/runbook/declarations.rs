@@ -78,7 +78,7 @@ impl Word {
 }
 
 /// Reads the declarations, in order.
-pub(super) fn read(reader: &mut Reader, node: &Node) -> Vec<ValueDeclaration> {
+pub(crate) fn read(reader: &mut Reader, node: &Node) -> Vec<ValueDeclaration> {
     let Some(entries) = node.entries() else {
         let _: Option<()> = reader.wrong_type(node, "`values`", "a map");
         return Vec::new();

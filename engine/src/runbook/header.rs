@@ -6,13 +6,15 @@ use crate::document::{Fields, Node, Reader};
 /// The format this program reads.
 const API_VERSION: &str = "rekindle/v1";
 
-/// The two kinds of document.
+/// The kinds of document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// Says what to do.
     Runbook,
     /// Says where.
     Environment,
+    /// Names a group of steps.
+    Composite,
 }
 
 impl Kind {
@@ -20,13 +22,23 @@ impl Kind {
         match self {
             Self::Runbook => "Runbook",
             Self::Environment => "Environment",
+            Self::Composite => "StepKind",
         }
     }
 
-    fn other(self) -> Self {
-        match self {
-            Self::Runbook => Self::Environment,
-            Self::Environment => Self::Runbook,
+    /// Says what may have happened when a document of another kind was given.
+    fn mixed_up(self, found: &str) -> Option<&'static str> {
+        match (self, found) {
+            (Self::Runbook, "Environment") | (Self::Environment, "Runbook") => {
+                Some("a runbook is named first, an environment with `-e`: are they swapped?")
+            }
+            (Self::Runbook, "StepKind") => {
+                Some("a composite step kind is not run by itself: a step of a runbook names it with `uses:`")
+            }
+            (Self::Composite, "Runbook") => {
+                Some("the folder `kinds` holds step kinds: move a runbook to `runbooks`")
+            }
+            _ => None,
         }
     }
 }
@@ -61,10 +73,9 @@ fn check_kind(reader: &mut Reader, node: &Node, kind: Kind) -> bool {
     }
     let message = format!("expected a document of kind `{}`, found `{text}`", kind.word());
     let diagnostic = Diagnostic::new("rekindle::document::kind", message).label(&node.location, "this kind");
-    reader.report(if text == kind.other().word() {
-        diagnostic.help("a runbook is named first, an environment with `-e`: are they swapped?")
-    } else {
-        diagnostic.help(format!("write `kind: {}`", kind.word()))
+    reader.report(match kind.mixed_up(text) {
+        Some(help) => diagnostic.help(help),
+        None => diagnostic.help(format!("write `kind: {}`", kind.word())),
     });
     false
 }

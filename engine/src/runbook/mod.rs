@@ -20,15 +20,17 @@ use std::sync::Arc;
 use crate::diagnostic::Diagnostic;
 use crate::document::{Codes, Source, parse as parse_document};
 
+pub(crate) use declarations::read as read_declarations;
 pub(crate) use header::{Kind, read_header};
 pub use read::{read, read_patched};
+pub(crate) use read::{read_only_steps, read_version};
 pub use types::{
     Concurrency, Defaults, OnConflict, OnCrash, Phase, Retry, Runbook, Spanned, StepDefinition,
     ValueDeclaration, ValueType,
 };
 
-/// The codes of mistakes in runbooks.
-const CODES: Codes = Codes {
+/// The codes of mistakes in runbooks, and in composite kinds, which are made of the same parts.
+pub(crate) const CODES: Codes = Codes {
     wrong_type: "rekindle::runbook::wrong_type",
     wrong_value: "rekindle::runbook::wrong_value",
     unknown_field: "rekindle::runbook::unknown_field",

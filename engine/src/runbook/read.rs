@@ -89,7 +89,16 @@ fn read_name(reader: &mut Reader, fields: &mut Fields<'_>) -> Option<Spanned<Str
         .then(|| Spanned { value: name.to_owned(), location: node.location.clone() })
 }
 
-fn read_version(reader: &mut Reader, fields: &mut Fields<'_>) -> Option<semver::Version> {
+/// Reads the `steps:` of a document that has no other section.
+pub(crate) fn read_only_steps(reader: &mut Reader, fields: &mut Fields<'_>) -> Vec<StepDefinition> {
+    let node = reader.require(fields, "steps");
+    let steps = read_section(reader, Section::Steps, node);
+    references::check(reader, [(Section::Steps, node), (Section::OnFailure, None), (Section::Finally, None)]);
+    steps
+}
+
+/// Reads `version:`.
+pub(crate) fn read_version(reader: &mut Reader, fields: &mut Fields<'_>) -> Option<semver::Version> {
     let node = reader.require(fields, "version")?;
     let help = "write three numbers, such as `1.2.0` (semver.org)";
     if let NodeValue::Integer(_) | NodeValue::Float(_) = node.value {
@@ -129,7 +138,7 @@ fn read_section(reader: &mut Reader, section: Section, node: Option<&Node>) -> V
     let what = format!("`{}`", section.field());
     let Some(items) = reader.items(node, &what) else { return Vec::new() };
     if items.is_empty() && section == Section::Steps {
-        let _: Option<()> = reader.wrong_value(node, "`steps` is empty", "a runbook needs at least one step");
+        let _: Option<()> = reader.wrong_value(node, "`steps` is empty", "write at least one step");
     }
     items.iter().filter_map(|item| step::read(reader, item, section)).collect()
 }

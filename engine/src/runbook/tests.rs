@@ -143,7 +143,7 @@ fn a_document_of_another_kind_or_shape_is_refused() {
       help: add `version:`
     rekindle::runbook::wrong_value: `steps` is empty
       r.yaml:1:8 "[]": this value
-      help: a runbook needs at least one step
+      help: write at least one step
     "#);
 }
 

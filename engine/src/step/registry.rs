@@ -6,6 +6,9 @@ use std::sync::{Arc, OnceLock};
 use schemars::Schema;
 
 use super::{Effect, ErasedStep, Problem, Step, erased::Adapter};
+use crate::composite::{Composite, Gather};
+use crate::diagnostic::Diagnostic;
+use crate::plan::{Plan, PlanStep};
 
 /// What is known of a kind without running it.
 #[derive(Debug, Clone)]
@@ -64,6 +67,7 @@ impl Entry {
 #[derive(Clone, Default)]
 pub struct Registry {
     kinds: BTreeMap<String, Entry>,
+    composites: BTreeMap<String, Result<Arc<Composite>, Arc<[Diagnostic]>>>,
 }
 
 impl Registry {
@@ -101,6 +105,44 @@ impl Registry {
     /// Lists the names of all kinds, without loading any.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.kinds.keys().map(String::as_str)
+    }
+
+    /// Adds the steps of a composite whose kind has been registered.
+    pub(crate) fn add_composite(&mut self, composite: Arc<Composite>) {
+        self.composites.insert(composite.name.value.clone(), Ok(composite));
+    }
+
+    /// Keeps what is wrong with a composite until something uses it.
+    pub(crate) fn refuse_composite(&mut self, name: String, mistakes: Vec<Diagnostic>) {
+        self.composites.insert(name, Err(mistakes.into()));
+    }
+
+    /// Finds the steps behind a kind that is a composite.
+    pub fn composite(&self, kind: &str) -> Option<&Arc<Composite>> {
+        self.composites.get(kind)?.as_ref().ok()
+    }
+
+    /// Gives what is wrong with a composite that can't be used.
+    pub fn composite_refusal(&self, kind: &str) -> Option<&[Diagnostic]> {
+        self.composites.get(kind)?.as_ref().err().map(AsRef::as_ref)
+    }
+
+    /// Lists the composites that can't be used, with their mistakes.
+    pub fn refused_composites(&self) -> impl Iterator<Item = (&str, &[Diagnostic])> {
+        self.composites
+            .iter()
+            .filter_map(|(name, found)| Some((name.as_str(), found.as_ref().err()?.as_ref())))
+    }
+
+    /// Finds the kind that carries a step of a plan out. The end of a group needs none of a composite's file: a run
+    /// goes on with the steps that were planned.
+    pub fn carrying_out(&self, plan: &Plan, step: &PlanStep) -> Option<Arc<dyn ErasedStep>> {
+        match plan.groups.get(&step.id) {
+            Some(group) if step.ends_group() => {
+                Some(Arc::new(Gather::any(&group.kind, &group.version, &group.sha256)))
+            }
+            _ => self.get(&step.kind).map(Arc::clone),
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::{Reference, Template};
+use super::{Reference, Template, TemplateError};
 use crate::environment::Settings;
 use crate::id::{RunId, StepId};
 use crate::plan::{Param, Plan, PlanStep};
@@ -112,20 +112,68 @@ pub struct RunScope<'a> {
 
 /// Makes the context of one step, for [`super::render`] and [`super::evaluate`].
 ///
-/// Holds only the steps that this step's templates refer to: a run of n steps would otherwise copy n² outputs.
-pub fn run_context(scope: &RunScope<'_>) -> Value {
+/// Holds only the steps that this step's templates refer to: a run of n steps would otherwise copy n² outputs. In a
+/// group, `values` are the group's: rendered with the names around the group, and so on outwards.
+///
+/// # Errors
+/// Fails when a value of the step's group can't be rendered.
+pub fn run_context(scope: &RunScope<'_>) -> Result<Value, TemplateError> {
     let mut names = BTreeSet::new();
     named_in_param(&scope.step.params, &mut names);
     if let Some(when) = &scope.step.when {
         named_in(Template::parse_expression(when).ok(), &mut names);
     }
+    let group = scope.step.group.as_ref();
+    Ok(context(scope, group, scope.step.each.as_ref(), &names, &values(scope, group)?))
+}
+
+/// Tells whether the conditions of all groups around a step hold, from the outermost on.
+///
+/// # Errors
+/// Fails when one of them can't be evaluated.
+pub fn groups_run(scope: &RunScope<'_>) -> Result<bool, TemplateError> {
+    let around: Vec<_> = scope.plan.groups_around(scope.step).collect();
+    for group in around.into_iter().rev() {
+        let Some(when) = &group.when else { continue };
+        let mut names = BTreeSet::new();
+        named_in(Template::parse_expression(when).ok(), &mut names);
+        let outer = group.within.as_ref();
+        let context = context(scope, outer, group.each.as_ref(), &names, &values(scope, outer)?);
+        if super::evaluate(when, &context)? == Value::Bool(false) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Gives the values that the steps of a group see; those of the runbook outside of groups.
+fn values(scope: &RunScope<'_>, group: Option<&StepId>) -> Result<Value, TemplateError> {
+    let Some(group) = group.and_then(|id| scope.plan.groups.get(id)) else {
+        return Ok(scope.plan.values.clone());
+    };
+    if let Param::Value(values) = &group.values {
+        return Ok(values.clone());
+    }
+    let outer = group.within.as_ref();
+    let names = steps_named_in(&group.values);
+    super::render(&group.values, &context(scope, outer, group.each.as_ref(), &names, &values(scope, outer)?))
+}
+
+/// Makes the context of templates that are written in the names of a group.
+pub(crate) fn context(
+    scope: &RunScope<'_>,
+    group: Option<&StepId>,
+    each: Option<&Value>,
+    names: &BTreeSet<String>,
+    values: &Value,
+) -> Value {
     let mut context = json!({
-        "values": scope.plan.values,
+        "values": values,
         "environment": environment(&scope.plan.settings),
-        "steps": steps(scope, &names),
+        "steps": steps(scope, group, names),
         "run": { "id": scope.run, "started_at": scope.started_at.to_string() },
     });
-    if let Some(each) = &scope.step.each {
+    if let Some(each) = each {
         context["each"] = each.clone();
     }
     if scope.step.section != crate::plan::Section::Main {
@@ -136,6 +184,13 @@ pub fn run_context(scope: &RunScope<'_>) -> Value {
         };
     }
     context
+}
+
+/// Gives the names of the steps that templates refer to.
+pub(crate) fn steps_named_in(param: &Param) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    named_in_param(param, &mut names);
+    names
 }
 
 fn named_in_param(param: &Param, names: &mut BTreeSet<String>) {
@@ -155,27 +210,22 @@ fn named_in(template: Option<Template>, names: &mut BTreeSet<String>) {
     }));
 }
 
-fn steps(scope: &RunScope<'_>, names: &BTreeSet<String>) -> Map<String, Value> {
+fn steps(scope: &RunScope<'_>, group: Option<&StepId>, names: &BTreeSet<String>) -> Map<String, Value> {
     let mut found: BTreeMap<String, (&str, Value)> = BTreeMap::new();
-    let wanted =
-        |id: &str| Some(id.replace('-', "_")).filter(|name| !names.is_empty() && names.contains(name));
-    for pinned in &scope.plan.pinned {
-        if let Some(name) = wanted(pinned.id.as_str()) {
-            found.insert(name, (pinned.id.as_str(), pinned.outputs.clone()));
-        }
-    }
-    for step in &scope.plan.steps {
-        let Some(name) = wanted(step.definition.as_str()) else { continue };
-        let outputs = scope.outputs.get(&step.id).cloned().unwrap_or_else(|| json!({}));
-        let (_, all) = found.entry(name).or_insert_with(|| (step.definition.as_str(), Value::Null));
-        match (step.each.as_ref().map(|each| &each["key"]), all) {
-            (None, all) => *all = outputs,
-            (Some(Value::String(key)), Value::Object(entries)) => {
-                entries.insert(key.clone(), outputs);
+    let wanted = |id: &'_ str| Some(id.replace('-', "_")).filter(|name| names.contains(name));
+    if !names.is_empty() {
+        for pinned in &scope.plan.pinned {
+            let Some(id) = local(group, pinned.id.as_str()) else { continue };
+            if let Some(name) = wanted(id) {
+                found.insert(name, (id, pinned.outputs.clone()));
             }
-            (Some(Value::String(key)), all) => *all = json!({ key.as_str(): outputs }),
-            (Some(_), Value::Array(items)) => items.push(outputs),
-            (Some(_), all) => *all = json!([outputs]),
+        }
+        for step in &scope.plan.steps {
+            let Some(id) = local(group, step.definition.as_str()) else { continue };
+            let Some(name) = wanted(id) else { continue };
+            let outputs = scope.outputs.get(&step.id).cloned().unwrap_or_else(|| json!({}));
+            let (_, all) = found.entry(name).or_insert_with(|| (id, Value::Null));
+            add_instance(all, step.each.as_ref().map(|each| &each["key"]), outputs);
         }
     }
     let mut steps = Map::new();
@@ -187,4 +237,25 @@ fn steps(scope: &RunScope<'_>, names: &BTreeSet<String>) -> Map<String, Value> {
         }
     }
     steps
+}
+
+fn add_instance(all: &mut Value, key: Option<&Value>, outputs: Value) {
+    match (key, all) {
+        (None, all) => *all = outputs,
+        (Some(Value::String(key)), Value::Object(entries)) => {
+            entries.insert(key.clone(), outputs);
+        }
+        (Some(Value::String(key)), all) => *all = json!({ key.as_str(): outputs }),
+        (Some(_), Value::Array(items)) => items.push(outputs),
+        (Some(_), all) => *all = json!([outputs]),
+    }
+}
+
+/// Gives the id that a step has inside a group, when it stands there and in no group inside of it.
+pub(crate) fn local<'i>(group: Option<&StepId>, id: &'i str) -> Option<&'i str> {
+    let inside = match group {
+        None => id,
+        Some(group) => id.strip_prefix(group.as_str())?.strip_prefix('/')?,
+    };
+    (!inside.contains('/')).then_some(inside)
 }

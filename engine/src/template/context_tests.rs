@@ -14,6 +14,7 @@ fn step(id: &str, each: Option<Value>) -> PlanStep {
     PlanStep {
         id: id.into(),
         definition: id.split('[').next().unwrap().into(),
+        group: None,
         name: None,
         kind: "test".to_owned(),
         section: Section::Main,
@@ -62,6 +63,7 @@ fn plan() -> Plan {
             intent: Intent::default(),
         }],
         unpinned: Vec::new(),
+        groups: indexmap::IndexMap::new(),
         steps: vec![
             step("one", None),
             step("skipped", None),
@@ -89,6 +91,7 @@ fn in_step(step: &PlanStep, failure: Option<&Failure>) -> Value {
         started_at: Timestamp::UNIX_EPOCH,
         failure,
     })
+    .unwrap()
 }
 
 fn rendered(text: &str) -> Value {

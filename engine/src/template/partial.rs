@@ -23,6 +23,15 @@ impl Unknowns {
         self.paths.insert(canonical(&path), shown.into());
     }
 
+    /// Makes values of a group unknown, by their JSON pointers (RFC 6901) with the text shown in their places.
+    pub(crate) fn insert_values(&mut self, unknown: &BTreeMap<String, String>) {
+        for (pointer, display) in unknown {
+            let parts = pointer.split('/').skip(1).map(|part| part.replace("~1", "/").replace("~0", "~"));
+            let path: Vec<String> = std::iter::once("values".to_owned()).chain(parts).collect();
+            self.paths.insert(path, words(display).to_owned());
+        }
+    }
+
     /// Gives the words for a path of which a part is unknown: itself, something above it or below it.
     pub fn find(&self, path: &[String]) -> Option<&str> {
         let path = canonical(path);
@@ -42,6 +51,13 @@ impl Unknowns {
             .filter(|reference| inside.contains(&reference.range.start))
             .find_map(|reference| self.find(&reference.path))
     }
+}
+
+/// Gives the words of `(known after find)` in a text such as `s3://(known after find)/y`.
+fn words(display: &str) -> &str {
+    let start = display.find("(known ").map_or(0, |at| at + 1);
+    let inside = &display[start..];
+    if start == 0 { inside } else { inside.split(')').next().unwrap_or(inside) }
 }
 
 /// `steps.wait_ready` and `steps["wait-ready"]` are one step.

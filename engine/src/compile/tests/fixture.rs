@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::compile::{CompileInput, compile};
+use crate::composite;
 use crate::diagnostic::Diagnostic;
 use crate::document::{Source, rendering};
 use crate::environment::{self, SecretRef};
@@ -164,17 +165,31 @@ values:
 
 /// Compiles a runbook of these sections.
 pub(super) fn compiled(sections: &str, pinned: &[PinnedStep]) -> Result<Plan, Vec<Diagnostic>> {
+    compiled_by(&registry(), sections, pinned)
+}
+
+/// Gives a registry with composites of these names and documents, which begin with `values:` or `steps:`.
+pub(super) fn with_composites(composites: &[(&str, &str)]) -> Registry {
+    let mut registry = registry();
+    let file = |(name, rest): &(&str, &str)| {
+        let head = format!("apiVersion: rekindle/v1\nkind: StepKind\nname: {name}\nversion: 1.0.0\n");
+        ((*name).to_owned(), Source::new(format!("kinds/{name}.yaml"), format!("{head}{rest}")))
+    };
+    composite::register(&mut registry, composites.iter().map(file).collect());
+    registry
+}
+
+/// Compiles with other kinds than the usual ones.
+pub(super) fn compiled_by(
+    registry: &Registry,
+    sections: &str,
+    pinned: &[PinnedStep],
+) -> Result<Plan, Vec<Diagnostic>> {
     let runbook = runbook::parse(&Source::new("test.yaml", format!("{HEAD}{sections}")))
         .unwrap_or_else(|found| panic!("{}", rendering::render(&found)));
     let environment = environment::parse(&Source::new("production.yaml", ENVIRONMENT))
         .unwrap_or_else(|found| panic!("{}", rendering::render(&found)));
-    compile(&CompileInput {
-        runbook: &runbook,
-        environment: &environment,
-        overrides: &[],
-        registry: &registry(),
-        pinned,
-    })
+    compile(&CompileInput { runbook: &runbook, environment: &environment, overrides: &[], registry, pinned })
 }
 
 /// Compiles a runbook of these sections with patches of the environment.

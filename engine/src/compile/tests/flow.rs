@@ -39,7 +39,7 @@ steps:
         failure: None,
     };
     assert_eq!(
-        render(&b.params, &run_context(&scope)).unwrap(),
+        render(&b.params, &run_context(&scope).unwrap()).unwrap(),
         json!({ "target": "primary", "text": "x/r1/u/shop", "count": 7 })
     );
 }

@@ -1,5 +1,7 @@
 //! Plans and mistakes of small runbooks over a few kinds that do nothing.
 
+mod composite_mistakes;
+mod composites;
 mod disabled;
 mod fixture;
 mod flow;

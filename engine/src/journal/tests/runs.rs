@@ -23,6 +23,7 @@ fn plan() -> Plan {
         concurrency: None,
         pinned: Vec::new(),
         unpinned: Vec::new(),
+        groups: indexmap::IndexMap::new(),
         steps: Vec::new(),
     };
     plan.hash = plan.compute_hash();

@@ -22,6 +22,7 @@ pub(super) fn step(id: &str, needs: &[&str]) -> PlanStep {
     PlanStep {
         id: id.into(),
         definition: id.split('[').next().unwrap().into(),
+        group: None,
         name: None,
         kind: "fake.write".to_owned(),
         section: Section::Main,
@@ -80,6 +81,7 @@ pub(super) fn plan(steps: Vec<PlanStep>) -> Plan {
         concurrency: None,
         pinned: Vec::new(),
         unpinned: Vec::new(),
+        groups: indexmap::IndexMap::new(),
         steps,
     }
 }
