@@ -55,6 +55,8 @@ impl ValueArgs {
 
 /// A runbook in the environment it is for.
 pub(crate) struct Project {
+    /// The runbook as it stands in its file.
+    pub(crate) document: Node,
     /// The runbook with the environment's patches.
     pub(crate) runbook: Runbook,
     /// The environment with all that it extends.
@@ -69,7 +71,7 @@ pub(crate) fn load(runbook: &str, environment: &EnvironmentArg) -> Result<Projec
             let patches = environment.patches.get(name).map_or(&[][..], Vec::as_slice);
             let runbook = runbook::read_patched(&document, patches)?;
             hint_at_misspelt_runbooks(&runbook.name.value, &environment);
-            Ok(Project { runbook, environment })
+            Ok(Project { document, runbook, environment })
         }
         (Err(Failure::Mistakes(mut mistakes)), Err(Failure::Mistakes(more))) => {
             mistakes.extend(more);

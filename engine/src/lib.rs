@@ -12,6 +12,7 @@ pub mod diagnostic;
 pub mod document;
 pub mod environment;
 pub mod estimate;
+pub mod explain;
 pub mod host;
 pub mod id;
 pub mod journal;

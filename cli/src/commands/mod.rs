@@ -5,6 +5,7 @@ mod cancel;
 mod check;
 mod completions;
 mod drive;
+mod explain;
 mod group;
 mod init;
 mod plan;

@@ -12,6 +12,7 @@ use rekindle_engine::plan::{self, Beside, Plan, Style};
 use rekindle_engine::preview::{self, PrepareError, Preview};
 use rekindle_engine::step::Registry;
 
+use super::explain;
 use crate::exit::Exit;
 use crate::failure::{self, Failure};
 use crate::project::{self, EnvironmentArg, ValueArgs};
@@ -24,6 +25,10 @@ pub(crate) struct Args {
     /// How to print it
     #[arg(long, default_value = "text")]
     format: Format,
+    /// Say which layers set this and which one wins, as `values.retention.keep_last`, `steps.restore.timeout` or
+    /// `targets.primary.host` (repeatable); reads files only
+    #[arg(long, value_name = "PATH")]
+    explain: Vec<String>,
 }
 
 /// What to plan or run.
@@ -65,7 +70,22 @@ impl Looked {
 }
 
 pub(crate) async fn plan(args: &Args, state_dir: &Path) -> Result<Exit, Failure> {
+    if !args.explain.is_empty() {
+        return explain(args);
+    }
     print(&args.what, args.format, state_dir).await
+}
+
+fn explain(args: &Args) -> Result<Exit, Failure> {
+    let shown = match args.format {
+        Format::Text => explain::As::Text,
+        Format::Json => explain::As::Json,
+        Format::Dot | Format::Mermaid | Format::Svg => {
+            return Err(Failure::input("`--explain` is text, not a picture")
+                .help("leave `--format` out, or write `--format json`"));
+        }
+    };
+    explain::print(&args.what, &args.explain, shown)
 }
 
 /// Shows a plan for people.

@@ -54,7 +54,7 @@ fn forget(path: &str, provenance: &mut BTreeMap<String, Location>) {
 }
 
 /// Wraps a `--set` of `name.key.key` into the maps that its path names.
-pub(super) fn nested(keys: &[String], node: &Node) -> Node {
+fn nested(keys: &[String], node: &Node) -> Node {
     keys.iter().rev().fold(node.clone(), |inner, key| Node {
         location: inner.location.clone(),
         value: NodeValue::Map(vec![crate::document::Entry {
@@ -65,10 +65,15 @@ pub(super) fn nested(keys: &[String], node: &Node) -> Node {
     })
 }
 
+/// Gives the word of a `--set`: its value, as the type that is declared, inside the maps that its path names.
+pub(crate) fn set_as_declared(keys: &[String], node: &Node, kind: Option<&ValueType>) -> Node {
+    nested(keys, &kind.map_or_else(|| node.clone(), |kind| as_declared(node, kind)))
+}
+
 /// Takes scalars that were read as something else as the text they are, where text is declared.
 ///
 /// Only for `--set`: on a command line quotes are the shell's, so nobody can be asked for them.
-pub(super) fn as_declared(node: &Node, kind: &ValueType) -> Node {
+fn as_declared(node: &Node, kind: &ValueType) -> Node {
     match (&node.value, kind) {
         (NodeValue::List(items), ValueType::List(kind)) => Node {
             value: NodeValue::List(items.iter().map(|item| as_declared(item, kind)).collect()),

@@ -9,6 +9,7 @@ mod tests;
 mod units;
 
 pub(crate) use check::{check_value, refuse_templates};
+pub(crate) use layers::set_as_declared;
 pub use overrides::{Override, parse_set};
 pub use resolve::{Resolved, resolve};
 pub use units::{DurationText, SizeText, UnitError, parse_duration, parse_size};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::layers::{as_declared, lay_over, nested};
+use super::layers::{lay_over, set_as_declared};
 use super::{Override, check_value};
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::document::{Entry, Location, Node, NodeValue};
@@ -125,7 +125,7 @@ fn collect<'a>(
                     errors.push(no_keys(declaration, keys, &whole(location)));
                     continue;
                 }
-                let node = nested(keys, &as_declared(node, &declaration.kind));
+                let node = set_as_declared(keys, node, Some(&declaration.kind));
                 layers.push(Layer { name: &declaration.name.value, node });
             }
         }
