@@ -9,5 +9,6 @@ mod locks;
 mod mistakes;
 mod plan;
 mod recovery;
+mod saved_plans;
 mod secrets;
 mod support;

@@ -87,15 +87,14 @@ impl From<Diagnostic> for Failure {
     }
 }
 
+/// Tells whether colours may be used on standard error (`https://no-color.org`).
+pub(crate) fn colours() -> bool {
+    output::stderr_is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
 /// Renders diagnostics one after the other with their source lines, and a count when there are several.
 pub(crate) fn render(diagnostics: &[Diagnostic]) -> String {
-    let theme = if output::stderr_is_terminal()
-        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-    {
-        GraphicalTheme::unicode()
-    } else {
-        GraphicalTheme::unicode_nocolor()
-    };
+    let theme = if colours() { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
     let handler = GraphicalReportHandler::new_themed(theme).with_width(output::width()).with_context_lines(1);
     let mut text = String::new();
     for diagnostic in diagnostics {

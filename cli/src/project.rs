@@ -7,6 +7,7 @@ use clap::Args;
 use rekindle_engine::diagnostic::nearest;
 use rekindle_engine::document::{self, Node, Source};
 use rekindle_engine::environment::{self, Environment, NotFound};
+use rekindle_engine::plan::{PlanSource, SourceRole};
 use rekindle_engine::runbook::{self, Runbook};
 use rekindle_engine::values::{self, Override};
 
@@ -152,6 +153,15 @@ fn hint_at_misspelt_runbooks(loaded: &str, environment: &Environment) {
     }
 }
 
+/// What stands after the name of a runbook that is part of this program.
+pub(crate) const SHIPPED: &str = " (shipped)";
+
+/// Computes the sha256 (hex) of a text file, when it can be read.
+pub(crate) fn sha256(path: &Path) -> Option<String> {
+    let source = read_source(path).ok()?;
+    Some(PlanSource::of(SourceRole::Runbook, &source).sha256)
+}
+
 fn is_path(name: &str) -> bool {
     name.contains('/') || Path::new(name).extension().is_some_and(|ext| ext == "yaml" || ext == "yml")
 }
@@ -165,14 +175,15 @@ fn runbook_source(name: &str) -> Result<Arc<Source>, Failure> {
         return read_source(&local);
     }
     if let Some(text) = embedded::runbook(name) {
-        return Ok(Source::new(format!("{name}.yaml (shipped)"), text));
+        return Ok(Source::new(format!("{name}.yaml{SHIPPED}"), text));
     }
     let mut known = names_in(Path::new("runbooks"));
     known.extend(embedded::RUNBOOKS.iter().map(|(name, _)| (*name).to_owned()));
     Err(no_such("runbook", name, &known, "`rekindle init` writes the shipped runbooks into runbooks/"))
 }
 
-fn environment_path(name: &str) -> Result<PathBuf, Failure> {
+/// Finds the file of an environment.
+pub(crate) fn environment_path(name: &str) -> Result<PathBuf, Failure> {
     if is_path(name) {
         return Ok(PathBuf::from(name));
     }

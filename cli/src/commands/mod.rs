@@ -3,6 +3,7 @@
 mod backups;
 mod cancel;
 mod check;
+mod commit;
 mod completions;
 mod drive;
 mod explain;
@@ -14,6 +15,7 @@ mod resume;
 mod run;
 mod runs;
 mod sandbox;
+mod saved;
 mod schema;
 mod steps;
 

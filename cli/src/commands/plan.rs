@@ -1,6 +1,6 @@
 //! `rekindle plan RUNBOOK -e ENV`
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use rekindle_engine::compile::CompileInput;
@@ -8,11 +8,13 @@ use rekindle_engine::environment::Environment;
 use rekindle_engine::estimate::{self, Estimates};
 use rekindle_engine::host::World;
 use rekindle_engine::journal::Runs;
-use rekindle_engine::plan::{self, Beside, Plan, Style};
+use rekindle_engine::plan::{self, Beside, Inputs, PinnedStep, Plan, Style};
 use rekindle_engine::preview::{self, PrepareError, Preview};
+use rekindle_engine::runbook::Runbook;
 use rekindle_engine::step::Registry;
+use rekindle_engine::values::Override;
 
-use super::explain;
+use super::{explain, saved};
 use crate::exit::Exit;
 use crate::failure::{self, Failure};
 use crate::project::{self, EnvironmentArg, ValueArgs};
@@ -29,6 +31,9 @@ pub(crate) struct Args {
     /// `targets.primary.host` (repeatable); reads files only
     #[arg(long, value_name = "PATH")]
     explain: Vec<String>,
+    /// Save the plan: `rekindle run FILE` runs exactly this, or says what has changed since
+    #[arg(short, long, value_name = "FILE", conflicts_with = "explain")]
+    output: Option<PathBuf>,
 }
 
 /// What to plan or run.
@@ -73,7 +78,17 @@ pub(crate) async fn plan(args: &Args, state_dir: &Path) -> Result<Exit, Failure>
     if !args.explain.is_empty() {
         return explain(args);
     }
-    print(&args.what, args.format, state_dir).await
+    let looked = look(&args.what, &world::registry(), &world::world()?, &Runs::new(state_dir)).await?;
+    let exit = print(&looked, args.format);
+    if let (Some(file), Exit::Done) = (&args.output, exit) {
+        saved::write(file, &looked.plan)?;
+        let file = file.display();
+        output::error(&format!(
+            "saved in {file}: plan {}\nto run exactly this: rekindle run {file}\n",
+            looked.plan.hash
+        ));
+    }
+    Ok(exit)
 }
 
 fn explain(args: &Args) -> Result<Exit, Failure> {
@@ -89,24 +104,23 @@ fn explain(args: &Args) -> Result<Exit, Failure> {
 }
 
 /// Shows a plan for people.
-pub(crate) async fn show(what: &What, state_dir: &Path) -> Result<Exit, Failure> {
-    print(what, Format::Text, state_dir).await
+pub(crate) fn show(looked: &Looked) -> Exit {
+    print(looked, Format::Text)
 }
 
-async fn print(what: &What, format: Format, state_dir: &Path) -> Result<Exit, Failure> {
-    let looked = look(what, &world::registry(), &world::world()?, &Runs::new(state_dir)).await?;
+fn print(looked: &Looked, format: Format) -> Exit {
     match format {
-        Format::Text => output::line(as_text(&looked).trim_end()),
+        Format::Text => output::line(as_text(looked).trim_end()),
         Format::Json => output::line(&plan::json(&looked.plan, looked.beside())),
         Format::Dot => output::print(&plan::dot(&looked.plan, looked.beside())),
         Format::Svg => output::print(&plan::svg(&looked.plan, looked.beside())),
         Format::Mermaid => output::print(&plan::mermaid(&looked.plan, looked.beside())),
     }
     if looked.preview.problems.is_empty() {
-        return Ok(Exit::Done);
+        return Exit::Done;
     }
     output::error(&failure::render(&looked.preview.problems));
-    Ok(Exit::Input)
+    Exit::Input
 }
 
 /// Writes a plan as people read it.
@@ -122,29 +136,62 @@ pub(crate) async fn look(
     world: &World,
     runs: &Runs,
 ) -> Result<Looked, Failure> {
-    let (runbook, environment) = load(what)?;
-    let overrides = what.values.read()?;
-    let input = CompileInput {
-        runbook: &runbook,
-        environment: &environment,
-        overrides: &overrides,
-        registry,
-        pinned: &[],
-    };
-    let prepared = preview::prepare(&input, world).await.map_err(|error| match error {
-        PrepareError::Invalid(mistakes) | PrepareError::Lookup(mistakes) => Failure::from(mistakes),
-    })?;
+    let documents = Documents::read(what)?;
+    let prepared =
+        preview::prepare(&documents.input(registry, &[]), world).await.map_err(|error| match error {
+            PrepareError::Invalid(mistakes) | PrepareError::Lookup(mistakes) => Failure::from(mistakes),
+        })?;
     for (step, warning) in &prepared.warnings {
         output::error(&format!("warning: {step}: {warning}\n"));
     }
-    let plan = prepared.plan;
+    let mut plan = prepared.plan;
+    documents.note_origin(what, &mut plan)?;
+    Ok(see(plan, registry, world, runs).await)
+}
+
+/// Looks at the world, read-only, and at what earlier runs took.
+pub(crate) async fn see(plan: Plan, registry: &Registry, world: &World, runs: &Runs) -> Looked {
     let preview = preview::preflight(&plan, registry, world).await;
     let estimates = estimate::estimate(&plan, &estimate::earlier(runs, &plan));
-    Ok(Looked { plan, preview, estimates })
+    Looked { plan, preview, estimates }
+}
+
+/// What the user named, read.
+pub(crate) struct Documents {
+    runbook: Runbook,
+    environment: Environment,
+    overrides: Vec<Override>,
+}
+
+impl Documents {
+    /// Reads runbook, environment and values.
+    pub(crate) fn read(what: &What) -> Result<Self, Failure> {
+        let (runbook, environment) = load(what)?;
+        Ok(Self { runbook, environment, overrides: what.values.read()? })
+    }
+
+    /// Gives what a plan is compiled from.
+    pub(crate) fn input<'a>(&'a self, registry: &'a Registry, pinned: &'a [PinnedStep]) -> CompileInput<'a> {
+        let Self { runbook, environment, overrides } = self;
+        CompileInput { runbook, environment, overrides, registry, pinned }
+    }
+
+    /// Notes in a plan what was asked for, and what the files that it refers to hold now.
+    pub(crate) fn note_origin(&self, what: &What, plan: &mut Plan) -> Result<(), Failure> {
+        let inputs = Inputs {
+            runbook: what.runbook.clone(),
+            environment: what.environment.environment.clone(),
+            values: what.values.values.iter().map(|path| path.display().to_string()).collect(),
+            set: what.values.set.clone(),
+        };
+        let files = plan::referenced_files(plan, &self.runbook)?;
+        plan.set_origin(inputs, files);
+        Ok(())
+    }
 }
 
 /// Reads runbook and environment, and complains about both at once.
-pub(crate) fn load(what: &What) -> Result<(rekindle_engine::runbook::Runbook, Environment), Failure> {
+pub(crate) fn load(what: &What) -> Result<(Runbook, Environment), Failure> {
     let project = project::load(&what.runbook, &what.environment)?;
     Ok((project.runbook, project.environment))
 }

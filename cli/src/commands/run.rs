@@ -1,23 +1,33 @@
-//! `rekindle run RUNBOOK -e ENV`
+//! `rekindle run RUNBOOK|PLAN -e ENV`
 
 use std::io::{BufRead as _, IsTerminal as _};
 use std::path::Path;
 
+use rekindle_engine::host::World;
 use rekindle_engine::journal::Runs;
 use rekindle_engine::plan::Plan;
 use rekindle_engine::run::execute;
-use rekindle_engine::step::Effect;
+use rekindle_engine::step::{Effect, Registry};
 
+use super::commit;
 use super::drive::{self, Options};
-use super::plan::{What, as_text, look};
+use super::plan::{Looked, What, as_text, look, see};
+use super::saved::{self, Saved};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::project::{self, EnvironmentArg, ValueArgs};
 use crate::{output, world};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
+    /// The runbook: a name or a path; or a plan that `plan -o` saved
+    #[arg(value_name = "RUNBOOK|PLAN")]
+    what: String,
+    /// The environment: NAME for environments/NAME.yaml, or a path; a saved plan has its own
+    #[arg(short, long, value_name = "ENV", env = "REKINDLE_ENVIRONMENT")]
+    environment: Option<String>,
     #[command(flatten)]
-    what: What,
+    values: ValueArgs,
     #[command(flatten)]
     options: Options,
     /// Show what would be done, and stop
@@ -38,14 +48,37 @@ pub(crate) enum Consent {
 }
 
 pub(crate) async fn run(args: &Args, state_dir: &Path) -> Result<Exit, Failure> {
-    if args.dry_run {
-        return super::plan::show(&args.what, state_dir).await;
-    }
     let consent = if args.yes { Consent::Given } else { Consent::Ask };
-    begin(&args.what, state_dir, consent, &args.options).await
+    let (world, registry) = (world::world()?, world::registry());
+    let runs = Runs::new(state_dir);
+    let looked = if saved::is_plan(&args.what) {
+        let saved = Saved::open(&args.what)?;
+        saved.accept(args.environment.as_deref(), &args.values)?;
+        let plan = saved.check(&registry, &world).await?;
+        see(plan, &registry, &world, &runs).await
+    } else {
+        let what = named(args)?;
+        // What is wrong with the environment itself is told together with the runbook's mistakes.
+        if let (false, Ok(environment)) = (args.dry_run, project::load_environment(&what.environment)) {
+            saved::refuse_unsaved(&what, &environment)?;
+        }
+        look(&what, &registry, &world, &runs).await?
+    };
+    if args.dry_run {
+        return Ok(super::plan::show(&looked));
+    }
+    go(looked, Begin { state_dir, consent, options: &args.options }, world, registry).await
 }
 
-/// Plans, asks, and runs.
+fn named(args: &Args) -> Result<What, Failure> {
+    let Some(environment) = args.environment.clone() else {
+        return Err(Failure::input("which environment?").help("name it with -e ENV"));
+    };
+    let environment = EnvironmentArg { environment };
+    Ok(What { runbook: args.what.clone(), environment, values: args.values.clone() })
+}
+
+/// Plans, asks, and runs. What the program itself starts needs no saved plan.
 pub(crate) async fn begin(
     what: &What,
     state_dir: &Path,
@@ -53,23 +86,37 @@ pub(crate) async fn begin(
     options: &Options,
 ) -> Result<Exit, Failure> {
     let (world, registry) = (world::world()?, world::registry());
-    let runs = Runs::new(state_dir);
-    let looked = look(what, &registry, &world, &runs).await?;
+    let looked = look(what, &registry, &world, &Runs::new(state_dir)).await?;
+    go(looked, Begin { state_dir, consent, options }, world, registry).await
+}
+
+/// How a run is begun.
+struct Begin<'a> {
+    state_dir: &'a Path,
+    consent: Consent,
+    options: &'a Options,
+}
+
+/// Asks, and runs.
+async fn go(looked: Looked, begin: Begin<'_>, world: World, registry: Registry) -> Result<Exit, Failure> {
     if !looked.preview.problems.is_empty() {
         return Err(looked.preview.problems.into());
     }
-    if consent == Consent::Ask && destroys(&looked.plan) {
+    if begin.consent == Consent::Ask && destroys(&looked.plan) {
         ask(&as_text(&looked))?;
     }
-    let directory = runs
+    let commit = commit::of(&looked.plan, &world).await;
+    let directory = Runs::new(begin.state_dir)
         .create(&looked.plan, world.clock.as_ref())
         .map_err(|error| Failure::input(error.to_string()).help("choose another place with --state-dir"))?;
-    let ready = drive::ready(state_dir, &directory, looked.plan, world, registry, options).await;
+    let ready = drive::ready(begin.state_dir, &directory, looked.plan, world, registry, begin.options).await;
     if ready.is_err() {
         // Nothing was begun: the run never existed.
         let _ = std::fs::remove_dir_all(directory.path());
     }
-    ready?.drive(execute).await
+    let mut ready = ready?;
+    ready.request.options.commit = commit;
+    ready.drive(execute).await
 }
 
 fn destroys(plan: &Plan) -> bool {

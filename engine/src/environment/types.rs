@@ -1,5 +1,7 @@
 //! The parts of an environment.
 
+use std::time::Duration;
+
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -182,6 +184,15 @@ impl Default for Policy {
 }
 
 impl Policy {
+    /// How old what was found while planning may be when nothing is said: long enough to look at a plan and agree
+    /// to it, too short to forget it.
+    const MAX_AGE: Duration = Duration::from_hours(1);
+
+    /// Gives how old what was found while planning may be when a saved plan is run.
+    pub fn max_age(&self) -> Duration {
+        self.saved_plan_max_age.map_or(Self::MAX_AGE, |age| age.0)
+    }
+
     fn asks_nothing(&self) -> bool {
         *self == Self::default()
     }

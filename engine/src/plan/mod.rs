@@ -20,7 +20,7 @@ mod text;
 mod types;
 
 pub use beside::Beside;
-pub use diff::{FieldChange, PlanDiff, StepChange, StepWords, diff};
+pub use diff::{FieldChange, PlanDiff, StepChange, StepWords, diff, diff_pinned};
 pub use dot::dot;
 pub use files::{ReferencedFile, referenced_files};
 pub use json::json;

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::hash::hash_of;
 use super::{PLAN_FORMAT, Plan};
+use crate::diagnostic::Diagnostic;
 
 /// Why a text is no plan that can be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,6 +32,16 @@ pub enum PlanReadError {
 }
 
 impl PlanReadError {
+    /// Says what is wrong with the file of that name.
+    pub fn diagnostic(&self, file: &str) -> Diagnostic {
+        let code = match self {
+            Self::Malformed { .. } => "rekindle::plan::malformed",
+            Self::Newer { .. } => "rekindle::plan::newer_format",
+            Self::Altered { .. } => "rekindle::plan::altered",
+        };
+        Diagnostic::new(code, format!("{file} can't be used: {self}")).help(self.help())
+    }
+
     /// Says what to do.
     pub fn help(&self) -> &'static str {
         match self {

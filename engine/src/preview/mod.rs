@@ -1,6 +1,7 @@
 //! Looks at the world without touching it: runs plan-phase steps, and asks every step whether what it needs is
 //! there. Receives a plan (or what one is made of) and the world; yields a ready plan, and a [`Preview`].
 
+mod again;
 mod bounded;
 mod findings;
 mod names;
@@ -14,6 +15,7 @@ mod quiet;
 mod secrets;
 mod types;
 
+pub use again::found_otherwise;
 pub use names::{NameFormat, NameUsed, names_used};
 pub use preflight::preflight;
 pub use prepare::{PrepareError, Prepared, prepare};

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Plan, PlanStep};
+use super::{PinnedStep, Plan, PlanStep};
 use crate::id::StepId;
 use crate::step::Effect;
 
@@ -134,10 +134,15 @@ pub fn diff(old: &Plan, new: &Plan) -> PlanDiff {
         settings: part("settings"),
         values: part("values"),
         other: part(shape::OTHER),
-        pinned: compare_steps(&pinned(old), &pinned(new)),
+        pinned: diff_pinned(&old.pinned, &new.pinned),
         steps: compare_steps(&steps(old), &steps(new)),
         reordered: common_order(old, new) != common_order(new, old),
     }
+}
+
+/// Compares what was found while planning. When it was looked is no difference.
+pub fn diff_pinned(old: &[PinnedStep], new: &[PinnedStep]) -> Vec<StepChange> {
+    compare_steps(&pinned(old), &pinned(new))
 }
 
 /// A step with its fields as they are compared.
@@ -159,8 +164,8 @@ fn steps(plan: &Plan) -> Vec<Shaped> {
     plan.unpinned.iter().chain(&plan.steps).map(shaped).collect()
 }
 
-fn pinned(plan: &Plan) -> Vec<Shaped> {
-    let shaped = |step: &super::PinnedStep| Shaped {
+fn pinned(steps: &[PinnedStep]) -> Vec<Shaped> {
+    let shaped = |step: &PinnedStep| Shaped {
         words: StepWords {
             id: step.id.clone(),
             kind: step.kind.clone(),
@@ -169,7 +174,7 @@ fn pinned(plan: &Plan) -> Vec<Shaped> {
         },
         fields: shape::of_pinned(step),
     };
-    plan.pinned.iter().map(shaped).collect()
+    steps.iter().map(shaped).collect()
 }
 
 fn compare_steps(old: &[Shaped], new: &[Shaped]) -> Vec<StepChange> {

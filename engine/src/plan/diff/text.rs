@@ -15,7 +15,9 @@ impl PlanDiff {
     /// does.
     pub fn text(&self, style: Style) -> String {
         let mut page = Page { style, text: String::new() };
-        page.fields("runbook", &self.runbook);
+        // The document's own line says that its text has changed.
+        let said = |change: &&FieldChange| self.sources.is_empty() || change.field != "sha256";
+        page.fields("runbook", &self.runbook.iter().filter(said).cloned().collect::<Vec<_>>());
         page.fields("asked for", &self.inputs);
         page.fields("documents (sha256)", &self.sources);
         page.fields("files it refers to (sha256)", &self.files);

@@ -69,6 +69,7 @@ pub struct FindOutputs {
     #[schemars(with = "String")]
     pub recovery_point: Timestamp,
     /// How long ago that was when it was looked for.
+    #[schemars(extend("x-volatile" = true))]
     pub age_seconds: u64,
     /// Size of its objects.
     pub size_bytes: u64,
