@@ -21,7 +21,14 @@ steps:
 const ENVIRONMENT: &str = r"apiVersion: rekindle/v1
 kind: Environment
 name: here
+extends: base
 objectives: { rto: 1h }
+";
+
+const BASE: &str = r"apiVersion: rekindle/v1
+kind: Environment
+name: base
+objectives: { rpo: 15m }
 ";
 
 /// A project with a plan in `plan.json`.
@@ -37,6 +44,7 @@ fn unplanned(runbook: &str, environment: &str) -> Project {
     let project = Project::new();
     project.write("runbooks/book.yaml", runbook);
     project.write("environments/here.yaml", environment);
+    project.write("environments/base.yaml", BASE);
     project.write("values.yaml", "word: b\n");
     project.write("config.txt", "one");
     project.write("found.txt", "backup-1");
@@ -153,6 +161,8 @@ change!(a_runbook_edited_by_one_byte, "runbooks/book.yaml", &RUNBOOK.replace("1.
 change!(a_runbook_edited_by_a_blank, "runbooks/book.yaml", &format!("{RUNBOOK} "));
 change!(a_runbook_that_is_no_longer_sound, "runbooks/book.yaml", &RUNBOOK.replace("work.sh", "{{ x }}"));
 change!(an_edited_environment, "environments/here.yaml", &ENVIRONMENT.replace("1h", "2h"));
+change!(an_edited_base_environment, "environments/base.yaml", &BASE.replace("15m", "20m"));
+change!(an_environment_with_one_more_blank_line, "environments/base.yaml", &format!("{BASE}\n"));
 change!(an_edited_values_file, "values.yaml", "word: c\n");
 change!(an_edited_script, "scripts/work.sh", "#!/bin/sh\necho other >>out\n");
 change!(an_edited_file_that_a_value_names, "config.txt", "two");

@@ -166,3 +166,13 @@ async fn a_store_that_can_not_be_read_is_a_problem_beforehand() {
     let found = shop.preflight(&FindStep, json!({ "store": "nowhere" })).await;
     assert_eq!(found.problems[0].code, "rekindle::store::unusable");
 }
+
+#[test]
+fn its_age_is_known_to_change_with_every_look() {
+    let mut registry = rekindle_engine::step::Registry::default();
+    registry.register(super::FindStep);
+    let outputs = &registry.get("backup.find").unwrap().info().outputs;
+    let volatile = outputs.get("properties").unwrap().as_object().unwrap().iter();
+    let volatile = volatile.filter(|(_, schema)| schema.get("x-volatile").is_some()).map(|(name, _)| name);
+    assert_eq!(volatile.collect::<Vec<_>>(), ["age_seconds"]);
+}
