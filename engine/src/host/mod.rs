@@ -3,6 +3,7 @@
 
 mod body;
 mod clock;
+mod masker;
 mod processes;
 mod secret;
 mod store;
@@ -11,10 +12,11 @@ use std::sync::Arc;
 
 pub use body::{Body, BodyReader, BodySender};
 pub use clock::Clock;
+pub use masker::Masker;
 pub use processes::{
     CommandSpec, ExitReport, PrivateFile, ProcessError, Processes, RunningProcess, Stdin, TerminateReason,
 };
-pub use secret::{Masker, Secret, SecretError, Secrets};
+pub use secret::{Secret, SecretError, Secrets};
 pub use store::{Key, KeyError, ObjectInfo, ObjectStore, PutMode, StoreError, StoreErrorKind, Stores};
 
 /// Everything a run may touch. Cheap to clone.

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rekindle_engine::host::{
-    CommandSpec, ExitReport, PrivateFile, ProcessError, Processes, RunningProcess, Secret, TerminateReason,
+    CommandSpec, ExitReport, Masker, PrivateFile, ProcessError, Processes, RunningProcess, Secret,
+    TerminateReason,
 };
 use rekindle_engine::id::StepId;
 use rekindle_engine::step::{Reporter, StepContext, StepError};
@@ -43,8 +44,8 @@ pub(super) async fn execute(params: &RunParams, cx: &StepContext) -> Result<RunO
     let started = blocking(move || start(processes.as_ref(), spec, &what)).await?;
     // A timeout may drop this future: the guard then ends what it leaves.
     let mut guard = Guard(Some(started.process.terminator()));
-    let (reporter, step) = (cx.reporter(), cx.step().clone());
-    let mut following = std::pin::pin!(blocking(move || follow(started, reporter.as_ref(), &step)));
+    let (reporter, step, masker) = (cx.reporter(), cx.step().clone(), cx.world().masker.clone());
+    let mut following = std::pin::pin!(blocking(move || follow(started, &masker, reporter.as_ref(), &step)));
     let ended = tokio::select! {
         ended = &mut following => ended,
         () = cx.cancel().cancelled() => {
@@ -55,7 +56,7 @@ pub(super) async fn execute(params: &RunParams, cx: &StepContext) -> Result<RunO
         }
     };
     guard.disarm();
-    judge(&name, ended?)
+    judge(&name, ended?, &cx.world().masker)
 }
 
 /// Starts the command; a script goes into a file that only this user can read, never onto a command line.
@@ -89,9 +90,14 @@ pub(super) fn install_help(program: &str) -> String {
 }
 
 /// Reads the output to its end, then waits for the end of the command.
-fn follow(mut started: Started, reporter: &dyn Reporter, step: &StepId) -> Result<Ended, StepError> {
+fn follow(
+    mut started: Started,
+    masker: &Masker,
+    reporter: &dyn Reporter,
+    step: &StepId,
+) -> Result<Ended, StepError> {
     let stdout = match started.process.take_stdout() {
-        Some(stdout) => output::follow(stdout, |line| reporter.log(step, line))
+        Some(stdout) => output::follow(stdout, masker, |line| reporter.log(step, line))
             .map_err(|error| StepError::transient(format!("failed to read its output: {error}")))?,
         None => Kept::default(),
     };
@@ -102,9 +108,9 @@ fn follow(mut started: Started, reporter: &dyn Reporter, step: &StepId) -> Resul
     Ok(Ended { report, stdout })
 }
 
-fn judge(name: &str, ended: Ended) -> Result<RunOutputs, StepError> {
+fn judge(name: &str, ended: Ended, masker: &Masker) -> Result<RunOutputs, StepError> {
     let Ended { report, stdout } = ended;
-    let stderr = output::tail(&report.stderr, STDERR_TAIL_BYTES);
+    let stderr = output::tail(&report.stderr, STDERR_TAIL_BYTES, masker);
     if !report.success() {
         let said = if stderr.is_empty() { String::new() } else { format!(": {stderr}") };
         return Err(StepError::transient(format!("{name} ended with {}{said}", report.describe())));
