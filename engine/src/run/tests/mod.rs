@@ -2,6 +2,7 @@
 
 mod driver;
 mod fence;
+mod invariants;
 mod killed;
 mod logs;
 mod random;
@@ -11,3 +12,4 @@ mod rounds;
 mod shipped;
 mod state;
 mod support;
+mod walk;
