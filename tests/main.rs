@@ -5,6 +5,7 @@
 
 mod cancel;
 mod damage;
+mod large;
 mod locks;
 mod mistakes;
 mod plan;

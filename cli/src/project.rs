@@ -8,7 +8,7 @@ use rekindle_engine::diagnostic::nearest;
 use rekindle_engine::document::{self, Node, Source};
 use rekindle_engine::environment::{self, Environment, NotFound};
 use rekindle_engine::plan::{PlanSource, SourceRole};
-use rekindle_engine::runbook::{self, Runbook};
+use rekindle_engine::runbook::{self, Partly, Runbook};
 use rekindle_engine::values::{self, Override};
 
 use crate::failure::Failure;
@@ -87,6 +87,11 @@ fn load_document(name: &str) -> Result<Node, Failure> {
     let document = document::parse(&runbook_source(name)?)?;
     runbook::read(&document)?;
     Ok(document)
+}
+
+/// Reads as much of a runbook as can be.
+pub(crate) fn load_runbook_partly(name: &str) -> Result<Partly, Failure> {
+    Ok(runbook::parse_partly(&runbook_source(name)?))
 }
 
 /// Reads an environment by name or path, with all that it extends.

@@ -69,14 +69,20 @@ impl SourceCode for Source {
         lines_before: usize,
         lines_after: usize,
     ) -> Result<Box<dyn miette::SpanContents<'a> + 'a>, miette::MietteError> {
-        let inner = self.text.read_span(span, lines_before, lines_after)?;
+        // The reader of `str` begins at the first byte of a text; given the lines around the span alone, it
+        // looks at no others. One line more on both sides leaves it to decide where to stop.
+        let at = Span::new(span.offset(), span.offset().saturating_add(span.len()));
+        let (window, first_line) = self.lines_around(at, lines_before + 1, lines_after + 1);
+        let inside = (span.offset().saturating_sub(window.start), span.len()).into();
+        let lines = self.text[window.clone()].read_span(&inside, lines_before, lines_after)?;
+        let start = window.start + lines.span().offset();
         Ok(Box::new(miette::MietteSpanContents::new_named(
             self.name.clone(),
-            inner.data(),
-            *inner.span(),
-            inner.line(),
-            inner.column(),
-            inner.line_count(),
+            self.text[start..start + lines.data().len()].as_bytes(),
+            (start, lines.data().len()).into(),
+            first_line + lines.line(),
+            lines.column(),
+            lines.line_count(),
         )))
     }
 }
@@ -108,10 +114,13 @@ impl miette::Diagnostic for Diagnostic {
 ///
 /// Gives nothing when even the nearest is too far to be a slip of the fingers.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let limit = |candidate: &str| (candidate.len().max(word.len()) / 3).max(1);
     candidates
         .into_iter()
+        // Characters that one has more of than the other must each be put in: no need to look closer.
+        .filter(|candidate| candidate.chars().count().abs_diff(word.chars().count()) <= limit(candidate))
         .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= (candidate.len().max(word.len()) / 3).max(1))
+        .filter(|(distance, candidate)| *distance <= limit(candidate))
         .min()
         .map(|(_, candidate)| candidate)
 }

@@ -1,17 +1,20 @@
 //! Lists of steps that see each other: those of the runbook, and those of each composite it uses. What needs no
 //! rendering is checked once here, however often a composite is used.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::composite::Composite;
 use crate::plan::Section;
-use crate::runbook::{Runbook, ValueDeclaration};
+use crate::runbook::{Doubtful, Runbook, ValueDeclaration};
 use crate::step::Registry;
 
 use super::draft::{Draft, Drafts, Tree};
 use super::edges::{self, Link};
 use super::report::Report;
 use super::{CompileInput, cycle, draft, kinds, parameters, references};
+
+/// A composite that is used has no mistakes in its shape.
+static NOTHING: Doubtful = Doubtful { steps: BTreeSet::new(), values: BTreeSet::new() };
 
 /// Whose steps they are.
 #[derive(Clone, Copy)]
@@ -53,14 +56,19 @@ pub(super) struct Bodies<'a> {
 
 impl<'a> Bodies<'a> {
     /// Checks the runbook with its `concurrency.group`, then every composite that it uses, near or far.
-    pub(super) fn check(input: &CompileInput<'a>, group: Option<&Tree<'_>>, report: &mut Report) -> Self {
+    pub(super) fn check(
+        input: &CompileInput<'a>,
+        doubtful: &'a Doubtful,
+        group: Option<&Tree<'_>>,
+        report: &mut Report,
+    ) -> Self {
         let (runbook, registry) = (input.runbook, input.registry);
         let sections = [
             (Section::Main, runbook.steps.as_slice()),
             (Section::OnFailure, runbook.on_failure.as_slice()),
             (Section::Finally, runbook.finally.as_slice()),
         ];
-        let mut drafts = Drafts::read(&sections, registry, report);
+        let mut drafts = Drafts::read(&sections, registry, doubtful, report);
         let mut open = used(&drafts);
         references::check(&mut drafts, Owner::Runbook(runbook), report);
         references::check_group(&drafts, Owner::Runbook(runbook), group, report);
@@ -77,8 +85,9 @@ impl<'a> Bodies<'a> {
         Self { runbook, composites }
     }
 
-    pub(super) fn ordered(&self) -> bool {
-        self.runbook.ordered && self.composites.values().all(|inner| inner.body.ordered)
+    /// Says whether the composites can be put into the plan.
+    pub(super) fn are_composites_ordered(&self) -> bool {
+        self.composites.values().all(|inner| inner.body.ordered)
     }
 }
 
@@ -88,9 +97,9 @@ fn used<'a>(drafts: &Drafts<'a>) -> Vec<&'a Composite> {
 }
 
 fn read<'a>(composite: &'a Composite, registry: &'a Registry, report: &mut Report) -> Inner<'a> {
-    let mut drafts = Drafts::read(&[(Section::Main, composite.steps.as_slice())], registry, report);
+    let mut drafts = Drafts::read(&[(Section::Main, composite.steps.as_slice())], registry, &NOTHING, report);
     references::check(&mut drafts, Owner::Composite(composite), report);
-    let mut end = draft::read(&composite.end, Section::Main, registry, report);
+    let mut end = draft::read(&composite.end, Section::Main, registry, &NOTHING, report);
     references::check_end(&drafts, &mut end, composite, report);
     Inner { composite, body: finish(drafts, registry, report), end }
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::composite::Composite;
 use crate::document::{Location, Node, NodeValue};
 use crate::plan::Section;
-use crate::runbook::{Phase, Runbook, StepDefinition};
+use crate::runbook::{Doubtful, Phase, Runbook, StepDefinition};
 use crate::step::{ErasedStep, Registry};
 use crate::template::Template;
 
@@ -88,6 +88,8 @@ pub(super) struct Draft<'a> {
     pub(super) uses: Vec<Use>,
     /// Something is wrong with its templates or references: rendering it would only repeat that.
     pub(super) broken: bool,
+    /// How often it runs could not be read, or another step has its id.
+    pub(super) doubtful: bool,
 }
 
 impl Draft<'_> {
@@ -109,6 +111,7 @@ impl Draft<'_> {
 /// The steps of a runbook or a composite, of all sections, in the order they are written.
 pub(super) struct Drafts<'a> {
     pub(super) all: Vec<Draft<'a>>,
+    pub(super) doubtful: &'a Doubtful,
     by_name: HashMap<String, usize>,
 }
 
@@ -116,17 +119,23 @@ impl<'a> Drafts<'a> {
     pub(super) fn read(
         sections: &[(Section, &'a [StepDefinition])],
         registry: &'a Registry,
+        doubtful: &'a Doubtful,
         report: &mut Report,
     ) -> Self {
         let mut all = Vec::new();
         for (section, definitions) in sections {
             for definition in *definitions {
-                all.push(read(definition, *section, registry, report));
+                all.push(read(definition, *section, registry, doubtful, report));
             }
         }
-        let by_name =
-            all.iter().enumerate().map(|(position, draft)| (template_name(draft.id()), position)).collect();
-        Self { all, by_name }
+        let names = all.iter().enumerate().map(|(position, draft)| (template_name(draft.id()), position));
+        let by_name = names.filter(|(name, _)| !doubtful.steps.contains(name)).collect();
+        Self { all, doubtful, by_name }
+    }
+
+    /// Says whether there is such a step, of which nothing can be told.
+    pub(super) fn is_doubtful(&self, name: &str) -> bool {
+        self.doubtful.steps.contains(&template_name(name))
     }
 
     /// Finds a step by either spelling of its id.
@@ -145,6 +154,7 @@ pub(super) fn read<'a>(
     definition: &'a StepDefinition,
     section: Section,
     registry: &'a Registry,
+    doubtful: &Doubtful,
     report: &mut Report,
 ) -> Draft<'a> {
     let mut reader = Reader { report, broken: false };
@@ -165,7 +175,8 @@ pub(super) fn read<'a>(
     }
     let kind = registry.get(&definition.uses.value);
     let composite = registry.composite(&definition.uses.value).map(AsRef::as_ref);
-    Draft { definition, section, kind, composite, params, when, for_each, uses, broken }
+    let doubtful = doubtful.steps.contains(&template_name(&definition.id.value));
+    Draft { definition, section, kind, composite, params, when, for_each, uses, broken, doubtful }
 }
 
 /// Parses the template of `concurrency.group`.

@@ -30,6 +30,7 @@ pub(super) fn connect(drafts: &Drafts<'_>, report: &mut Report) -> Vec<Vec<Link>
         let mut seen = HashSet::new();
         for need in &draft.definition.needs {
             match drafts.find(&need.value).filter(|&to| drafts.all[to].id() == need.value) {
+                None if drafts.is_doubtful(&need.value) => {}
                 None => report.add(unknown_need(drafts, &need.value, &need.location)),
                 Some(to) if drafts.all[to].section != draft.section => {
                     report.add(other_section(draft.id(), &need.value, &need.location));

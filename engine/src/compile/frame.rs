@@ -39,14 +39,14 @@ pub(super) enum Late<'d> {
 }
 
 impl Frame {
-    /// Makes the frame of a runbook.
-    pub(super) fn top(values: Value) -> Self {
+    /// Makes the frame of a runbook, of which some values may be wrong.
+    pub(super) fn top(values: Value, unknown: BTreeMap<String, String>) -> Self {
         Self {
             group: None,
             section: None,
             entry: Vec::new(),
             values,
-            unknown: BTreeMap::new(),
+            unknown,
             in_run: HashSet::new(),
             placeholder: false,
         }

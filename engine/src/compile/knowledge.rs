@@ -15,6 +15,9 @@ use super::render::render;
 use super::report::Report;
 use super::{CompileInput, draft};
 
+/// Stands for what can't be known because of a mistake, which is reported.
+pub(super) const MENDED: &str = "known when its mistakes are mended";
+
 /// Whether a step runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum When {
@@ -127,6 +130,9 @@ fn unknowns(drafts: &Drafts<'_>, frame: &Frame, known: &Map<String, Value>) -> U
     for draft in drafts.all.iter().filter(|draft| !known.contains_key(draft.id())) {
         let name = draft::template_name(draft.id());
         unknown.insert(&["steps", &name], format!("known after {}", frame.id(draft.id())));
+    }
+    for name in &drafts.doubtful.steps {
+        unknown.insert(&["steps", name], MENDED);
     }
     unknown.insert(&["run"], "known when the run starts");
     unknown.insert(&["failure"], "known when a step has failed");

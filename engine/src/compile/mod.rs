@@ -31,12 +31,15 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
+
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::diagnostic::Diagnostic;
 use crate::environment::Environment;
 use crate::plan::{Group, Origin, PLAN_FORMAT, PinnedStep, Plan, RunbookIdentity};
-use crate::runbook::Runbook;
+use crate::runbook::{Doubtful, Runbook, not_said_yet};
 use crate::step::Registry;
 use crate::values::{self, Override};
 
@@ -70,17 +73,33 @@ pub struct CompileInput<'a> {
 /// # Errors
 /// Every mistake in source order, each once.
 pub fn compile(input: &CompileInput<'_>) -> Result<Plan, Vec<Diagnostic>> {
+    compile_around(input, &Doubtful::default())
+}
+
+/// Finds every mistake of a runbook of which some could not be read: those of reading it, and those that compiling
+/// finds in the rest.
+pub fn mistakes(input: &CompileInput<'_>, doubtful: &Doubtful, reading: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let found = compile_around(input, doubtful).err().unwrap_or_default();
     let mut report = Report::default();
-    let resolved = values::resolve(input.runbook, input.environment, input.overrides)
-        .map_err(|errors| report.extend(errors))
-        .ok();
+    let more = not_said_yet(&reading, found);
+    report.extend(reading);
+    report.extend(more);
+    report.into_diagnostics(&input.runbook.source)
+}
+
+/// Compiles around what must not be relied on.
+fn compile_around(input: &CompileInput<'_>, doubtful: &Doubtful) -> Result<Plan, Vec<Diagnostic>> {
+    let mut report = Report::default();
+    let (resolved, wrong) = values::resolve_partly(input.runbook, input.environment, input.overrides);
+    report.extend(wrong);
     let group = draft::group(input.runbook, &mut report);
-    let bodies = Bodies::check(input, group.as_ref(), &mut report);
-    let (Some(resolved), true) = (resolved, bodies.ordered()) else {
+    let bodies = Bodies::check(input, doubtful, group.as_ref(), &mut report);
+    if !bodies.are_composites_ordered() {
         return Err(report.into_diagnostics(&input.runbook.source));
-    };
+    }
     let shared = Shared::new(input, &bodies);
-    let frame = Frame::top(resolved.values);
+    let unknown = unknown_values(input.runbook, &resolved.values, doubtful);
+    let frame = Frame::top(resolved.values, unknown);
     let knowledge = Knowledge::gather(&shared, &frame, &bodies.runbook.drafts, &mut report);
     let mut made = Made::default();
     steps::make(&shared, &bodies.runbook, &frame, &knowledge, &mut made, &mut report);
@@ -107,6 +126,13 @@ pub fn compile(input: &CompileInput<'_>) -> Result<Plan, Vec<Diagnostic>> {
     plan.origin = origin::of(input, &plan);
     plan.hash = plan.compute_hash();
     Ok(plan)
+}
+
+/// Gives the pointers of values that are declared, and wrong somewhere.
+fn unknown_values(runbook: &Runbook, values: &Value, doubtful: &Doubtful) -> BTreeMap<String, String> {
+    let declared = runbook.values.iter().map(|declaration| &declaration.name.value);
+    let wrong = declared.filter(|name| values.get(name.as_str()).is_none());
+    wrong.chain(&doubtful.values).map(|name| (format!("/{name}"), knowledge::MENDED.to_owned())).collect()
 }
 
 fn identity(runbook: &Runbook) -> RunbookIdentity {

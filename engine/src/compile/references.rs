@@ -99,7 +99,7 @@ impl Scope<'_, '_> {
     }
 
     fn value(&self, used: &Use, name: &str) -> Option<Diagnostic> {
-        if self.values.contains(name) {
+        if self.values.contains(name) || self.drafts.doubtful.values.contains(name) {
             return None;
         }
         let (who, otherwise) = match self.owner {
@@ -129,6 +129,7 @@ impl Scope<'_, '_> {
     fn each(&self, used: &Use) -> Option<Diagnostic> {
         match self.draft {
             Some(draft) if draft.for_each.is_some() && used.place != Place::ForEach => None,
+            Some(draft) if draft.doubtful => None,
             Some(draft) if draft.for_each.is_some() => {
                 Some(out_of_scope(used, "`each` is not there yet", "refer to values or plan-phase steps"))
             }
@@ -178,7 +179,9 @@ impl Scope<'_, '_> {
     }
 
     fn step(&self, used: &Use, name: &str) -> Option<Diagnostic> {
-        let Some(position) = self.drafts.find(name) else { return Some(self.unknown_step(used, name)) };
+        let Some(position) = self.drafts.find(name) else {
+            return (!self.drafts.is_doubtful(name)).then(|| self.unknown_step(used, name));
+        };
         let step = &self.drafts.all[position];
         if let Some(reason) = &step.definition.disabled {
             return Some(disabled(used, step.id(), reason));

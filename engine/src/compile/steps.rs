@@ -16,7 +16,7 @@ use super::draft::{Draft, Drafts};
 use super::edges::between_instances;
 use super::frame::Frame;
 use super::instances::{Instances, placeholder as placeholder_id};
-use super::knowledge::{Knowledge, Shared, When, fold};
+use super::knowledge::{Knowledge, MENDED, Shared, When, fold};
 use super::names::Names;
 use super::render::{Rendered, render};
 use super::report::Report;
@@ -102,6 +102,10 @@ impl Maker<'_, '_> {
         let Knowledge { context, unknown, .. } = knowledge;
         let placeholder = self.frame.placeholder;
         match instances {
+            Instances::One if self.draft.doubtful => {
+                let unknown = &unknown.with(&["each"], MENDED);
+                self.instance(&Instance { id: id.into(), each: None, context, unknown, placeholder });
+            }
             Instances::One => {
                 self.instance(&Instance { id: id.into(), each: None, context, unknown, placeholder });
             }
@@ -120,9 +124,7 @@ impl Maker<'_, '_> {
                 }
             }
             Instances::Later(shown) => {
-                let mut unknown = unknown.clone();
-                unknown.insert(&["each"], shown.clone());
-                let unknown = &unknown;
+                let unknown = &unknown.with(&["each"], shown.clone());
                 let id = placeholder_id(&id);
                 self.instance(&Instance { id, each: None, context, unknown, placeholder: true });
             }

@@ -22,7 +22,7 @@ mod tests;
 pub(crate) use layers::lay_over;
 pub use node::{Entry, Node, NodeValue, ScalarStyle};
 pub use parse::parse;
-pub(crate) use parse::parse_text;
+pub(crate) use parse::{parse_partly, parse_text};
 pub(crate) use reader::{Codes, Fields, Reader, blot, holds_template, in_source_order};
 pub(crate) use scalar::{Plain, resolve_plain};
 pub use source::{Location, Source, Span};

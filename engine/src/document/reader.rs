@@ -78,15 +78,20 @@ impl Reader {
     }
 
     /// Gives what was read, when nothing was wrong with it; else every mistake in the order of the text.
-    pub(crate) fn finish<T>(mut self, read: Option<T>) -> Result<T, Vec<Diagnostic>> {
-        match read {
-            Some(read) if self.errors.is_empty() => Ok(read),
-            Some(_) | None => {
-                in_source_order(&mut self.errors);
-                self.blot_out();
-                Err(self.errors)
-            }
+    pub(crate) fn finish<T>(self, read: Option<T>) -> Result<T, Vec<Diagnostic>> {
+        match (read, self.finish_partly()) {
+            (Some(read), mistakes) if mistakes.is_empty() => Ok(read),
+            (Some(_) | None, mistakes) => Err(mistakes),
         }
+    }
+
+    /// Gives every mistake in the order of the text.
+    pub(crate) fn finish_partly(mut self) -> Vec<Diagnostic> {
+        in_source_order(&mut self.errors);
+        if !self.errors.is_empty() {
+            self.blot_out();
+        }
+        self.errors
     }
 
     fn blot_out(&mut self) {

@@ -1,27 +1,66 @@
 //! Where text came from: a named source and byte spans in it.
 
-use std::sync::Arc;
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
 
 /// A text a user wrote, with the name to show in diagnostics (a path, or `--set retention`).
-#[derive(Debug, PartialEq, Eq)]
 pub struct Source {
     /// The name shown in diagnostics, usually a path as the user gave it.
     pub name: String,
     /// The whole text.
     pub text: String,
+    /// Where each line begins, found when first asked for: fifty mistakes must not count lines fifty times.
+    line_starts: OnceLock<Vec<usize>>,
+}
+
+impl PartialEq for Source {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.name, &self.text) == (&other.name, &other.text)
+    }
+}
+
+impl Eq for Source {}
+
+impl std::fmt::Debug for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Source").field("name", &self.name).field("text", &self.text).finish_non_exhaustive()
+    }
 }
 
 impl Source {
     /// Makes a shared source.
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
-        Arc::new(Self { name: name.into(), text: text.into() })
+        Arc::new(Self { name: name.into(), text: text.into(), line_starts: OnceLock::new() })
     }
 
     /// Gives the 1-based line and column (in characters) of a byte offset.
     pub fn line_and_column(&self, offset: usize) -> (usize, usize) {
-        let before = &self.text[..floor_char_boundary(&self.text, offset)];
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+        let offset = floor_char_boundary(&self.text, offset);
+        let line = self.line_of(offset);
+        (line + 1, self.text[self.line_starts()[line]..offset].chars().count() + 1)
+    }
+
+    /// Gives the whole lines around a span, `before` of them before it and `after` behind it, and the 0-based
+    /// number of the first: all that a reader of these lines must look at.
+    pub(crate) fn lines_around(&self, span: Span, before: usize, after: usize) -> (Range<usize>, usize) {
+        let starts = self.line_starts();
+        let first = self.line_of(span.start).saturating_sub(before);
+        let behind = self.line_of(span.end.max(span.start)) + after + 1;
+        let end = starts.get(behind).copied().unwrap_or(self.text.len());
+        (starts[first]..end, first)
+    }
+
+    /// Gives the 0-based line of an offset.
+    fn line_of(&self, offset: usize) -> usize {
+        // The first line begins at 0, so there is always one at or before the offset.
+        self.line_starts().partition_point(|start| *start <= offset).saturating_sub(1)
+    }
+
+    fn line_starts(&self) -> &[usize] {
+        self.line_starts.get_or_init(|| {
+            let newlines = memchr::memchr_iter(b'\n', self.text.as_bytes());
+            std::iter::once(0).chain(newlines.map(|at| at + 1)).collect()
+        })
     }
 }
 

@@ -63,7 +63,7 @@ fn write_canonical(value: &Value, into: &mut String) {
                 if position > 0 {
                     into.push(',');
                 }
-                into.push_str(&Value::from(key.as_str()).to_string());
+                write_text(key, into);
                 into.push(':');
                 write_canonical(value, into);
             }
@@ -75,9 +75,21 @@ fn write_canonical(value: &Value, into: &mut String) {
             // Writing to a `String` can't fail.
             let _ = write!(into, "{:.14e}", number.as_f64().unwrap_or_default());
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
-            into.push_str(&value.to_string());
+        Value::String(text) => write_text(text, into),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {
+            let _ = write!(into, "{value}");
         }
+    }
+}
+
+/// Writes a JSON text as serde_json does, at once where there is nothing to escape.
+fn write_text(text: &str, into: &mut String) {
+    if text.bytes().any(|byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
+        into.push_str(&Value::from(text).to_string());
+    } else {
+        into.push('"');
+        into.push_str(text);
+        into.push('"');
     }
 }
 

@@ -1,6 +1,6 @@
 //! Parameters as people and preflights see them: what is not known yet has words in its place.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{Param, Plan, PlanStep};
 use crate::id::{RunId, StepId};
 use crate::template::{
-    Context, Partial, RunScope, Template, Unknowns, context_of_group, local, steps_named_in,
+    Context, Partial, RunScope, Template, Unknowns, context_of_group, is_step, local, steps_named_in,
 };
 
 /// The parameters of a step as far as they are known before the run.
@@ -50,7 +50,8 @@ impl Plan {
             started_at: Timestamp::UNIX_EPOCH,
             failure: None,
         };
-        let mut unknowns = self.unknowns(group);
+        let names = steps_named_in(param);
+        let mut unknowns = self.unknowns(group, &names);
         let values = match group.and_then(|id| self.groups.get(id)) {
             None => self.values.clone(),
             Some(around) => {
@@ -61,19 +62,20 @@ impl Plan {
                 values
             }
         };
-        let names = steps_named_in(param);
         let context = Context::new(&context_of_group(&scope, group, each, &names, &values));
         Showing { context, unknowns, unknown: BTreeMap::new() }
     }
 
-    fn unknowns(&self, group: Option<&StepId>) -> Unknowns {
+    /// Only of the steps that are referred to: all would be n² for a plan of n.
+    fn unknowns(&self, group: Option<&StepId>, names: &BTreeSet<String>) -> Unknowns {
         let mut unknowns = Unknowns::default();
         unknowns.insert(&["run"], "known when the run starts");
         unknowns.insert(&["failure"], "known when a step has failed");
         // A skipped step has no outputs, and that is known now: `default()` decides.
         for step in self.steps.iter().chain(&self.unpinned).filter(|step| !step.skipped) {
             let id = step.definition.as_str();
-            if let Some(name) = local(group, id) {
+            let named = |local: &&str| names.iter().any(|name| is_step(name, local));
+            if let Some(name) = local(group, id).filter(named) {
                 unknowns.insert(&["steps", name], format!("known after {id}"));
             }
         }

@@ -2,6 +2,7 @@
 
 mod declarations;
 mod header;
+mod partly;
 pub mod patch;
 mod read;
 mod references;
@@ -22,6 +23,8 @@ use crate::document::{Codes, Source, parse as parse_document};
 
 pub(crate) use declarations::read as read_declarations;
 pub(crate) use header::{Kind, read_header};
+pub(crate) use partly::not_said_yet;
+pub use partly::{Doubtful, Partly, parse_partly};
 pub use read::{read, read_patched};
 pub(crate) use read::{read_only_steps, read_version};
 pub use types::{

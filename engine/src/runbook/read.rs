@@ -41,6 +41,13 @@ pub fn read_patched(node: &Node, patches: &[Patch]) -> Result<Runbook, Vec<Diagn
     Ok(runbook)
 }
 
+/// Reads what can be read, and gives every mistake besides.
+pub(super) fn read_partly(node: &Node) -> (Option<Runbook>, Vec<Diagnostic>) {
+    let mut reader = Reader::new(&CODES);
+    let runbook = read_document(&mut reader, node);
+    (runbook, reader.finish_partly())
+}
+
 fn read_document(reader: &mut Reader, node: &Node) -> Option<Runbook> {
     let mut fields = reader.fields(node, "a runbook")?;
     read_header(reader, &mut fields, Kind::Runbook)?;
@@ -68,8 +75,9 @@ fn read_document(reader: &mut Reader, node: &Node) -> Option<Runbook> {
     references::check(reader, sections);
     Some(Runbook {
         source: Arc::clone(&node.location.source),
-        name: name?,
-        version: version?,
+        // What is missing is reported: the rest is worth a look all the same.
+        name: name.unwrap_or_else(|| Spanned { value: String::new(), location: node.location.clone() }),
+        version: version.unwrap_or_else(|| semver::Version::new(0, 0, 0)),
         requires: requires.and_then(Node::text).map(str::to_owned),
         summary: summary.unwrap_or_default().to_owned(),
         values,

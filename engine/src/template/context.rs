@@ -193,6 +193,12 @@ pub(crate) fn steps_named_in(param: &Param) -> BTreeSet<String> {
     names
 }
 
+/// Tells whether `name`, spelt with `_`, is the step `id`. Makes no text: it is asked n² times in a run.
+pub(crate) fn is_step(name: &str, id: &str) -> bool {
+    name.len() == id.len()
+        && name.bytes().zip(id.bytes()).all(|(own, other)| own == other || (own == b'_' && other == b'-'))
+}
+
 fn named_in_param(param: &Param, names: &mut BTreeSet<String>) {
     match param {
         Param::Value(_) => {}
@@ -212,7 +218,7 @@ fn named_in(template: Option<Template>, names: &mut BTreeSet<String>) {
 
 fn steps(scope: &RunScope<'_>, group: Option<&StepId>, names: &BTreeSet<String>) -> Map<String, Value> {
     let mut found: BTreeMap<String, (&str, Value)> = BTreeMap::new();
-    let wanted = |id: &'_ str| Some(id.replace('-', "_")).filter(|name| names.contains(name));
+    let wanted = |id: &str| names.iter().find(|name| is_step(name, id)).cloned();
     if !names.is_empty() {
         for pinned in &scope.plan.pinned {
             let Some(id) = local(group, pinned.id.as_str()) else { continue };

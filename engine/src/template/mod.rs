@@ -23,7 +23,8 @@ use serde_json::Value;
 pub use analysis::{Analysis, Piece, Reference, Shape};
 pub use context::{Context, Failure, RunScope, groups_run, run_context};
 pub(crate) use context::{
-    context as context_of_group, environment as context_of_environment, insert_step, local, steps_named_in,
+    context as context_of_group, environment as context_of_environment, insert_step, is_step, local,
+    steps_named_in,
 };
 pub use error::TemplateError;
 pub use partial::{Partial, Unknowns};

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::{Bound, Range};
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -13,14 +14,25 @@ use super::{Context, Piece, Shape, Template, TemplateError, engine};
 /// Paths whose values are not known yet, each with the words that stand for it.
 #[derive(Debug, Clone, Default)]
 pub struct Unknowns {
-    paths: BTreeMap<Vec<String>, String>,
+    paths: Arc<Paths>,
+    /// What only this one has; small.
+    own: Paths,
 }
+
+type Paths = BTreeMap<Vec<String>, String>;
 
 impl Unknowns {
     /// Makes everything at and below `path` unknown. `shown` is such as `known after find`.
     pub fn insert(&mut self, path: &[&str], shown: impl Into<String>) {
-        let path: Vec<String> = path.iter().map(|&part| part.to_owned()).collect();
-        self.paths.insert(canonical(&path), shown.into());
+        Arc::make_mut(&mut self.paths).insert(owned(path), shown.into());
+    }
+
+    /// Gives these and one more. The others are shared, not copied.
+    #[must_use]
+    pub fn with(&self, path: &[&str], shown: impl Into<String>) -> Self {
+        let mut more = self.clone();
+        more.own.insert(owned(path), shown.into());
+        more
     }
 
     /// Makes values of a group unknown, by their JSON pointers (RFC 6901) with the text shown in their places.
@@ -28,19 +40,14 @@ impl Unknowns {
         for (pointer, display) in unknown {
             let parts = pointer.split('/').skip(1).map(|part| part.replace("~1", "/").replace("~0", "~"));
             let path: Vec<String> = std::iter::once("values".to_owned()).chain(parts).collect();
-            self.paths.insert(path, words(display).to_owned());
+            Arc::make_mut(&mut self.paths).insert(path, words(display).to_owned());
         }
     }
 
     /// Gives the words for a path of which a part is unknown: itself, something above it or below it.
     pub fn find(&self, path: &[String]) -> Option<&str> {
         let path = canonical(path);
-        if let Some(shown) = (1..=path.len()).find_map(|length| self.paths.get(&path[..length])) {
-            return Some(shown);
-        }
-        let (below, shown) =
-            self.paths.range::<[String], _>((Bound::Excluded(path.as_slice()), Bound::Unbounded)).next()?;
-        below.starts_with(&path).then_some(shown.as_str())
+        find(&self.own, &path).or_else(|| find(&self.paths, &path))
     }
 
     fn find_any(&self, template: &Template, inside: &Range<usize>) -> Option<&str> {
@@ -58,6 +65,18 @@ fn words(display: &str) -> &str {
     let start = display.find("(known ").map_or(0, |at| at + 1);
     let inside = &display[start..];
     if start == 0 { inside } else { inside.split(')').next().unwrap_or(inside) }
+}
+
+fn owned(path: &[&str]) -> Vec<String> {
+    canonical(&path.iter().map(|&part| part.to_owned()).collect::<Vec<_>>())
+}
+
+fn find<'p>(paths: &'p Paths, path: &[String]) -> Option<&'p str> {
+    if let Some(shown) = (1..=path.len()).find_map(|length| paths.get(&path[..length])) {
+        return Some(shown);
+    }
+    let (below, shown) = paths.range::<[String], _>((Bound::Excluded(path), Bound::Unbounded)).next()?;
+    below.starts_with(path).then_some(shown.as_str())
 }
 
 /// `steps.wait_ready` and `steps["wait-ready"]` are one step.

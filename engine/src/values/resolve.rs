@@ -41,6 +41,18 @@ pub fn resolve(
     environment: &Environment,
     overrides: &[Override],
 ) -> Result<Resolved, Vec<Diagnostic>> {
+    match resolve_partly(runbook, environment, overrides) {
+        (resolved, errors) if errors.is_empty() => Ok(resolved),
+        (_, errors) => Err(errors),
+    }
+}
+
+/// As [`resolve`], with the values that nothing is wrong with besides the mistakes.
+pub(crate) fn resolve_partly(
+    runbook: &Runbook,
+    environment: &Environment,
+    overrides: &[Override],
+) -> (Resolved, Vec<Diagnostic>) {
     let mut errors = Vec::new();
     let layers = collect(runbook, environment, overrides, &mut errors);
     let mut values = Map::new();
@@ -61,17 +73,19 @@ pub fn resolve(
         {
             // Its type was checked with the runbook; whether the names exist is known only here.
             let what = format!("the default of `{name}`");
-            errors.extend(check_value(default, &declaration.kind, &what, Some(environment)));
+            let found = check_value(default, &declaration.kind, &what, Some(environment));
+            wrong += found.len();
+            errors.extend(found);
         }
         match lay(declaration, &own, &mut provenance) {
-            Some(value) => {
+            Some(value) if wrong == 0 => {
                 values.insert(name.to_owned(), value);
             }
             None if wrong == 0 => errors.push(missing(declaration, environment)),
-            None => {}
+            Some(_) | None => {}
         }
     }
-    if errors.is_empty() { Ok(Resolved { values: Value::Object(values), provenance }) } else { Err(errors) }
+    (Resolved { values: Value::Object(values), provenance }, errors)
 }
 
 fn lay(

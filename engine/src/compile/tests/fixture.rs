@@ -12,7 +12,7 @@ use crate::compile::{CompileInput, compile};
 use crate::composite;
 use crate::diagnostic::Diagnostic;
 use crate::document::{Source, rendering};
-use crate::environment::{self, SecretRef};
+use crate::environment::{self, Environment, SecretRef};
 use crate::id::{StoreName, TargetName};
 use crate::plan::{EdgeReason, PinnedStep, Plan, PlanStep};
 use crate::runbook;
@@ -163,6 +163,11 @@ values:
   regions: { type: map, default: { eu: replica-0, us: replica-1 } }
 ";
 
+pub(super) fn environment() -> Environment {
+    environment::parse(&Source::new("production.yaml", ENVIRONMENT))
+        .unwrap_or_else(|found| panic!("{}", rendering::render(&found)))
+}
+
 /// Compiles a runbook of these sections.
 pub(super) fn compiled(sections: &str, pinned: &[PinnedStep]) -> Result<Plan, Vec<Diagnostic>> {
     compiled_by(&registry(), sections, pinned)
@@ -187,8 +192,7 @@ pub(super) fn compiled_by(
 ) -> Result<Plan, Vec<Diagnostic>> {
     let runbook = runbook::parse(&Source::new("test.yaml", format!("{HEAD}{sections}")))
         .unwrap_or_else(|found| panic!("{}", rendering::render(&found)));
-    let environment = environment::parse(&Source::new("production.yaml", ENVIRONMENT))
-        .unwrap_or_else(|found| panic!("{}", rendering::render(&found)));
+    let environment = environment();
     compile(&CompileInput { runbook: &runbook, environment: &environment, overrides: &[], registry, pinned })
 }
 

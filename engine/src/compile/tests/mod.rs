@@ -10,3 +10,4 @@ mod parameters;
 mod planning;
 mod shape;
 mod speed;
+mod stages;
