@@ -45,7 +45,7 @@ fn start_and_kill(project: &Project) {
 }
 
 fn tokens(project: &Project, run: &str) -> Vec<Value> {
-    let records = project.run(&["runs", "show", run, "--json"]).success().json();
+    let records = project.run(&["runs", "show", run, "--json"]).success().json()["events"].clone();
     let events = records.as_array().unwrap().iter().map(|record| &record["event"]);
     events.filter(|event| !event["runner"].is_null()).map(|event| event["fence"].clone()).collect()
 }

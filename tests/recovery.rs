@@ -107,7 +107,7 @@ fn start_and_kill(cluster: &Cluster, events: usize) -> String {
 
 /// Lists the steps that have more than one success in the journal of a run.
 fn succeeded_twice(cluster: &Cluster, run: &str) -> Vec<String> {
-    let journal = cluster.run(&["runs", "show", run, "--json"]).success().json();
+    let journal = cluster.run(&["runs", "show", run, "--json"]).success().json()["events"].clone();
     let mut succeeded: Vec<String> = journal
         .as_array()
         .unwrap()

@@ -292,3 +292,73 @@ fn a_runbook_for_another_version_of_rekindle() {
     let project = unplanned(&runbook, ENVIRONMENT);
     insta::assert_snapshot!(refusal(&project, &["check", "book", "-e", "here"]));
 }
+
+fn git(project: &Project, words: &[&str]) -> String {
+    let git = std::process::Command::new("git")
+        .args(["-c", "user.name=nobody", "-c", "user.email=nobody@example.org"])
+        .args(words)
+        .current_dir(project.path())
+        .output()
+        .unwrap();
+    assert!(git.status.success(), "{git:?}");
+    String::from_utf8(git.stdout).unwrap()
+}
+
+fn shown(project: &Project) -> Value {
+    project.run(&["runs", "show", "latest", "--json"]).success().json()
+}
+
+#[test]
+fn a_run_remembers_the_commit_of_its_runbook() {
+    let project = unplanned(RUNBOOK, ENVIRONMENT);
+    project.run(&["run", "book", "-e", "here"]).success();
+    assert_eq!(shown(&project)["commit"], Value::Null);
+
+    git(&project, &["init", "--quiet"]);
+    git(&project, &["add", "runbooks"]);
+    git(&project, &["commit", "--quiet", "--message", "x"]);
+    let commit = git(&project, &["rev-parse", "HEAD"]).trim().to_owned();
+    project.run(&["run", "book", "-e", "here"]).success();
+    assert_eq!(shown(&project)["commit"], serde_json::json!({ "id": commit, "dirty": false }));
+
+    project.write("runbooks/book.yaml", &format!("{RUNBOOK}# edited\n"));
+    project.run(&["run", "book", "-e", "here"]).success();
+    assert_eq!(shown(&project)["commit"]["dirty"], true);
+    let text = project.run(&["runs", "show", "latest"]).success().stdout;
+    assert!(text.contains(&format!("book 1.0.0, commit {}, edited since\n", &commit[..12])), "{text}");
+    assert!(
+        text.contains("  environment  here\n") && text.contains("  value        word = \"a\"\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_differs_between_two_runs_is_told() {
+    let project = unplanned(RUNBOOK, ENVIRONMENT);
+    project.run(&["run", "book", "-e", "here"]).success();
+    project.write("runbooks/book.yaml", &RUNBOOK.replace("1.0.0", "1.1.0"));
+    project.write("scripts/work.sh", "#!/bin/sh\nexit 3\n");
+    project.run(&["run", "book", "-e", "here", "--set", "word=z"]).code(1);
+    let runs = runs(&project);
+    let (old, new) = (runs[0]["run"].as_str().unwrap(), runs[1]["run"].as_str().unwrap());
+
+    let text = project.run(&["runs", "diff", old, new]).success().stdout;
+    let diff = project.run(&["runs", "diff", old, new, "--json"]).success().json();
+
+    for told in [
+        "book 1.0.0 ",
+        "book 1.1.0",
+        "~ word: \"a\" → \"z\"",
+        "scripts/work.sh: ",
+        "succeeded in ",
+        "failed in ",
+    ] {
+        assert!(text.contains(told), "`{told}` is missing in\n{text}");
+    }
+    assert_eq!(diff["plan"]["values"], serde_json::json!([{ "field": "word", "old": "a", "new": "z" }]));
+    assert_eq!((&diff["old"]["outcome"], &diff["new"]["outcome"]), (&"succeeded".into(), &"failed".into()));
+    let work = diff["steps"].as_array().unwrap().iter().find(|step| step["id"] == "work").unwrap();
+    assert_eq!((&work["old"]["status"], &work["new"]["status"]), (&"succeeded".into(), &"failed".into()));
+    let same = project.run(&["runs", "diff", new, "latest"]).success().stdout;
+    assert!(same.contains("their plans do the same"), "{same}");
+}

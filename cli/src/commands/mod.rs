@@ -4,6 +4,7 @@ mod backups;
 mod cancel;
 mod check;
 mod commit;
+mod compare;
 mod completions;
 mod drive;
 mod explain;

@@ -1,4 +1,4 @@
-//! `rekindle runs [list|show RUN|logs RUN [STEP]|report RUN]`
+//! `rekindle runs [list|show RUN|diff A B|logs RUN [STEP]|report RUN]`
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -10,6 +10,7 @@ use rekindle_engine::plan::Style;
 use rekindle_engine::report;
 use serde_json::json;
 
+use super::compare;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output;
@@ -28,10 +29,17 @@ pub(crate) struct Args {
 enum Command {
     /// List all runs, oldest first
     List,
-    /// Show what happened in a run
+    /// Show what a run was made of and what happened in it
     Show {
         /// The run's id, the beginning of one, or `latest`
         run: String,
+    },
+    /// Show what differs between two runs: runbook, values, steps, outcomes, durations
+    Diff {
+        /// One run: its id, the beginning of one, or `latest`
+        old: String,
+        /// The other run
+        new: String,
     },
     /// Show what the steps of a run said
     Logs {
@@ -65,6 +73,7 @@ pub(crate) fn runs(args: &Args, state_dir: &Path) -> Result<Exit, Failure> {
     match args.command.as_ref().unwrap_or(&Command::List) {
         Command::List => list(&runs, args.json),
         Command::Show { run } => show(&find(&runs, run)?, args.json),
+        Command::Diff { old, new } => compare::diff(&find(&runs, old)?, &find(&runs, new)?, args.json),
         Command::Logs { run, step } => logs(&find(&runs, run)?, step.as_deref()),
         Command::Report { run, format } => {
             let format = if args.json { Format::Json } else { *format };
@@ -161,11 +170,13 @@ fn read(run: &RunDirectory) -> Result<Vec<Record>, Failure> {
 
 fn show(run: &RunDirectory, json: bool) -> Result<Exit, Failure> {
     let records = read(run)?;
+    let plan = run.plan().map_err(|error| Failure::input(error.to_string()))?;
     if json {
-        output::json(&records)?;
+        output::json(&compare::as_json(run, status(&records), &plan, &records))?;
         return Ok(Exit::Done);
     }
     let mut text = format!("run {}: {}\n", run.id(), status(&records));
+    text.push_str(&compare::heading(&plan, &records));
     for record in &records {
         if let Some(event) = words::event(&record.event) {
             let _ = writeln!(text, "{:>4}  {:.3}  {event}", record.seq, record.at);

@@ -3,6 +3,7 @@
 //! Receives a plan and the journal's records; yields a [`Report`], and views of it. A pure fold: the same journal
 //! always gives the same report.
 
+mod compare;
 mod fold;
 mod json;
 mod markdown;
@@ -15,6 +16,7 @@ mod timeline;
 mod types;
 mod words;
 
+pub use compare::{RunDiff, RunSide, StepSide, StepSides, commit, compare};
 pub use fold::report;
 pub use json::json;
 pub use markdown::markdown;

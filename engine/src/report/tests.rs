@@ -214,3 +214,31 @@ fn a_journal_that_is_empty_or_cut_anywhere_still_gives_a_report() {
         assert!(super::json(&report).contains("\"format\": 1"));
     }
 }
+
+#[test]
+fn two_runs_are_compared_by_what_they_were_to_do_and_how_they_fared() {
+    let plan = fixture::recovery();
+    let died = died_and_resumed();
+    let mut edited = plan.clone();
+    edited.runbook.version = "1.3.0".to_owned();
+    edited.values["backup"] = "b1".into();
+    edited.steps.retain(|step| step.id.as_str() != "smoke");
+    edited.hash = edited.compute_hash();
+    let mut other = records([(1, Event::StepStarted { step: "provision".into(), attempt: 1 })]);
+    if let Event::RunStarted { commit, .. } = &mut other[0].event {
+        *commit = Some(crate::journal::SourceCommit { id: "3f2a91c0d4e5b6a7".to_owned(), dirty: true });
+    }
+    let diff = super::compare((&plan, &died), (&edited, &other));
+    insta::assert_snapshot!(diff.text(Style::Plain), @"");
+    let json = serde_json::to_value(&diff).unwrap();
+    assert_eq!(json["new"]["commit"]["dirty"], true);
+    assert_eq!(json["plan"]["values"][0]["field"], "backup");
+    assert_eq!(json["steps"][0]["id"], "find");
+}
+
+#[test]
+fn a_run_compared_with_itself_does_the_same() {
+    let (plan, records) = (fixture::recovery(), died_and_resumed());
+    let text = super::compare((&plan, &records), (&plan, &records)).text(Style::Plain);
+    assert!(text.contains("their plans do the same") && !text.contains("~ "), "{text}");
+}
