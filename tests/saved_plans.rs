@@ -304,27 +304,34 @@ fn git(project: &Project, words: &[&str]) -> String {
     String::from_utf8(git.stdout).unwrap()
 }
 
-fn shown(project: &Project) -> Value {
-    project.run(&["runs", "show", "latest", "--json"]).success().json()
+/// Runs the runbook and gives the run's id; ids of one second are in no order.
+fn ran(project: &Project, more: &[&str], code: i32) -> String {
+    let answer = project.run(&[&["run", "book", "-e", "here"], more].concat()).code(code);
+    let (_, said) = answer.stderr.split_once("run 2").unwrap();
+    format!("2{}", said.split([' ', ':']).next().unwrap())
+}
+
+fn shown(project: &Project, run: &str) -> Value {
+    project.run(&["runs", "show", run, "--json"]).success().json()
 }
 
 #[test]
 fn a_run_remembers_the_commit_of_its_runbook() {
     let project = unplanned(RUNBOOK, ENVIRONMENT);
-    project.run(&["run", "book", "-e", "here"]).success();
-    assert_eq!(shown(&project)["commit"], Value::Null);
+    let run = ran(&project, &[], 0);
+    assert_eq!(shown(&project, &run)["commit"], Value::Null);
 
     git(&project, &["init", "--quiet"]);
     git(&project, &["add", "runbooks"]);
     git(&project, &["commit", "--quiet", "--message", "x"]);
     let commit = git(&project, &["rev-parse", "HEAD"]).trim().to_owned();
-    project.run(&["run", "book", "-e", "here"]).success();
-    assert_eq!(shown(&project)["commit"], serde_json::json!({ "id": commit, "dirty": false }));
+    let run = ran(&project, &[], 0);
+    assert_eq!(shown(&project, &run)["commit"], serde_json::json!({ "id": commit, "dirty": false }));
 
     project.write("runbooks/book.yaml", &format!("{RUNBOOK}# edited\n"));
-    project.run(&["run", "book", "-e", "here"]).success();
-    assert_eq!(shown(&project)["commit"]["dirty"], true);
-    let text = project.run(&["runs", "show", "latest"]).success().stdout;
+    let run = ran(&project, &[], 0);
+    assert_eq!(shown(&project, &run)["commit"]["dirty"], true);
+    let text = project.run(&["runs", "show", &run]).success().stdout;
     assert!(text.contains(&format!("book 1.0.0, commit {}, edited since\n", &commit[..12])), "{text}");
     assert!(
         text.contains("  environment  here\n") && text.contains("  value        word = \"a\"\n"),
@@ -335,15 +342,13 @@ fn a_run_remembers_the_commit_of_its_runbook() {
 #[test]
 fn what_differs_between_two_runs_is_told() {
     let project = unplanned(RUNBOOK, ENVIRONMENT);
-    project.run(&["run", "book", "-e", "here"]).success();
+    let old = ran(&project, &[], 0);
     project.write("runbooks/book.yaml", &RUNBOOK.replace("1.0.0", "1.1.0"));
     project.write("scripts/work.sh", "#!/bin/sh\nexit 3\n");
-    project.run(&["run", "book", "-e", "here", "--set", "word=z"]).code(1);
-    let runs = runs(&project);
-    let (old, new) = (runs[0]["run"].as_str().unwrap(), runs[1]["run"].as_str().unwrap());
+    let new = ran(&project, &["--set", "word=z"], 1);
 
-    let text = project.run(&["runs", "diff", old, new]).success().stdout;
-    let diff = project.run(&["runs", "diff", old, new, "--json"]).success().json();
+    let text = project.run(&["runs", "diff", &old, &new]).success().stdout;
+    let diff = project.run(&["runs", "diff", &old, &new, "--json"]).success().json();
 
     for told in [
         "book 1.0.0 ",
@@ -359,6 +364,6 @@ fn what_differs_between_two_runs_is_told() {
     assert_eq!((&diff["old"]["outcome"], &diff["new"]["outcome"]), (&"succeeded".into(), &"failed".into()));
     let work = diff["steps"].as_array().unwrap().iter().find(|step| step["id"] == "work").unwrap();
     assert_eq!((&work["old"]["status"], &work["new"]["status"]), (&"succeeded".into(), &"failed".into()));
-    let same = project.run(&["runs", "diff", new, "latest"]).success().stdout;
+    let same = project.run(&["runs", "diff", &new, &new]).success().stdout;
     assert!(same.contains("their plans do the same"), "{same}");
 }

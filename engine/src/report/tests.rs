@@ -229,7 +229,34 @@ fn two_runs_are_compared_by_what_they_were_to_do_and_how_they_fared() {
         *commit = Some(crate::journal::SourceCommit { id: "3f2a91c0d4e5b6a7".to_owned(), dirty: true });
     }
     let diff = super::compare((&plan, &died), (&edited, &other));
-    insta::assert_snapshot!(diff.text(Style::Plain), @"");
+    insta::assert_snapshot!(diff.text(Style::Plain), @r#"
+      run          20261122T150000Z-1f9c                20261122T150000Z-1f9c
+    ~ runbook      disaster-recovery 1.2.0              disaster-recovery 1.3.0
+    ~ commit       -                                    3f2a91c0d4e5, edited since
+      environment  production                           production
+    ~ plan         cb2b20fc89f2                         37cf5dfb9cf1
+    ~ ended        succeeded                            not finished
+    ~ took         1m 15s                               1ms
+
+    runbook
+      ~ version: "1.2.0" → "1.3.0"
+    values
+      ~ backup: "latest" → "b1"
+    steps
+      - smoke  run (write): run ./smoke.sh
+
+    how the steps fared
+      find                  found while planning                 found while planning
+    ~ provision             succeeded in 1.4s                    running in 0ms
+    ~ wait-ready            succeeded in 5.4s, 2 attempts        not started
+    ~ restore               succeeded in 52.9s, 2 attempts       not started
+    ~ reset-replication[0]  succeeded in 5.9s                    not started
+    ~ reset-replication[1]  succeeded in 9.9s                    not started
+    ~ verify                succeeded in 4.9s                    not started
+      page                  not started                          not started
+    ~ report                succeeded in 10ms                    not started
+    ~ smoke                 skipped                              -
+    "#);
     let json = serde_json::to_value(&diff).unwrap();
     assert_eq!(json["new"]["commit"]["dirty"], true);
     assert_eq!(json["plan"]["values"][0]["field"], "backup");
