@@ -2,12 +2,14 @@
 //!
 //! The stages, each a file: `draft` parses the templates of every step, `kinds`, `parameters` and `references`
 //! check what can be checked without rendering, `edges` and `cycle` order the steps, `knowledge` and `instances`
-//! say what is known and how often a step runs, `render`, `fit` and `steps` make the steps of the plan.
+//! say what is known and how often a step runs, `render`, `fit` and `steps` make the steps of the plan;
+//! `approval` says who must agree before each.
 //!
 //! A `body` is a list of steps that see each other: the runbook's, or that of a composite kind. All that needs no
 //! rendering is checked once for each body. A `frame` is one use of a body; `group` opens one for each step that
 //! uses a composite, with the values `given` to it, and makes its steps in the same way.
 
+mod approval;
 mod body;
 mod cycle;
 mod draft;

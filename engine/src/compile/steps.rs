@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::diagnostic::Diagnostic;
 use crate::id::StepId;
-use crate::plan::{Edge, EdgeReason, Param, PinnedStep, PlanStep, StepGroup};
+use crate::plan::{ApprovalRule, Edge, EdgeReason, Param, PinnedStep, PlanStep, StepGroup};
 use crate::runbook::{OnCrash, Phase};
 use crate::step::{Effect, ErasedStep, Intent, KindInfo};
 use crate::template::{Context, Unknowns, local};
@@ -20,7 +20,7 @@ use super::knowledge::{Knowledge, MENDED, Shared, When, fold};
 use super::names::Names;
 use super::render::{Rendered, render};
 use super::report::Report;
-use super::{fit, kinds};
+use super::{approval, fit, kinds};
 
 /// What becomes of drafts.
 #[derive(Default)]
@@ -157,13 +157,16 @@ impl Maker<'_, '_> {
     fn step(&mut self, instance: &Instance<'_>) -> Option<PlanStep> {
         let Instance { context, unknown, .. } = *instance;
         let when = fold(self.draft, context, unknown, self.report)?;
-        let (params, intent) = if when == When::Never {
-            self.skipped(context, unknown)
-        } else {
-            self.checked(context, unknown)?
-        };
         let info = self.kind.info();
         let effect = kinds::effect(self.draft, info);
+        let (params, intent, approval) = if when == When::Never {
+            let (params, intent) = self.skipped(context, unknown);
+            (params, intent, None)
+        } else {
+            let (rendered, intent) = self.checked(context, unknown)?;
+            let approval = self.approval(effect, &rendered);
+            (rendered.param, intent, approval)
+        };
         let (when, skipped) = match when {
             When::Always => (None, false),
             When::Never => (None, true),
@@ -177,6 +180,7 @@ impl Maker<'_, '_> {
             retry: definition.retry.clone().or_else(|| defaults.retry.clone()),
             timeout: definition.timeout.or(defaults.timeout).map(DurationText),
             deadline: definition.deadline.map(DurationText),
+            approval,
             ..self.plan_step(
                 instance,
                 self.needs.clone(),
@@ -185,7 +189,7 @@ impl Maker<'_, '_> {
         })
     }
 
-    /// Makes a step that is tried once, for as long as it takes.
+    /// Makes a step that is tried once, for as long as it takes, and that nobody must agree to.
     pub(super) fn plan_step(&self, instance: &Instance<'_>, needs: Vec<Edge>, decided: Decided) -> PlanStep {
         let definition = self.draft.definition;
         let Decided { kind, effect, params, when, skipped, on_crash, intent } = decided;
@@ -209,6 +213,7 @@ impl Maker<'_, '_> {
             max_parallel: definition.max_parallel,
             continue_on_error: definition.continue_on_error,
             on_crash,
+            approval: None,
             intent,
             with: Some(definition.with.clone()),
             location: Some(definition.location.clone()),
@@ -228,7 +233,7 @@ impl Maker<'_, '_> {
         }
     }
 
-    fn checked(&mut self, context: &Context, unknown: &Unknowns) -> Option<(Param, Intent)> {
+    fn checked(&mut self, context: &Context, unknown: &Unknowns) -> Option<(Rendered, Intent)> {
         let rendered = render(&self.draft.params, context, unknown, self.report)?;
         let schema = self.kind.info().params.as_value();
         let settings = &self.shared.input.environment.settings;
@@ -237,7 +242,20 @@ impl Maker<'_, '_> {
             return None;
         }
         let intent = self.intent(&rendered)?;
-        Some((rendered.param, intent))
+        Some((rendered, intent))
+    }
+
+    /// Gives who must agree before a step. What is wrong with what it asks for is reported.
+    fn approval(&mut self, effect: Effect, rendered: &Rendered) -> Option<ApprovalRule> {
+        let asked = self.kind.approval(&rendered.display, &rendered.unknown).unwrap_or_else(|error| {
+            approval::refused(self.draft, error, self.report);
+            None
+        });
+        if asked.is_some() {
+            let section = self.frame.section.unwrap_or(self.draft.section);
+            approval::check_place(self.draft, section, self.report);
+        }
+        approval::rule(&self.shared.input.environment.settings.policy, self.draft, effect, asked)
     }
 
     fn intent(&mut self, rendered: &Rendered) -> Option<Intent> {

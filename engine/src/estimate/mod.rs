@@ -97,7 +97,7 @@ pub fn estimate(plan: &Plan, history: &History) -> Estimates {
         never_run,
         steps_in_all: counted.len(),
         rto_ms: rto_ms(plan, &counted),
-        waits_for_approval: plan.steps.iter().any(|step| plan.waits_for_approval(step)),
+        waits_for_approval: plan.steps.iter().any(|step| step.approval.is_some()),
         steps,
     }
 }

@@ -9,7 +9,10 @@ use crate::id::{RunId, StepId};
 use crate::step::StepError;
 
 /// The journal's format; a reader refuses a newer one.
-pub const JOURNAL_FORMAT: u32 = 1;
+///
+/// 1: until approvals. 2: with `approval_requested`, `step_approved`, `step_rejected`, `approval_expired` and
+/// `run_waiting`.
+pub const JOURNAL_FORMAT: u32 = 2;
 
 /// One event with its place and time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -201,6 +204,57 @@ pub enum Event {
         by: String,
         /// Why, in their words; may be empty.
         why: String,
+    },
+    /// Everything a step needs is there but people's agreement.
+    ApprovalRequested {
+        /// Which.
+        step: StepId,
+        /// How many people must agree.
+        needed: u32,
+        /// What it will do, with what is known now.
+        what: String,
+        /// When it fails if they have not.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(with = "Option<String>")]
+        expires_at: Option<Timestamp>,
+    },
+    /// A person agreed to a step.
+    StepApproved {
+        /// Which.
+        step: StepId,
+        /// Of which plan: an approval counts for the plan its giver saw, and for no other.
+        plan_hash: String,
+        /// Who. Each counts once.
+        by: String,
+        /// Why, in their words; may be empty.
+        why: String,
+        /// The account that gave it: `uid 1000 on db-1`. What the kernel says, where `by` is only said.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        from: String,
+    },
+    /// A person refused a step: it fails.
+    StepRejected {
+        /// Which.
+        step: StepId,
+        /// Of which plan.
+        plan_hash: String,
+        /// Who.
+        by: String,
+        /// Why, in their words; may be empty.
+        why: String,
+        /// The account that gave it.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        from: String,
+    },
+    /// Too few people agreed in time: the step fails.
+    ApprovalExpired {
+        /// Which.
+        step: StepId,
+    },
+    /// Only people's agreement is missing, and the process that drove the run let go of it.
+    RunWaiting {
+        /// For which steps.
+        steps: Vec<StepId>,
     },
     /// The operator asked to stop.
     CancelRequested {

@@ -1,6 +1,5 @@
 //! What is told beside a plan, and is no part of it.
 
-use super::{Plan, PlanStep};
 use crate::estimate::Estimates;
 use crate::preview::Preview;
 
@@ -11,11 +10,4 @@ pub struct Beside<'a> {
     pub preview: Option<&'a Preview>,
     /// How long it will take.
     pub estimates: Option<&'a Estimates>,
-}
-
-impl Plan {
-    /// Tells whether somebody has to approve a step before it starts.
-    pub fn waits_for_approval(&self, step: &PlanStep) -> bool {
-        !step.skipped && self.settings.policy.approve.contains(&step.effect)
-    }
 }

@@ -36,6 +36,7 @@ pub(crate) fn step(id: &str, kind: &str, effect: Effect, summary: &str) -> PlanS
         max_parallel: None,
         continue_on_error: false,
         on_crash: OnCrash::Rerun,
+        approval: None,
         intent: Intent { summary: summary.to_owned(), ..Intent::default() },
         with: None,
         location: None,

@@ -19,19 +19,18 @@ pub(super) struct Node {
     pub(super) takes: Option<String>,
     /// Whether it is on the longest path.
     pub(super) longest: bool,
-    /// Whether somebody has to approve it.
-    pub(super) approval: bool,
+    /// Who must agree before it: `needs approval by 2`.
+    pub(super) approval: Option<String>,
 }
 
 impl Node {
     /// Gives the lines that stand in the box.
     pub(super) fn lines(&self) -> impl Iterator<Item = &str> {
-        let approval = self.approval.then_some("needs approval");
         [self.id.as_str(), &self.kind]
             .into_iter()
             .chain(self.disabled.as_deref())
             .chain(self.takes.as_deref())
-            .chain(approval)
+            .chain(self.approval.as_deref())
     }
 }
 
@@ -78,7 +77,7 @@ impl Graph {
             [(Section::Main, "steps"), (Section::OnFailure, "on failure"), (Section::Finally, "finally")];
         for (section, title) in sections {
             let steps = plan.steps.iter().filter(|step| step.section == section);
-            graph.frame(title, steps.map(|step| running(plan, step, estimates)));
+            graph.frame(title, steps.map(|step| running(step, estimates)));
         }
         graph.arrows = arrows(plan, &graph.nodes, estimates);
         graph
@@ -95,10 +94,10 @@ impl Graph {
 
 fn planning(id: &StepId, kind: &str) -> Node {
     let (id, kind) = (id.clone(), kind.to_owned());
-    Node { id, kind, look: Look::WhilePlanning, disabled: None, takes: None, longest: false, approval: false }
+    Node { id, kind, look: Look::WhilePlanning, disabled: None, takes: None, longest: false, approval: None }
 }
 
-fn running(plan: &Plan, step: &PlanStep, estimates: Option<&Estimates>) -> Node {
+fn running(step: &PlanStep, estimates: Option<&Estimates>) -> Node {
     let estimate = estimates.and_then(|estimates| estimates.steps.get(&step.id));
     Node {
         id: step.id.clone(),
@@ -107,7 +106,7 @@ fn running(plan: &Plan, step: &PlanStep, estimates: Option<&Estimates>) -> Node 
         disabled: step.disabled.as_ref().map(|why| format!("disabled: {why}")),
         takes: estimate.map(|estimate| format!("≈ {}", duration(estimate.typical_ms))),
         longest: estimates.is_some_and(|estimates| estimates.is_on_longest_path(&step.id)),
-        approval: plan.waits_for_approval(step),
+        approval: step.approval.map(|rule| format!("needs {}", rule.words())),
     }
 }
 

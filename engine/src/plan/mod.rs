@@ -33,6 +33,6 @@ pub(crate) use style::{Paint, printable};
 pub use svg::svg;
 pub use text::text;
 pub use types::{
-    Edge, EdgeReason, Group, PLAN_FORMAT, Param, PinnedStep, Plan, PlanStep, RunbookIdentity, Section,
-    StepGroup,
+    ApprovalRule, Edge, EdgeReason, Group, PLAN_FORMAT, Param, PinnedStep, Plan, PlanStep, RunbookIdentity,
+    Section, StepGroup,
 };

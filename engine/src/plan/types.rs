@@ -171,6 +171,9 @@ pub struct PlanStep {
     pub continue_on_error: bool,
     /// What resume does with it when it was in flight.
     pub on_crash: OnCrash,
+    /// Who must agree before its first attempt; absent means nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<ApprovalRule>,
     /// What it will do, for people.
     pub intent: Intent,
     /// Where `with:` stands, to point at in diagnostics; not kept in stored plans.
@@ -185,6 +188,24 @@ impl PlanStep {
     /// Tells whether it is the last step of a group, which gives the group's outputs.
     pub fn ends_group(&self) -> bool {
         self.group.as_ref() == Some(&self.id)
+    }
+}
+
+/// How many people must agree before a step's first attempt, and how long they may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApprovalRule {
+    /// How many; each person counts once.
+    pub needed: u32,
+    /// How long they are waited for; then the step fails. Absent means for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<DurationText>,
+}
+
+impl ApprovalRule {
+    /// Says it for people: `approval by 2 within 4h`.
+    pub fn words(&self) -> String {
+        let within = self.timeout.map_or_else(String::new, |timeout| format!(" within {timeout}"));
+        format!("approval by {}{within}", self.needed)
     }
 }
 

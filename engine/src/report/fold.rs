@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::types::{
     Attempt, AttemptEnd, Decision, REPORT_FORMAT, Report, Resumption, StepReport, StepStatus,
 };
-use super::{objectives, path};
+use super::{approval, objectives, path};
 use crate::id::StepId;
 use crate::journal::{Event, Outcome, Record, Resolution};
 use crate::plan::{PinnedStep, Plan, PlanStep, Section};
@@ -46,6 +46,7 @@ fn steps_done(plan: &Plan, report: &Report) -> bool {
         StepStatus::FoundWhilePlanning | StepStatus::Succeeded | StepStatus::Skipped => true,
         StepStatus::Failed => may_fail.contains(&step.id),
         StepStatus::NotStarted
+        | StepStatus::WaitingForApproval
         | StepStatus::Running
         | StepStatus::WaitingToRetry
         | StepStatus::Interrupted
@@ -130,7 +131,12 @@ impl Fold {
                 let (step, resolution) = (step.clone(), *resolution);
                 self.report.decisions.push(Decision { step, resolution, by, why, at });
             }
+            Event::RunWaiting { .. } => self.paused = true,
             Event::StepStarted { step, .. }
+            | Event::ApprovalRequested { step, .. }
+            | Event::StepApproved { step, .. }
+            | Event::StepRejected { step, .. }
+            | Event::ApprovalExpired { step }
             | Event::StepCheckpoint { step, .. }
             | Event::StepWarned { step, .. }
             | Event::StepSucceeded { step, .. }
@@ -219,12 +225,17 @@ fn step_event(step: &mut StepReport, event: &Event, at: Timestamp) {
             end_attempt(step, at, AttemptEnd::Cancelled, None);
             step.status = StepStatus::Cancelled;
         }
+        Event::ApprovalRequested { .. }
+        | Event::StepApproved { .. }
+        | Event::StepRejected { .. }
+        | Event::ApprovalExpired { .. } => approval::event(step, event, at),
         // Events of the run are not given to steps.
         Event::RunStarted { .. }
         | Event::RunResumed { .. }
         | Event::StepResolved { .. }
         | Event::CancelRequested { .. }
         | Event::RunPaused { .. }
+        | Event::RunWaiting { .. }
         | Event::RunFinished { .. } => {}
     }
 }
@@ -248,6 +259,7 @@ fn not_started(step: &PlanStep) -> StepReport {
         effect: step.effect,
         status: if step.skipped { StepStatus::Skipped } else { StepStatus::NotStarted },
         blocked_by: None,
+        approval: None,
         attempts: Vec::new(),
         took_ms: 0,
         warnings: Vec::new(),
@@ -264,6 +276,7 @@ fn found_while_planning(pinned: &PinnedStep) -> StepReport {
         effect: Effect::Read,
         status: StepStatus::FoundWhilePlanning,
         blocked_by: None,
+        approval: None,
         attempts: Vec::new(),
         took_ms: 0,
         warnings: Vec::new(),

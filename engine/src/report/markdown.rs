@@ -23,6 +23,9 @@ pub fn markdown(report: &Report) -> String {
         .flat_map(|step| step.warnings.iter().map(|text| format!("- `{}`: {}", step.id, escaped(text))))
         .collect();
     lines.extend(section("Warnings", warnings));
+    let approvals = words::approvals(report);
+    let approvals = approvals.iter().map(|(step, line)| format!("- `{}`: {}", step.id, escaped(line)));
+    lines.extend(section("Approvals", approvals.collect()));
     let decisions = report.decisions.iter().map(|decision| {
         let (by, why) = (escaped(&decision.by), escaped(&decision.why));
         format!(

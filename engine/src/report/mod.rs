@@ -3,26 +3,4 @@
 //! Receives a plan and the journal's records; yields a [`Report`], and views of it. A pure fold: the same journal
 //! always gives the same report.
 
-mod compare;
-mod fold;
-mod json;
-mod markdown;
-mod objectives;
-mod path;
-#[cfg(test)]
-mod tests;
-mod text;
-mod timeline;
-mod types;
-mod words;
-
-pub use compare::{RunDiff, RunSide, StepSide, StepSides, commit, compare};
-pub use fold::report;
-pub use json::json;
-pub use markdown::markdown;
-pub use text::text;
-pub use types::{
-    Attempt, AttemptEnd, Decision, Link, Measured, Objectives, REPORT_FORMAT, Report, Resumption, StepReport,
-    StepStatus, Verdict,
-};
-pub(crate) use words::duration;
+mod approval;

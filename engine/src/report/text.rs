@@ -93,6 +93,7 @@ impl Page {
             StepStatus::FoundWhilePlanning
             | StepStatus::NotStarted
             | StepStatus::Running
+            | StepStatus::WaitingForApproval
             | StepStatus::WaitingToRetry
             | StepStatus::Skipped
             | StepStatus::Blocked => Paint::Quiet,
@@ -121,8 +122,15 @@ impl Page {
         }
     }
 
-    /// Warnings, and what people decided.
+    /// Warnings, and what people agreed to and decided.
     fn said(&mut self, report: &Report) {
+        let approvals = words::approvals(report);
+        if !approvals.is_empty() {
+            self.section("Approvals");
+        }
+        for (step, line) in approvals {
+            self.line(&format!("  {}: {}", step.id, printable(&line)));
+        }
         if report.steps.iter().any(|step| !step.warnings.is_empty()) {
             self.section("Warnings");
         }

@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::id::{RunId, StepId};
 use crate::journal::{Outcome, Resolution, StepFinding};
 use crate::plan::Section;
+use crate::run::Answer;
 use crate::step::{Effect, StepError};
 
 /// The report's format as JSON.
@@ -97,6 +98,8 @@ pub enum StepStatus {
     NotStarted,
     /// An attempt is going on.
     Running,
+    /// It could start, and waits for people to agree.
+    WaitingForApproval,
     /// An attempt failed and the next one is due.
     WaitingToRetry,
     /// Its process died in the middle of it.
@@ -128,6 +131,8 @@ pub struct StepReport {
     pub status: StepStatus,
     /// The nearest step to blame when it is blocked.
     pub blocked_by: Option<StepId>,
+    /// Who was asked to agree before it ran; absent when nobody was.
+    pub approval: Option<Approval>,
     /// Every try, in order.
     pub attempts: Vec<Attempt>,
     /// From its first start to its last end, waits included.
@@ -138,6 +143,41 @@ pub struct StepReport {
     pub checkpoints: usize,
     /// What probes found, in order.
     pub probes: Vec<StepFinding>,
+}
+
+/// People's agreement to a step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Approval {
+    /// How many must agree.
+    pub needed: u32,
+    /// What they were told that it will do.
+    pub what: String,
+    /// When they were asked; the last time, when it was several.
+    pub requested_at: Timestamp,
+    /// Until when they are waited for.
+    pub expires_at: Option<Timestamp>,
+    /// Whether that time went by.
+    pub expired: bool,
+    /// What they said, in order, over all questions. A person counts once.
+    pub answers: Vec<Said>,
+    /// How many of the answers were to earlier questions.
+    #[serde(skip)]
+    pub(super) earlier: usize,
+}
+
+/// What one person said to a step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Said {
+    /// Yes or no.
+    pub answer: Answer,
+    /// Who.
+    pub by: String,
+    /// The account that said it: `uid 1000 on db-1`.
+    pub from: String,
+    /// Why; may be empty.
+    pub why: String,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// One try of a step.

@@ -1,7 +1,8 @@
 //! The words that all views of a report share.
 
-use super::types::{Measured, Report, StepReport, StepStatus, Verdict};
+use super::types::{Approval, Measured, Report, StepReport, StepStatus, Verdict};
 use crate::journal::{Outcome, Resolution, StepFinding};
+use crate::run::Answer;
 
 /// `320ms`, `48.2s`, `1m 42s`, `2h 05m`.
 pub(crate) fn duration(ms: u64) -> String {
@@ -24,6 +25,9 @@ pub(super) fn outcome(report: &Report) -> &'static str {
         Some(Outcome::Failed) => "failed",
         Some(Outcome::Cancelled) => "cancelled",
         None if report.question.is_some() => "waiting for a decision",
+        None if report.steps.iter().any(|step| step.status == StepStatus::WaitingForApproval) => {
+            "waiting for approval"
+        }
         None if report.started_at.is_none() => "not started",
         None if report.steps_done => "succeeded, finishing",
         None => "not finished",
@@ -35,6 +39,7 @@ pub(super) fn status(status: StepStatus) -> &'static str {
         StepStatus::FoundWhilePlanning => "found while planning",
         StepStatus::NotStarted => "not started",
         StepStatus::Running => "running",
+        StepStatus::WaitingForApproval => "waiting for approval",
         StepStatus::WaitingToRetry => "waiting to try again",
         StepStatus::Interrupted => "interrupted",
         StepStatus::Succeeded => "succeeded",
@@ -78,6 +83,36 @@ pub(super) fn remarks(step: &StepReport) -> Vec<String> {
     }
     remarks.extend(step.probes.iter().map(|found| format!("a probe found {}", finding(found))));
     remarks
+}
+
+/// Everything that people said to steps, and what was left unsaid, with whom and when:
+/// `restore: approved by kim at 2026-…: looks right`.
+pub(super) fn approvals(report: &Report) -> Vec<(&StepReport, String)> {
+    let mut lines = Vec::new();
+    for step in &report.steps {
+        let Some(approval) = &step.approval else { continue };
+        for said in &approval.answers {
+            let word = match said.answer {
+                Answer::Approve => "approved",
+                Answer::Reject => "rejected",
+            };
+            let from = if said.from.is_empty() { String::new() } else { format!(" ({})", said.from) };
+            let why = if said.why.is_empty() { String::new() } else { format!(": {}", said.why) };
+            lines.push((step, format!("{word} by {}{from} at {:.0}{why}", said.by, said.at)));
+        }
+        if approval.expired {
+            let until = approval.expires_at.map_or_else(String::new, |at| format!(" until {at:.0}"));
+            lines.push((step, format!("too few approved{until}: {}", tally(approval))));
+        } else if step.status == StepStatus::WaitingForApproval {
+            let until = approval.expires_at.map_or_else(String::new, |at| format!(", until {at:.0}"));
+            lines.push((step, format!("waiting: {}{until}", tally(approval))));
+        }
+    }
+    lines
+}
+
+fn tally(approval: &Approval) -> String {
+    format!("{} of {}", approval.approved_by().len(), approval.needed)
 }
 
 pub(super) fn count(number: usize, noun: &str) -> String {

@@ -118,13 +118,15 @@ impl Driver {
 
     /// Waits for the first thing that can change what is next.
     async fn wait(&mut self, until: Option<Timestamp>) -> Result<(), RunError> {
-        if until.is_none() && self.probing.is_empty() && !self.anything_runs() {
+        let awaited = self.state.awaited();
+        if until.is_none() && self.probing.is_empty() && !self.anything_runs() && awaited.is_empty() {
             return Err(RunError::Stuck { steps: self.unended() });
         }
         let clock = Arc::clone(&self.request.world.clock);
         let cancellation = self.request.cancellation.clone();
         let shared = Arc::clone(&self.shared);
         let fence = Arc::clone(&self.request.fence);
+        let approvals = Arc::clone(&self.request.approvals);
         let due = async {
             match until {
                 Some(until) => clock.sleep(retry::until(clock.now(), until)).await,
@@ -138,6 +140,9 @@ impl Driver {
             () = cancellation.graceful().cancelled(), if !self.state.cancel_requested() => {}
             Some(message) = self.messages.recv() => return self.take_in(message).await,
             () = shared.warned.notified() => return self.write(Vec::new()).await,
+            Some(verdict) = approvals.next(&awaited), if !awaited.is_empty() => {
+                return self.take_verdict(verdict).await;
+            }
             () = due => {}
         }
         Ok(())

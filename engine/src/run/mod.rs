@@ -4,6 +4,8 @@
 //! ended ([`RunEnd`]). Everything in between is in the journal: [`RunState`] is a fold over it, [`execute`] and
 //! [`resume`] only differ in whether there is something to fold.
 
+mod approvals;
+mod asking;
 mod attempt;
 mod cancellation;
 mod driver;
@@ -19,9 +21,10 @@ mod stopping;
 mod tests;
 mod turn;
 
+pub use approvals::{Answer, Approvals, Unattended, Verdict};
 pub use cancellation::Cancellation;
 pub use driver::execute;
 pub use logs::{FileLogs, NoLogs, StepLogs};
 pub use request::{Observer, Question, RunEnd, RunError, RunOptions, RunRequest, Silent};
 pub use resume::{Decision, Resume, resume};
-pub use state::{Command, IllegalTransition, RunState, StepStatus};
+pub use state::{Awaited, Command, IllegalTransition, RunState, StepStatus};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Cancellation, IllegalTransition, StepLogs};
+use super::{Approvals, Awaited, Cancellation, IllegalTransition, StepLogs};
 use crate::host::World;
 use crate::id::{RunId, StepId};
 use crate::journal::{
@@ -31,6 +31,8 @@ pub struct RunRequest {
     pub observer: Arc<dyn Observer>,
     /// Where the steps' logs go.
     pub logs: Arc<dyn StepLogs>,
+    /// Who agrees to steps that need it.
+    pub approvals: Arc<dyn Approvals>,
     /// The operator's word.
     pub cancellation: Cancellation,
     /// The rest.
@@ -90,6 +92,11 @@ pub enum RunEnd {
         outcome: Outcome,
         /// The first failure of a main step.
         failure: Option<(StepId, StepError)>,
+    },
+    /// Only people's agreement is missing, and nobody here gives it: resume it with a [`super::Verdict`].
+    Waiting {
+        /// To which steps.
+        awaited: Vec<Awaited>,
     },
     /// The run waits for decisions: resume it with a [`super::Decision`] on each.
     Paused {
@@ -173,6 +180,14 @@ pub enum RunError {
         /// Why not.
         why: String,
     },
+    /// An answer to a question that is not open.
+    #[error("the answer on step `{step}` can't be taken: {why}")]
+    NotAwaited {
+        /// Which.
+        step: StepId,
+        /// Why not.
+        why: String,
+    },
     /// No step can start, and none is running: the plan's needs go in a circle.
     #[error("the run is stuck: these steps wait for each other: {}", list(steps))]
     Stuck {
@@ -198,6 +213,7 @@ impl RunError {
             Self::AlreadyStarted(_) => Some("resume it"),
             Self::AlreadyFinished { .. } => Some("start a new run"),
             Self::StillRunning { .. } => Some("wait for it, or cancel it first"),
+            Self::NotAwaited { .. } => Some("`rekindle runs show RUN` says what the run waits for"),
             Self::NothingToDecide { .. } => Some("resume without a decision on it"),
             Self::Journal(JournalError::NewerFormat { .. })
             | Self::Replay(_)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::driver::{Driver, check, start};
-use super::{RunEnd, RunError, RunRequest, RunState};
+use super::{RunEnd, RunError, RunRequest, RunState, Verdict};
 use crate::id::StepId;
 use crate::journal::{Event, Outcome, Record, Resolution, RunnerIdentity};
 
@@ -11,6 +11,8 @@ use crate::journal::{Event, Outcome, Record, Resolution, RunnerIdentity};
 pub struct Resume {
     /// What a person decided on steps in doubt.
     pub decisions: Vec<Decision>,
+    /// What people said to steps that wait for approval.
+    pub verdicts: Vec<Verdict>,
     /// Says whether the process that drove the run before still lives.
     pub is_alive: Arc<dyn Fn(&RunnerIdentity) -> bool + Send + Sync>,
 }
@@ -31,21 +33,23 @@ pub struct Decision {
 /// Goes on with a run. Succeeded steps never run again.
 ///
 /// A run that was cut off while it was failing first finishes that (`on_failure`, `finally`); then it tries again
-/// what had failed, as the resumption of a failed run does.
+/// what had failed, as the resumption of a failed run does. Not so one that waited for approval, or that was
+/// answered: what people say to cleaning up is no word on trying again.
 ///
 /// # Errors
 /// Refuses, before anything is written, a run that has succeeded, one whose process still lives, a journal that
 /// is not of this plan, and decisions on steps that need none. Otherwise as [`super::execute`].
 pub async fn resume(request: RunRequest, resume: Resume) -> Result<RunEnd, RunError> {
     let decided_fail = resume.decisions.iter().any(|decision| decision.resolution == Resolution::Fail);
+    let answers = !resume.verdicts.is_empty();
     let is_alive = Arc::clone(&resume.is_alive);
     let (was_failing, end) = go_on(request.clone(), resume).await?;
     let failed = matches!(end, RunEnd::Finished { outcome: Outcome::Failed, .. });
     let called_off = request.cancellation.graceful().is_cancelled();
-    if !(was_failing && failed) || called_off || decided_fail {
+    if !(was_failing && failed) || called_off || decided_fail || answers {
         return Ok(end);
     }
-    Ok(go_on(request, Resume { decisions: Vec::new(), is_alive }).await?.1)
+    Ok(go_on(request, Resume { decisions: Vec::new(), verdicts: Vec::new(), is_alive }).await?.1)
 }
 
 /// Goes on in the round that was cut off, or begins a new one. Also says whether the former had failed before.
@@ -54,11 +58,12 @@ async fn go_on(request: RunRequest, resume: Resume) -> Result<(bool, RunEnd), Ru
     let records = request.journal.read().await?;
     if records.is_empty() {
         // Killed between making the run and its first event.
-        return match resume.decisions.into_iter().next() {
-            Some(Decision { step, .. }) => {
-                Err(RunError::NothingToDecide { step, why: "the run has not started".to_owned() })
-            }
-            None => Ok((false, start(request).await?)),
+        let why = "the run has not started".to_owned();
+        let Resume { mut decisions, mut verdicts, .. } = resume;
+        return match (decisions.pop(), verdicts.pop()) {
+            (Some(Decision { step, .. }), _) => Err(RunError::NothingToDecide { step, why }),
+            (None, Some(Verdict { step, .. })) => Err(RunError::NotAwaited { step, why }),
+            (None, None) => Ok((false, start(request).await?)),
         };
     }
     let mut state = RunState::new(&request.plan);
@@ -66,6 +71,12 @@ async fn go_on(request: RunRequest, resume: Resume) -> Result<(bool, RunEnd), Ru
         state.apply(record).map_err(RunError::Replay)?;
     }
     refuse_finished_or_alive(&request, &state, &resume)?;
+    let now = request.world.clock.now();
+    for verdict in &resume.verdicts {
+        if let Some(why) = state.refusal(verdict, now) {
+            return Err(RunError::NotAwaited { step: verdict.step.clone(), why });
+        }
+    }
     let resumed = Event::RunResumed { runner: request.options.runner.clone(), fence: request.fence.token() };
     let mut events = vec![resumed];
     let masker = &request.world.masker;
@@ -75,8 +86,9 @@ async fn go_on(request: RunRequest, resume: Resume) -> Result<(bool, RunEnd), Ru
         by: decision.by,
         why: masker.mask(&decision.why),
     }));
+    events.extend(resume.verdicts.into_iter().map(|verdict| verdict.into_event(|text| masker.mask(text))));
     rehearse(&request, state.clone(), &events)?;
-    let was_failing = state.outcome().is_none() && state.first_failure().is_some();
+    let was_failing = state.outcome().is_none() && state.first_failure().is_some() && !state.waiting();
     Ok((was_failing, Driver::new(request, state, records).drive(events).await?))
 }
 
@@ -88,7 +100,7 @@ fn refuse_finished_or_alive(request: &RunRequest, state: &RunState, resume: &Res
         }
         // Whoever drove it has let go.
         Some(Outcome::Failed | Outcome::Cancelled) => return Ok(()),
-        None if state.paused() => return Ok(()),
+        None if state.paused() || state.waiting() => return Ok(()),
         None => {}
     }
     match state.runner() {
@@ -108,6 +120,9 @@ fn rehearse(request: &RunRequest, mut state: RunState, events: &[Event]) -> Resu
             Event::StepResolved { step, .. } => {
                 RunError::NothingToDecide { step: step.clone(), why: illegal.why }
             }
+            Event::StepApproved { step, .. } | Event::StepRejected { step, .. } => {
+                RunError::NotAwaited { step: step.clone(), why: illegal.why }
+            }
             Event::RunStarted { .. }
             | Event::RunResumed { .. }
             | Event::StepStarted { .. }
@@ -119,6 +134,9 @@ fn rehearse(request: &RunRequest, mut state: RunState, events: &[Event]) -> Resu
             | Event::StepBlocked { .. }
             | Event::StepCancelled { .. }
             | Event::StepProbed { .. }
+            | Event::ApprovalRequested { .. }
+            | Event::ApprovalExpired { .. }
+            | Event::RunWaiting { .. }
             | Event::CancelRequested { .. }
             | Event::RunPaused { .. }
             | Event::RunFinished { .. } => RunError::Replay(illegal),

@@ -49,6 +49,9 @@ fn closing(command: Command) -> Option<Event> {
         Command::Start { .. }
         | Command::Probe { .. }
         | Command::Pause { .. }
+        | Command::AskApproval { .. }
+        | Command::ExpireApproval { .. }
+        | Command::AwaitApproval { .. }
         | Command::Wait { .. }
         | Command::Finish { .. } => None,
     }

@@ -35,6 +35,8 @@ struct Orders {
     questions: Vec<Question>,
     outcome: Option<Outcome>,
     until: Option<Timestamp>,
+    /// Nothing can be done before people have agreed.
+    awaits_approval: bool,
 }
 
 /// Tells a step that its checkpoint is durable.
@@ -46,9 +48,13 @@ impl Driver {
             self.write(vec![event]).await?;
         }
         let commands = self.state.next(self.request.world.clock.now(), self.request.options.jobs);
-        let Orders { events, starts, probes, questions, outcome, until } = self.orders(commands);
+        let Orders { events, starts, probes, questions, outcome, until, awaits_approval } =
+            self.orders(commands);
         for (step, ready) in probes {
             self.spawn_probe(&step, ready);
+        }
+        if awaits_approval {
+            return self.await_approval(until).await;
         }
         if events.is_empty() {
             return Ok(Turn::Waits(until));
@@ -99,6 +105,13 @@ impl Driver {
                     let question = self.shared.masked_text(&question);
                     orders.events.push(Event::RunPaused { step: step.clone(), question: question.clone() });
                     orders.questions.push(Question { step, question });
+                }
+                Command::AskApproval { step, needed, timeout } => {
+                    orders.events.extend(self.order_ask(&step, needed, timeout));
+                }
+                Command::ExpireApproval { step } => orders.events.push(Event::ApprovalExpired { step }),
+                Command::AwaitApproval { until } => {
+                    (orders.awaits_approval, orders.until) = (true, until);
                 }
                 Command::Wait { until } => orders.until = Some(until),
                 Command::Finish { outcome } => {
@@ -208,6 +221,7 @@ impl Driver {
             Some(StepStatus::InDoubt) => None,
             Some(
                 StepStatus::Pending
+                | StepStatus::AwaitingApproval
                 | StepStatus::Running
                 | StepStatus::Succeeded
                 | StepStatus::Failed { .. }

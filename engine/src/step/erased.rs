@@ -7,7 +7,10 @@ use async_trait::async_trait;
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
-use super::{Intent, KindInfo, Planned, Preflight, PreflightContext, Probe, Step, StepContext, StepError};
+use super::{
+    AskedApproval, Intent, KindInfo, Planned, Preflight, PreflightContext, Probe, Step, StepContext,
+    StepError,
+};
 
 /// Why parameters don't fit a kind's type.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +32,15 @@ pub trait ErasedStep: Send + Sync {
 
     /// As [`Step::plan`]. `unknown` is empty when everything in `rendered` is known.
     fn plan(&self, rendered: &Value, unknown: &BTreeMap<String, String>) -> Result<Intent, StepError>;
+
+    /// As [`Step::approval`]. `unknown` is empty when everything in `rendered` is known.
+    fn approval(
+        &self,
+        _rendered: &Value,
+        _unknown: &BTreeMap<String, String>,
+    ) -> Result<Option<AskedApproval>, StepError> {
+        Ok(None)
+    }
 
     /// As [`Step::preflight`].
     async fn preflight(
@@ -121,6 +133,14 @@ impl<S: Step> ErasedStep for Adapter<S> {
 
     fn plan(&self, rendered: &Value, unknown: &BTreeMap<String, String>) -> Result<Intent, StepError> {
         self.step.plan(&planned::<S>(rendered, unknown)?)
+    }
+
+    fn approval(
+        &self,
+        rendered: &Value,
+        unknown: &BTreeMap<String, String>,
+    ) -> Result<Option<AskedApproval>, StepError> {
+        self.step.approval(&planned::<S>(rendered, unknown)?)
     }
 
     async fn preflight(

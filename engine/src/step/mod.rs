@@ -22,6 +22,7 @@ pub use planned::Planned;
 pub use registry::{KindInfo, Load, Registry};
 
 use crate::id::TargetName;
+use crate::values::DurationText;
 
 /// One step kind: what `uses:` names.
 ///
@@ -46,6 +47,14 @@ pub trait Step: Send + Sync + 'static {
 
     /// Says what the step will do. Pure: no IO. Unknown parameters are typed unknowns.
     fn plan(&self, params: &Planned<Self::Params>) -> Result<Intent, StepError>;
+
+    /// Says what approval the step asks for by its nature, whatever the environment's policy is. Pure.
+    ///
+    /// # Errors
+    /// When what it depends on is not known while planning: what is agreed to must be fixed in the plan.
+    fn approval(&self, _params: &Planned<Self::Params>) -> Result<Option<AskedApproval>, StepError> {
+        Ok(None)
+    }
 
     /// Looks, read-only, whether what the step needs is there: reachable, allowed, installed, writable.
     /// Runs for `plan` and before a run begins. A problem here means exit 2 with nothing touched.
@@ -80,6 +89,15 @@ pub struct Intent {
     /// Files of the project that it reads or runs, by path: a saved plan is refused when one of them has changed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reads: Vec<String>,
+}
+
+/// What approval a step asks for by its nature.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AskedApproval {
+    /// How many people must agree; absent means as many as the environment's policy says.
+    pub needed: Option<u32>,
+    /// How long they are waited for; absent means as long as the environment's policy says.
+    pub timeout: Option<DurationText>,
 }
 
 /// What a probe found.

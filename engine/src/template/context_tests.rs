@@ -31,6 +31,7 @@ fn step(id: &str, each: Option<Value>) -> PlanStep {
         max_parallel: None,
         continue_on_error: false,
         on_crash: OnCrash::Rerun,
+        approval: None,
         intent: Intent::default(),
         with: None,
         location: None,

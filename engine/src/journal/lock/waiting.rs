@@ -1,5 +1,7 @@
 //! What a run waits for while nobody drives it: receives its records, yields the question if one is open.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -71,10 +73,23 @@ fn list(steps: &[StepId]) -> String {
 /// Tells from a run's records what it waits for, if it does and its runner stopped by intent.
 pub fn waiting(records: &[Record]) -> Option<Waiting> {
     let mut steps = Vec::new();
+    let mut approval = None;
+    let mut times: BTreeMap<&StepId, Option<Timestamp>> = BTreeMap::new();
     for record in records {
         match &record.event {
             Event::RunPaused { step, .. } => steps.push(step.clone()),
-            Event::RunStarted { .. } | Event::RunResumed { .. } | Event::RunFinished { .. } => steps.clear(),
+            Event::ApprovalRequested { step, expires_at, .. } => {
+                times.insert(step, *expires_at);
+            }
+            Event::RunWaiting { steps } => {
+                // The first of them that is not approved in time fails, and the run goes on to its end.
+                let until = steps.iter().filter_map(|step| times.get(step).copied().flatten()).min();
+                approval = Some(Waiting::Approval { steps: steps.clone(), until });
+            }
+            Event::RunStarted { .. } | Event::RunResumed { .. } | Event::RunFinished { .. } => {
+                steps.clear();
+                approval = None;
+            }
             Event::StepStarted { .. }
             | Event::StepCheckpoint { .. }
             | Event::StepWarned { .. }
@@ -85,8 +100,11 @@ pub fn waiting(records: &[Record]) -> Option<Waiting> {
             | Event::StepCancelled { .. }
             | Event::StepProbed { .. }
             | Event::StepResolved { .. }
+            | Event::StepApproved { .. }
+            | Event::StepRejected { .. }
+            | Event::ApprovalExpired { .. }
             | Event::CancelRequested { .. } => {}
         }
     }
-    (!steps.is_empty()).then_some(Waiting::Decision { steps })
+    if steps.is_empty() { approval } else { Some(Waiting::Decision { steps }) }
 }

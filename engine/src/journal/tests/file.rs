@@ -3,9 +3,9 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use super::{clock, events};
+use super::{clock, events, owner};
 use crate::journal::file::read_back;
-use crate::journal::{FileJournal, Journal as _, JournalError, Record};
+use crate::journal::{Event, FileJournal, Journal as _, JournalError, Record};
 
 struct Journal {
     _folder: TempDir,
@@ -46,10 +46,10 @@ async fn the_format_on_disk_is_one_chained_line_a_record() {
     let journal = written().await;
     let text = String::from_utf8(journal.bytes).unwrap();
     insta::assert_snapshot!(text, @r#"
-    {"sum":"a516fd78bedd33c2","seq":1,"at":"2026-11-22T15:35:00Z","event":{"type":"run_started","format":1,"run":"20261122T153500Z-1f9c","plan_hash":"00","runbook":"backup","runbook_version":"1.0.0","environment":"dev","runner":{"pid":1,"started_ticks":1,"boot_id":"boot","host":"db-1","version":"0.1.0"}}}
-    {"sum":"6cf6764789ab5744","seq":2,"at":"2026-11-22T15:35:00Z","event":{"type":"step_started","step":"dump","attempt":1}}
-    {"sum":"94f80dfb851c8370","seq":3,"at":"2026-11-22T15:35:00Z","event":{"type":"step_succeeded","step":"dump","outputs":{"text":"é\n\"quoted\"","size":1}}}
-    {"sum":"82de2ba55da9a6a1","seq":4,"at":"2026-11-22T15:35:00Z","event":{"type":"run_finished","outcome":"succeeded"}}
+    {"sum":"d8d739af956a3a60","seq":1,"at":"2026-11-22T15:35:00Z","event":{"type":"run_started","format":2,"run":"20261122T153500Z-1f9c","plan_hash":"00","runbook":"backup","runbook_version":"1.0.0","environment":"dev","runner":{"pid":1,"started_ticks":1,"boot_id":"boot","host":"db-1","version":"0.1.0"}}}
+    {"sum":"c34af8e47e2b83ad","seq":2,"at":"2026-11-22T15:35:00Z","event":{"type":"step_started","step":"dump","attempt":1}}
+    {"sum":"a94572194a0722ee","seq":3,"at":"2026-11-22T15:35:00Z","event":{"type":"step_succeeded","step":"dump","outputs":{"text":"é\n\"quoted\"","size":1}}}
+    {"sum":"93168c4a16546a3f","seq":4,"at":"2026-11-22T15:35:00Z","event":{"type":"run_finished","outcome":"succeeded"}}
     "#);
 }
 
@@ -137,13 +137,27 @@ async fn a_newer_format_is_refused_whatever_its_events_look_like() {
     let journal = written().await;
     let (line, _) = encode(Sum::START, &journal.records[0]).unwrap();
     let text = String::from_utf8(line).unwrap();
-    let newer = text.replace("\"format\":1", "\"format\":2").replace("\"runbook\":", "\"book\":");
+    let newer = text.replace("\"format\":2", "\"format\":3").replace("\"runbook\":", "\"book\":");
     // Signed by hand, as the newer version would have done it.
     let rest = newer[25..].trim_end();
     let sum = hex::encode(<sha2::Sha256 as sha2::Digest>::digest(format!("0000000000000000{rest}")));
     let error =
         reread(&journal.path, format!("{{\"sum\":\"{}\"{rest}\n", &sum[..16]).as_bytes()).unwrap_err();
-    assert!(matches!(error, JournalError::NewerFormat { found: 2, .. }), "{error}");
+    assert!(matches!(error, JournalError::NewerFormat { found: 3, .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_journal_of_format_1_is_read_and_gone_on_with() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("journal.jsonl");
+    fs::write(&path, include_str!("format-1.jsonl")).unwrap();
+    let journal = FileJournal::open(&path, clock()).unwrap();
+    let before = journal.read().await.unwrap();
+    assert_eq!(before.len(), 20);
+    assert!(matches!(before[0].event, Event::RunStarted { format: 1, .. }));
+    assert!(matches!(&before[10].event, Event::StepResolved { by, .. } if by == "kim"));
+    journal.append(&[Event::RunResumed { runner: owner(4).runner, fence: None }]).await.unwrap();
+    assert_eq!(FileJournal::open(&path, clock()).unwrap().read().await.unwrap().len(), 21);
 }
 
 #[tokio::test]

@@ -98,7 +98,7 @@ fn tile(
     }
     let each = if several { " each" } else { "" };
     remarks.extend(nodes.iter().find_map(|node| node.takes.as_ref()).map(|takes| format!("{takes}{each}")));
-    if nodes.iter().any(|node| node.approval) {
+    if nodes.iter().any(|node| node.approval.is_some()) {
         remarks.push("needs approval".to_owned());
     }
     let mut tooltip = vec![label.clone(), first.kind.clone()];

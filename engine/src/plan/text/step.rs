@@ -78,6 +78,7 @@ fn conditions(plan: &Plan, step: &PlanStep) -> Vec<String> {
     for (pointer, display) in plan.shown_params(step).unknown {
         lines.push(format!("{} = {}", pointer.trim_start_matches('/'), shortened(&display)));
     }
+    lines.extend(step.approval.map(|rule| format!("needs {}", rule.words())));
     let limits = limits(step);
     if !limits.is_empty() {
         lines.push(limits.join(", "));

@@ -13,7 +13,7 @@ use crate::plan::Section;
 use crate::runbook::OnCrash;
 use crate::step::{Effect, ErrorClass, StepError};
 
-type Legal = Result<(), String>;
+pub(super) type Legal = Result<(), String>;
 
 impl RunState {
     /// Takes one record in.
@@ -22,7 +22,7 @@ impl RunState {
     /// When the record can't follow the ones before it. The state is then unchanged.
     pub fn apply(&mut self, record: &Record) -> Result<(), IllegalTransition> {
         self.check_phase(&record.event)
-            .and_then(|()| self.transition(&record.event, record.at))
+            .and_then(|()| self.transition(record))
             .map_err(|why| IllegalTransition { seq: record.seq, why })?;
         self.last_at = record.at;
         Ok(())
@@ -54,19 +54,26 @@ impl RunState {
             | Event::StepCancelled { .. }
             | Event::StepProbed { .. }
             | Event::StepResolved { .. }
+            | Event::ApprovalRequested { .. }
+            | Event::StepApproved { .. }
+            | Event::StepRejected { .. }
+            | Event::ApprovalExpired { .. }
+            | Event::RunWaiting { .. }
             | Event::CancelRequested { .. }
             | Event::RunPaused { .. }
             | Event::RunFinished { .. } => {
                 ensure(self.started.is_some(), || "the run has not started".to_owned())?;
                 ensure(self.outcome.is_none(), || "the run has ended".to_owned())?;
                 let asks = matches!(event, Event::RunPaused { .. });
-                ensure(!self.paused || asks, || "the run is paused".to_owned())
+                ensure(!self.paused || asks, || "the run is paused".to_owned())?;
+                ensure(!self.waiting, || "nobody drives the run: it waits for approval".to_owned())
             }
         }
     }
 
-    fn transition(&mut self, event: &Event, at: Timestamp) -> Legal {
-        match event {
+    fn transition(&mut self, record: &Record) -> Legal {
+        let at = record.at;
+        match &record.event {
             Event::RunStarted { run, runner, .. } => {
                 self.started = Some(Started { run: run.clone(), at, runner: runner.clone() });
                 Ok(())
@@ -92,6 +99,18 @@ impl RunState {
             Event::StepCancelled { step } => self.cancel(step),
             Event::StepProbed { step, finding } => self.probed(step, finding),
             Event::StepResolved { step, resolution, by, why } => self.resolve(step, *resolution, by, why),
+            Event::ApprovalRequested { step, needed, what, expires_at } => {
+                self.request_approval(step, (*needed, what), *expires_at, record.seq)
+            }
+            Event::StepApproved { step, plan_hash, by, .. } => self.approve(step, plan_hash, by),
+            Event::StepRejected { step, plan_hash, by, why, .. } => self.reject(step, plan_hash, by, why),
+            Event::ApprovalExpired { step } => self.expire(step),
+            Event::RunWaiting { .. } => {
+                let awaits = self.steps.values().any(|state| state.status == StepStatus::AwaitingApproval);
+                ensure(awaits, || "no step waits for approval".to_owned())?;
+                self.waiting = true;
+                Ok(())
+            }
             Event::CancelRequested { .. } => {
                 self.cancel_requested = true;
                 Ok(())
@@ -120,6 +139,7 @@ impl RunState {
         ensure(attempt == state.attempt + 1, || {
             format!("step `{step}` is due for attempt {}, not {attempt}", state.attempt + 1)
         })?;
+        ensure(!state.must_be_approved(), || format!("step `{step}` has not been approved"))?;
         // `on_crash: rerun` on a step in doubt is the author's own word that this is safe.
         ensure(!state.must_be_probed() || state.status == StepStatus::InDoubt, || {
             format!("step `{step}` destroys, and nothing has shown that it is safe to try again")
@@ -140,6 +160,7 @@ impl RunState {
             StepStatus::Running => true,
             StepStatus::InDoubt | StepStatus::WaitingRetry { .. } => seen_complete,
             StepStatus::Pending
+            | StepStatus::AwaitingApproval
             | StepStatus::Succeeded
             | StepStatus::Failed { .. }
             | StepStatus::Skipped
@@ -153,6 +174,12 @@ impl RunState {
     }
 
     fn fail(&mut self, step: &StepId, error: &StepError, retry_at: Option<Timestamp>) -> Legal {
+        let state = self.find(step)?;
+        // Nobody is asked to approve what can't even be prepared.
+        let unfit = state.status == StepStatus::Pending && state.must_be_approved() && self.may_start(state);
+        if unfit && retry_at.is_none() {
+            return self.fail_for_good(step, error);
+        }
         let state = self.found(step)?;
         let given_up = matches!(state.status, StepStatus::WaitingRetry { .. })
             && matches!(state.found, Some(StepFinding::Partial { .. } | StepFinding::Unknown { .. }));
@@ -179,7 +206,7 @@ impl RunState {
         Ok(())
     }
 
-    fn fail_for_good(&mut self, step: &StepId, error: &StepError) -> Legal {
+    pub(super) fn fail_for_good(&mut self, step: &StepId, error: &StepError) -> Legal {
         let state = self.found(step)?;
         state.status = StepStatus::Failed { error: error.clone() };
         let first = state.rules.section == Section::Main && !state.rules.continue_on_error;
@@ -212,7 +239,7 @@ impl RunState {
         let state = self.find(step)?;
         let in_flight = match state.status {
             StepStatus::Running | StepStatus::InDoubt => true,
-            StepStatus::Pending | StepStatus::WaitingRetry { .. } => false,
+            StepStatus::Pending | StepStatus::AwaitingApproval | StepStatus::WaitingRetry { .. } => false,
             StepStatus::Succeeded
             | StepStatus::Failed { .. }
             | StepStatus::Skipped
@@ -261,11 +288,11 @@ impl RunState {
         }
     }
 
-    fn find(&self, step: &StepId) -> Result<&StepState, String> {
+    pub(super) fn find(&self, step: &StepId) -> Result<&StepState, String> {
         self.steps.get(step).ok_or_else(|| format!("the plan has no step `{step}`"))
     }
 
-    fn found(&mut self, step: &StepId) -> Result<&mut StepState, String> {
+    pub(super) fn found(&mut self, step: &StepId) -> Result<&mut StepState, String> {
         self.steps.get_mut(step).ok_or_else(|| format!("the plan has no step `{step}`"))
     }
 
@@ -276,10 +303,10 @@ impl RunState {
     }
 }
 
-fn ensure(legal: bool, why: impl FnOnce() -> String) -> Legal {
+pub(super) fn ensure(legal: bool, why: impl FnOnce() -> String) -> Legal {
     if legal { Ok(()) } else { Err(why()) }
 }
 
-fn illegal(step: &StepId, state: &StepState, what: &str) -> String {
+pub(super) fn illegal(step: &StepId, state: &StepState, what: &str) -> String {
     format!("step `{step}` is {} and can't {what} now", state.status.word())
 }

@@ -1,6 +1,7 @@
 //! What is to be done next.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -11,7 +12,7 @@ use crate::journal::{Outcome, StepFinding};
 use crate::plan::Section;
 use crate::runbook::OnCrash;
 
-/// What the driver is to do. Everything but [`Command::Wait`] leads to at least one event.
+/// What the driver is to do. Everything but the waits leads to at least one event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// Start an attempt, unless its condition is false.
@@ -50,9 +51,28 @@ pub enum Command {
         /// The question.
         question: String,
     },
+    /// Ask people to agree, unless its condition is false.
+    AskApproval {
+        /// To which step.
+        step: StepId,
+        /// How many of them must.
+        needed: u32,
+        /// How long they may take.
+        timeout: Option<Duration>,
+    },
+    /// Record that too few people agreed in time.
+    ExpireApproval {
+        /// To which step.
+        step: StepId,
+    },
+    /// Nothing can be done before people have agreed.
+    AwaitApproval {
+        /// Until the time of the first one is over.
+        until: Option<Timestamp>,
+    },
     /// Come again at this time, or when something ended.
     Wait {
-        /// The earliest next attempt.
+        /// The earliest next attempt, or end of the time for an approval.
         until: Timestamp,
     },
     /// Record the end.
@@ -67,7 +87,7 @@ impl RunState {
     ///
     /// Never starts more than `jobs` steps at once (at least one).
     pub fn next(&self, now: Timestamp, jobs: usize) -> Vec<Command> {
-        if self.started.is_none() || self.outcome.is_some() || self.paused {
+        if self.started.is_none() || self.outcome.is_some() || self.paused || self.waiting {
             return Vec::new();
         }
         if let Some(outcome) = self.finish() {
@@ -157,16 +177,23 @@ impl RunState {
             *running.entry(&state.rules.definition).or_default() += 1;
         }
         let mut free = jobs.saturating_sub(running.values().sum());
+        let mut waits = Waits { goes_on: !running.is_empty(), ..Waits::default() };
         let mut commands = Vec::new();
-        let mut next_due: Option<Timestamp> = None;
         for (id, state) in &self.steps {
-            if let StepStatus::WaitingRetry { at, .. } = state.status
-                && at > now
-            {
-                next_due = Some(next_due.map_or(at, |earliest| earliest.min(at)));
+            if waits.has(state, now) {
+                continue;
+            }
+            if state.status == StepStatus::AwaitingApproval {
+                commands.push(Command::ExpireApproval { step: id.clone() });
                 continue;
             }
             if !self.may_start(state) {
+                continue;
+            }
+            if let Some(rule) = state.rules.approval.filter(|_| state.must_be_approved()) {
+                // Asked before there is a free job: people are slower than steps.
+                let timeout = rule.timeout.map(|timeout| timeout.0);
+                commands.push(Command::AskApproval { step: id.clone(), needed: rule.needed, timeout });
                 continue;
             }
             if matches!(state.status, StepStatus::WaitingRetry { .. }) && state.must_be_probed() {
@@ -181,7 +208,8 @@ impl RunState {
             free -= 1;
             commands.push(Command::Start { step: id.clone(), attempt: state.attempt + 1 });
         }
-        commands.extend(next_due.map(|until| Command::Wait { until }));
+        waits.goes_on |= !commands.is_empty();
+        commands.extend(waits.command());
         commands
     }
 
@@ -190,7 +218,8 @@ impl RunState {
         let waiting = match state.status {
             StepStatus::Pending | StepStatus::WaitingRetry { .. } => true,
             StepStatus::InDoubt => state.rules.on_crash == OnCrash::Rerun,
-            StepStatus::Running
+            StepStatus::AwaitingApproval
+            | StepStatus::Running
             | StepStatus::Succeeded
             | StepStatus::Failed { .. }
             | StepStatus::Skipped
@@ -219,18 +248,68 @@ impl RunState {
             StepStatus::Failed { .. } => self.steps[step].failed_for_good().then(|| step.clone()),
             StepStatus::Blocked { by } => Some(by.clone()),
             StepStatus::Pending => blocked.get(step).cloned(),
-            StepStatus::Running
+            // Elsewhere all that follows is called off with it. Here it would go on as if this had been done.
+            StepStatus::Cancelled { .. } => (state.rules.section == Section::Finally).then(|| step.clone()),
+            StepStatus::AwaitingApproval
+            | StepStatus::Running
             | StepStatus::WaitingRetry { .. }
             | StepStatus::Succeeded
             | StepStatus::Skipped
-            | StepStatus::Cancelled { .. }
             | StepStatus::InDoubt => None,
         };
         state.rules.needs.iter().filter(|need| need.blocks).find_map(blame)
     }
 
-    /// Says whether the operator's word keeps a step from starting: all but `finally`.
+    /// Says whether the operator's word keeps a step from starting: all but `finally`, and of that what nobody has
+    /// agreed to. A run that is cancelled must come to its end, not wait for people.
     fn is_called_off(&self, state: &StepState) -> bool {
-        self.cancel_requested && state.rules.section != Section::Finally
+        self.cancel_requested && (state.rules.section != Section::Finally || state.must_be_approved())
+    }
+}
+
+/// What the steps that can't start yet wait for.
+#[derive(Default)]
+struct Waits {
+    /// Something else goes on.
+    goes_on: bool,
+    /// The earliest next attempt.
+    retry_at: Option<Timestamp>,
+    /// Some step waits for people.
+    awaits_approval: bool,
+    /// The earliest end of their time.
+    expires_at: Option<Timestamp>,
+}
+
+impl Waits {
+    /// Takes in a step that waits for a time or for people; says whether it still does.
+    fn has(&mut self, state: &StepState, now: Timestamp) -> bool {
+        if let StepStatus::WaitingRetry { at, .. } = state.status
+            && at > now
+        {
+            self.retry_at = earlier(self.retry_at, Some(at));
+            return true;
+        }
+        if let (StepStatus::AwaitingApproval, Some(request)) = (&state.status, &state.request)
+            && request.expires_at.is_none_or(|at| at > now)
+        {
+            self.awaits_approval = true;
+            self.expires_at = earlier(self.expires_at, request.expires_at);
+            return true;
+        }
+        false
+    }
+
+    fn command(&self) -> Option<Command> {
+        if self.awaits_approval && !self.goes_on && self.retry_at.is_none() {
+            return Some(Command::AwaitApproval { until: self.expires_at });
+        }
+        earlier(self.retry_at, self.expires_at).map(|until| Command::Wait { until })
+    }
+}
+
+fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
     }
 }

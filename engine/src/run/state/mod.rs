@@ -9,6 +9,7 @@
 //! that was merely cut off (crash, kill) goes on in the same round. Decision 0003 has the reasons.
 
 mod apply;
+mod approval;
 mod commands;
 mod resumed;
 mod step;
@@ -26,6 +27,7 @@ use crate::journal::{Outcome, RunnerIdentity};
 use crate::plan::{Plan, Section};
 use crate::step::{ErrorClass, StepError};
 
+pub use approval::Awaited;
 pub use commands::Command;
 use step::StepState;
 pub use step::StepStatus;
@@ -42,6 +44,8 @@ pub struct RunState {
     last_at: Timestamp,
     cancel_requested: bool,
     paused: bool,
+    /// Only people's agreement is missing, and nobody drives the run.
+    waiting: bool,
     /// The first main step of this round that failed for good.
     first_failure: Option<(StepId, StepError)>,
     outcome: Option<Outcome>,
@@ -82,6 +86,7 @@ impl RunState {
             last_at: Timestamp::MIN,
             cancel_requested: false,
             paused: false,
+            waiting: false,
             first_failure: None,
             outcome: None,
         }
@@ -140,6 +145,11 @@ impl RunState {
     /// Says whether a decision is awaited.
     pub fn paused(&self) -> bool {
         self.paused
+    }
+
+    /// Says whether whoever drove it let go of it because only people's agreement is missing.
+    pub fn waiting(&self) -> bool {
+        self.waiting
     }
 
     /// Gives how it ended, when it has.

@@ -28,6 +28,7 @@ impl RunState {
             }
         }
         self.paused = false;
+        self.waiting = false;
         if new_round {
             self.outcome = None;
             self.cancel_requested = false;
@@ -58,7 +59,9 @@ impl StepState {
             {
                 StepStatus::InDoubt
             }
+            // What people refused, or had no time for, they are asked anew.
             StepStatus::Pending
+            | StepStatus::AwaitingApproval
             | StepStatus::Running
             | StepStatus::WaitingRetry { .. }
             | StepStatus::Failed { .. }
@@ -66,6 +69,7 @@ impl StepState {
             | StepStatus::Cancelled { in_flight: false } => StepStatus::Pending,
         };
         self.status = status;
+        self.request = None;
         self.failures = 0;
         self.began_at = None;
     }
@@ -73,6 +77,7 @@ impl StepState {
     /// Makes a step of `on_failure` or `finally` as if it had never run, but for the count of its attempts.
     fn reset(&mut self) {
         self.status = StepStatus::Pending;
+        self.request = None;
         self.failures = 0;
         self.began_at = None;
         self.cleared = true;

@@ -5,10 +5,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::approval::Request;
 use super::retry;
 use crate::id::StepId;
 use crate::journal::StepFinding;
-use crate::plan::{EdgeReason, PlanStep, Section};
+use crate::plan::{ApprovalRule, EdgeReason, PlanStep, Section};
 use crate::runbook::{OnCrash, Retry};
 use crate::step::{Effect, StepError};
 
@@ -17,6 +18,8 @@ use crate::step::{Effect, StepError};
 pub enum StepStatus {
     /// It has not begun, or is due again in a new round.
     Pending,
+    /// It could start, and waits for people to agree.
+    AwaitingApproval,
     /// An attempt goes on.
     Running,
     /// An attempt failed, and the next one is due at a time.
@@ -58,7 +61,11 @@ impl StepStatus {
             | Self::Skipped
             | Self::Blocked { .. }
             | Self::Cancelled { .. } => true,
-            Self::Pending | Self::Running | Self::WaitingRetry { .. } | Self::InDoubt => false,
+            Self::Pending
+            | Self::AwaitingApproval
+            | Self::Running
+            | Self::WaitingRetry { .. }
+            | Self::InDoubt => false,
         }
     }
 
@@ -66,6 +73,7 @@ impl StepStatus {
     pub fn word(&self) -> &'static str {
         match self {
             Self::Pending => "pending",
+            Self::AwaitingApproval => "waiting for approval",
             Self::Running => "running",
             Self::WaitingRetry { .. } => "waiting for its next attempt",
             Self::Succeeded => "succeeded",
@@ -92,6 +100,7 @@ pub(super) struct Rules {
     pub(super) continue_on_error: bool,
     pub(super) on_crash: OnCrash,
     pub(super) skipped: bool,
+    pub(super) approval: Option<ApprovalRule>,
 }
 
 /// A step that must end first.
@@ -118,6 +127,10 @@ pub(super) struct StepState {
     /// Whether a destroy step may be tried again: something has shown that nothing happened.
     pub(super) cleared: bool,
     pub(super) checkpoint: Option<Value>,
+    /// Whether enough people have agreed. That holds for the whole run: it is of this plan and no other.
+    pub(super) approved: bool,
+    /// The question that is open, while it waits for them.
+    pub(super) request: Option<Request>,
 }
 
 impl StepState {
@@ -147,6 +160,7 @@ impl StepState {
             continue_on_error: step.continue_on_error,
             on_crash: step.on_crash,
             skipped: step.skipped,
+            approval: step.approval,
         };
         Self {
             rules,
@@ -157,6 +171,8 @@ impl StepState {
             found: None,
             cleared: true,
             checkpoint: None,
+            approved: false,
+            request: None,
         }
     }
 
@@ -179,8 +195,13 @@ impl StepState {
     pub(super) fn can_be_called_off(&self) -> bool {
         match self.status {
             // Steps of `on_failure` that have not begun are just not called for.
-            StepStatus::Pending => self.rules.section == Section::Main,
-            StepStatus::WaitingRetry { .. } | StepStatus::InDoubt => true,
+            StepStatus::Pending => match self.rules.section {
+                Section::Main => true,
+                Section::OnFailure => false,
+                // Nobody is asked any more.
+                Section::Finally => self.must_be_approved(),
+            },
+            StepStatus::AwaitingApproval | StepStatus::WaitingRetry { .. } | StepStatus::InDoubt => true,
             StepStatus::Running
             | StepStatus::Succeeded
             | StepStatus::Failed { .. }

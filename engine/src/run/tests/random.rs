@@ -1,92 +1,24 @@
 //! Random plans, outcomes, crashes and cancellations against the state machine alone, in a simulated world.
 
+mod people;
+mod shape;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_oneof};
+use proptest::prelude::{ProptestConfig, any};
 use proptest::{collection, option, prop_assert, prop_assert_eq, proptest};
 use serde_json::json;
 
-use super::support::{bookkeeping, plan, retry, runner, started, step, step_in, succeeded, with, words};
+use people::People;
+use shape::{Behaviour, Shape, plan_of, shape};
+
+use super::support::{bookkeeping, runner, started, succeeded, words};
 use crate::id::StepId;
 use crate::journal::{Event, Record, Resolution, StepFinding};
-use crate::plan::{EdgeReason, Plan, PlanStep, Section};
+use crate::plan::{EdgeReason, Plan, Section};
 use crate::run::{Command, RunState, StepStatus};
 use crate::runbook::OnCrash;
-use crate::step::{Effect, StepError};
-
-/// What a step does when it runs.
-#[derive(Debug, Clone, Copy)]
-enum Behaviour {
-    Succeeds,
-    Fails,
-    /// Fails this often with an error that may pass.
-    Stumbles(u32),
-}
-
-#[derive(Debug, Clone)]
-struct Shape {
-    section: Section,
-    /// One bit for each step before it.
-    needs: u16,
-    behaviour: Behaviour,
-    effect: Effect,
-    on_crash: OnCrash,
-    skipped: bool,
-    continue_on_error: bool,
-}
-
-fn shape() -> impl Strategy<Value = Shape> {
-    (
-        prop_oneof![8 => Just(Section::Main), 1 => Just(Section::OnFailure), 1 => Just(Section::Finally)],
-        any::<u16>(),
-        prop_oneof![
-            5 => Just(Behaviour::Succeeds),
-            1 => Just(Behaviour::Fails),
-            2 => (1..4_u32).prop_map(Behaviour::Stumbles)
-        ],
-        prop_oneof![Just(Effect::Read), Just(Effect::Write), Just(Effect::Destroy)],
-        prop_oneof![Just(OnCrash::Probe), Just(OnCrash::Rerun), Just(OnCrash::Ask)],
-        proptest::bool::weighted(0.1),
-        proptest::bool::weighted(0.1),
-    )
-        .prop_map(|(section, needs, behaviour, effect, on_crash, skipped, continue_on_error)| Shape {
-            section,
-            needs,
-            behaviour,
-            effect,
-            on_crash,
-            skipped,
-            continue_on_error,
-        })
-}
-
-fn plan_of(shapes: &[Shape]) -> Plan {
-    let mut steps: Vec<PlanStep> = Vec::new();
-    for (place, shape) in shapes.iter().enumerate() {
-        let id = format!("s{place}");
-        let before = |wanted: Section| {
-            steps.iter().enumerate().filter(move |(_, step)| step.section == wanted).collect::<Vec<_>>()
-        };
-        let made = match shape.section {
-            Section::Main => {
-                let needed = before(Section::Main).into_iter().filter(|(n, _)| shape.needs & (1 << n) != 0);
-                let needs: Vec<_> = needed.map(|(_, step)| step.id.0.clone()).collect();
-                step(&id, &needs.iter().map(String::as_str).collect::<Vec<_>>())
-            }
-            section @ (Section::OnFailure | Section::Finally) => {
-                step_in(section, &id, before(section).last().map(|(_, step)| step.id.as_str()))
-            }
-        };
-        steps.push(with(made, |step| {
-            step.effect = shape.effect;
-            step.on_crash = shape.on_crash;
-            step.skipped = shape.skipped;
-            step.continue_on_error = shape.continue_on_error;
-            step.retry = Some(retry(3));
-        }));
-    }
-    plan(steps)
-}
+use crate::step::StepError;
 
 /// A small generator, so that a case is told by its seed.
 struct Dice(u64);
@@ -102,6 +34,7 @@ impl Dice {
 struct Simulation<'a> {
     plan: &'a Plan,
     behaviours: BTreeMap<StepId, Behaviour>,
+    people: BTreeMap<StepId, People>,
     jobs: usize,
     dice: Dice,
     records: Vec<Record>,
@@ -122,9 +55,11 @@ impl<'a> Simulation<'a> {
     fn new(plan: &'a Plan, shapes: &[Shape], jobs: usize, seed: u64) -> Self {
         let behaviours =
             plan.steps.iter().zip(shapes).map(|(step, shape)| (step.id.clone(), shape.behaviour));
+        let people = plan.steps.iter().zip(shapes).map(|(step, shape)| (step.id.clone(), shape.people));
         Self {
             plan,
             behaviours: behaviours.collect(),
+            people: people.collect(),
             jobs,
             dice: Dice(seed),
             records: Vec::new(),
@@ -180,11 +115,30 @@ impl<'a> Simulation<'a> {
                         self.write(Event::RunPaused { step: step.clone(), question: question.clone() })?;
                         return self.decide(running);
                     }
+                    Command::AskApproval { step, needed, timeout } => {
+                        let expires_at = timeout.map(|timeout| self.now + timeout);
+                        let (step, needed, what) = (step.clone(), *needed, String::new());
+                        self.write(Event::ApprovalRequested { step, needed, what, expires_at })?;
+                    }
+                    Command::AwaitApproval { until } => {
+                        assert!(running.is_empty(), "something still runs");
+                        if self.one_answers()? {
+                            news = true;
+                        } else if until.is_none() {
+                            let steps = self.state.awaited().into_iter().map(|awaited| awaited.step);
+                            return self.write(Event::RunWaiting { steps: steps.collect() });
+                        }
+                        wait = *until;
+                        continue;
+                    }
                     Command::Wait { until } => {
                         wait = Some(*until);
                         continue;
                     }
-                    Command::Skip { .. } | Command::Block { .. } | Command::Cancel { .. } => {
+                    Command::ExpireApproval { .. }
+                    | Command::Skip { .. }
+                    | Command::Block { .. }
+                    | Command::Cancel { .. } => {
                         self.write(bookkeeping(&command).unwrap())?;
                     }
                     Command::Finish { .. } => {
@@ -197,6 +151,8 @@ impl<'a> Simulation<'a> {
                 (true, _, _) => {}
                 (false, 0, Some(until)) => self.now = until,
                 (false, 0, None) => panic!("stuck: {}", words(&self.state)),
+                // People may be quicker than steps.
+                (false, _, _) if self.dice.roll(2) == 0 && self.one_answers()? => {}
                 (false, some, _) => {
                     let step = running.remove(self.dice.roll(some));
                     self.end(&step)?;
@@ -261,6 +217,7 @@ impl<'a> Simulation<'a> {
         }
         if let Event::StepStarted { step, .. } = &event {
             self.check_start(step);
+            self.check_approved(step);
         }
         let record = Record { seq: self.records.len() as u64 + 1, at: self.now, event };
         self.state.apply(&record).unwrap();
@@ -287,7 +244,13 @@ impl<'a> Simulation<'a> {
                     | Event::StepSkipped { .. }
                     | Event::StepResolved { resolution: Resolution::Done, .. },
                 ) => {}
-                Some(Event::StepFailed { retry_at: None, .. }) if order_only || other.continue_on_error => {}
+                Some(
+                    Event::StepFailed { retry_at: None, .. }
+                    | Event::StepRejected { .. }
+                    | Event::ApprovalExpired { .. },
+                ) if order_only || other.continue_on_error => {}
+                // Called off because nobody had agreed to it; the order alone does not block.
+                Some(Event::StepCancelled { .. }) if order_only && other.approval.is_some() => {}
                 last => panic!("{id} started before {} had ended: {last:?}", need.step),
             }
         }
@@ -301,12 +264,17 @@ impl<'a> Simulation<'a> {
             | Event::StepSkipped { step }
             | Event::StepBlocked { step, .. }
             | Event::StepCancelled { step }
+            | Event::StepRejected { step, .. }
+            | Event::ApprovalExpired { step }
             | Event::StepProbed { step, .. }
             | Event::StepResolved { step, .. } => step == id,
             Event::RunStarted { .. }
             | Event::RunResumed { .. }
             | Event::StepCheckpoint { .. }
             | Event::StepWarned { .. }
+            | Event::ApprovalRequested { .. }
+            | Event::StepApproved { .. }
+            | Event::RunWaiting { .. }
             | Event::CancelRequested { .. }
             | Event::RunPaused { .. }
             | Event::RunFinished { .. } => false,
@@ -373,7 +341,8 @@ proptest! {
         if run.replayed().outcome().is_none() {
             prop_assert!(run.process().is_ok());
         }
-        prop_assert!(run.state.outcome().is_some());
+        prop_assert!(run.state.outcome().is_some() || run.state.waiting());
+        prop_assert!(!(run.state.waiting() && run.state.cancel_requested()));
         prop_assert_eq!(&run.state, &run.replayed());
     }
 }

@@ -8,8 +8,8 @@ use crate::id::StepId;
 use crate::journal::{Event, Fence, MemoryJournal, NoFence, Record, Resolution, RunnerIdentity};
 use crate::plan::{Plan, PlanStep};
 use crate::run::{
-    Cancellation, Decision, Observer, Resume, RunEnd, RunError, RunOptions, RunRequest, RunState, StepLogs,
-    execute, resume,
+    Approvals, Cancellation, Decision, Observer, Resume, RunEnd, RunError, RunOptions, RunRequest, RunState,
+    StepLogs, Unattended, Verdict, execute, resume,
 };
 use crate::step::{Effect, Progress, Registry};
 use crate::testing::{self, FakeWorld, ScriptedStep};
@@ -25,6 +25,7 @@ pub(super) struct Rig {
     pub(super) cancellation: Cancellation,
     pub(super) seen: Arc<Seen>,
     pub(super) jobs: usize,
+    pub(super) approvals: Arc<dyn Approvals>,
 }
 
 /// What to do when an event became durable.
@@ -77,6 +78,7 @@ impl Rig {
             cancellation: Cancellation::default(),
             seen: Arc::default(),
             jobs: 4,
+            approvals: Unattended::shared(),
         }
     }
 
@@ -93,6 +95,7 @@ impl Rig {
             fence: Arc::clone(&self.fence),
             observer: self.seen.clone(),
             logs: self.seen.clone(),
+            approvals: Arc::clone(&self.approvals),
             cancellation: self.cancellation.clone(),
             options: RunOptions {
                 jobs: self.jobs,
@@ -117,7 +120,21 @@ impl Rig {
         decisions: Vec<Decision>,
         is_alive: fn(&RunnerIdentity) -> bool,
     ) -> Result<RunEnd, RunError> {
-        resume(self.request(2), Resume { decisions, is_alive: Arc::new(is_alive) }).await
+        self.resume_with(decisions, Vec::new(), is_alive).await
+    }
+
+    /// Resumes as `rekindle approve` does.
+    pub(super) async fn answer(&self, verdicts: Vec<Verdict>) -> Result<RunEnd, RunError> {
+        self.resume_with(Vec::new(), verdicts, |_| false).await
+    }
+
+    async fn resume_with(
+        &self,
+        decisions: Vec<Decision>,
+        verdicts: Vec<Verdict>,
+        is_alive: fn(&RunnerIdentity) -> bool,
+    ) -> Result<RunEnd, RunError> {
+        resume(self.request(2), Resume { decisions, verdicts, is_alive: Arc::new(is_alive) }).await
     }
 
     /// Starts a new process: the journal is as the last one left it, the operator has said nothing yet.
@@ -180,6 +197,11 @@ fn tell(event: &Event) -> String {
         Event::StepCancelled { step } => format!("{step} cancelled"),
         Event::StepProbed { step, finding } => format!("{step} probed {finding:?}"),
         Event::StepResolved { step, resolution, by, .. } => format!("{step} {resolution:?} says {by}"),
+        Event::ApprovalRequested { step, needed, what, .. } => format!("{step} asks {needed}: {what}"),
+        Event::StepApproved { step, by, .. } => format!("{step} approved by {by}"),
+        Event::StepRejected { step, by, .. } => format!("{step} rejected by {by}"),
+        Event::ApprovalExpired { step } => format!("{step} not approved in time"),
+        Event::RunWaiting { steps } => format!("run waits for {}", steps[0]),
         Event::CancelRequested { by } => format!("cancel by {by}"),
         Event::RunPaused { step, .. } => format!("paused on {step}"),
         Event::RunFinished { outcome } => format!("run {outcome:?}"),

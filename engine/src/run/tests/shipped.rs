@@ -11,7 +11,9 @@ use crate::compile::CompileInput;
 use crate::document::Source;
 use crate::journal::{MemoryJournal, NoFence, Outcome, Record};
 use crate::plan::Plan;
-use crate::run::{Cancellation, NoLogs, Resume, RunEnd, RunOptions, RunRequest, RunState, execute, resume};
+use crate::run::{
+    Cancellation, NoLogs, Resume, RunEnd, RunOptions, RunRequest, RunState, Unattended, execute, resume,
+};
 use crate::step::{Effect, Registry};
 use crate::testing::{self, FakeWorld, ScriptedStep};
 use crate::{environment, preview, runbook};
@@ -82,6 +84,7 @@ impl Recovery {
             fence: Arc::new(NoFence),
             observer: Arc::new(Seen::default()),
             logs: Arc::new(NoLogs),
+            approvals: Unattended::shared(),
             cancellation: Cancellation::default(),
             options: RunOptions { jobs: 4, grace: RunOptions::GRACE, runner: runner(pid), commit: None },
         }
@@ -132,9 +135,11 @@ async fn the_shipped_recovery_killed_at_every_boundary_and_resumed_ends_the_same
         let journal = Arc::new(recovery.journal(dying.records()));
         let runs_before: Vec<usize> = succeeded.iter().map(|(step, _)| runs_of(&recovery, step)).collect();
         let is_alive = Arc::new(|_: &_| false);
-        let ended =
-            resume(recovery.request(Arc::clone(&journal), 2), Resume { decisions: Vec::new(), is_alive })
-                .await;
+        let ended = resume(
+            recovery.request(Arc::clone(&journal), 2),
+            Resume { decisions: Vec::new(), verdicts: Vec::new(), is_alive },
+        )
+        .await;
 
         assert!(
             matches!(ended, Ok(RunEnd::Finished { outcome: Outcome::Succeeded, .. })),

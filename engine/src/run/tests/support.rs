@@ -39,6 +39,7 @@ pub(super) fn step(id: &str, needs: &[&str]) -> PlanStep {
         max_parallel: None,
         continue_on_error: false,
         on_crash: OnCrash::Rerun,
+        approval: None,
         intent: Intent::default(),
         with: None,
         location: None,
@@ -201,7 +202,13 @@ pub(super) fn bookkeeping(command: &Command) -> Option<Event> {
         Command::Block { step, by } => Some(Event::StepBlocked { step: step.clone(), by: by.clone() }),
         Command::Cancel { step } => Some(Event::StepCancelled { step: step.clone() }),
         Command::Finish { outcome } => Some(Event::RunFinished { outcome: *outcome }),
-        Command::Start { .. } | Command::Probe { .. } | Command::Pause { .. } | Command::Wait { .. } => None,
+        Command::ExpireApproval { step } => Some(Event::ApprovalExpired { step: step.clone() }),
+        Command::Start { .. }
+        | Command::Probe { .. }
+        | Command::AskApproval { .. }
+        | Command::AwaitApproval { .. }
+        | Command::Pause { .. }
+        | Command::Wait { .. } => None,
     }
 }
 
