@@ -3,6 +3,7 @@
 // A test fails by panicking; so do the helpers here, which no test attribute marks.
 #![allow(clippy::unwrap_used)]
 
+mod approve;
 mod cancel;
 mod damage;
 mod large;

@@ -11,6 +11,8 @@ pub(crate) enum Exit {
     Failed,
     /// The user's input is wrong; nothing was touched.
     Input,
+    /// Waiting for people to approve a step.
+    Waiting,
     /// Paused: a decision is needed.
     Paused,
     /// Stopped by SIGINT (128 + 2).
@@ -25,6 +27,7 @@ impl From<Exit> for ExitCode {
             Exit::Done => 0,
             Exit::Failed => 1,
             Exit::Input => 2,
+            Exit::Waiting => 3,
             Exit::Paused => 4,
             Exit::Interrupted => 130,
             Exit::Terminated => 143,

@@ -5,6 +5,7 @@ mod embedded;
 mod exit;
 mod failure;
 mod output;
+mod person;
 mod project;
 mod terminal;
 mod world;

@@ -70,7 +70,8 @@ async fn cancel_here(directory: &RunDirectory, state_dir: &Path) -> Result<Exit,
         drive::ready(state_dir, directory, plan, world::world()?, world::registry(), &Options::default())
             .await?;
     ready.request.cancellation.request("rekindle cancel");
-    let resume = Resume { decisions: Vec::new(), is_alive: Arc::new(rekindle_host::is_alive) };
+    let resume =
+        Resume { decisions: Vec::new(), verdicts: Vec::new(), is_alive: Arc::new(rekindle_host::is_alive) };
     let exit = ready.drive(|request| run::resume(request, resume)).await?;
     // Cancelled is what was asked for.
     Ok(if exit == Exit::Failed { Exit::Done } else { exit })

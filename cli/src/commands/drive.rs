@@ -7,7 +7,9 @@ use std::sync::Arc;
 use rekindle_engine::host::World;
 use rekindle_engine::journal::{Fence, GroupLease, Lock, LockOwner, NoFence, Outcome, RunDirectory, Runs};
 use rekindle_engine::plan::Plan;
-use rekindle_engine::run::{Cancellation, FileLogs, RunEnd, RunError, RunOptions, RunRequest};
+use rekindle_engine::run::{
+    Cancellation, FileLogs, Inbox, InboxApprovals, RunEnd, RunError, RunOptions, RunRequest,
+};
 use rekindle_engine::step::Registry;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -80,6 +82,7 @@ pub(crate) async fn ready(
         }
     };
     let fence = lease.as_ref().map_or_else(|| Arc::new(NoFence) as Arc<dyn Fence>, GroupLease::fence);
+    let approvals = InboxApprovals::new(Inbox::of(directory), Arc::clone(&world.clock));
     let request = RunRequest {
         observer: terminal::observer(&plan, options.log_format),
         plan: Arc::new(plan),
@@ -89,6 +92,7 @@ pub(crate) async fn ready(
         fence,
         logs: Arc::new(FileLogs::new(directory.clone(), Arc::clone(&world.clock))),
         world,
+        approvals: Arc::new(approvals),
         cancellation: cancellation.clone(),
         options: RunOptions { jobs: usize::from(options.jobs), grace: options.grace, runner, commit: None },
     };
@@ -112,6 +116,7 @@ impl Ready {
             let failure = match error {
                 RunError::AlreadyFinished { .. }
                 | RunError::StillRunning { .. }
+                | RunError::NotAwaited { .. }
                 | RunError::NothingToDecide { .. } => Failure::input(error.to_string()),
                 RunError::Journal(_)
                 | RunError::Fence(_)
@@ -164,6 +169,15 @@ fn say_end(run: &rekindle_engine::id::RunId, end: &RunEnd, heard: Option<Exit>) 
                 Outcome::Failed => Exit::Failed,
                 Outcome::Cancelled => heard.unwrap_or(Exit::Failed),
             }
+        }
+        RunEnd::Waiting { awaited } => {
+            let mut text = format!("run {run} is waiting for approval:\n");
+            for awaited in awaited {
+                let _ = writeln!(text, "  {}", words::awaited(awaited));
+                let _ = writeln!(text, "    rekindle approve {run} {}", awaited.step);
+            }
+            output::error(&text);
+            Exit::Waiting
         }
         RunEnd::Paused { questions } => {
             let mut text = format!("run {run} is paused, a decision is needed:\n");

@@ -1,5 +1,6 @@
 //! One file per command: its arguments and what it does.
 
+mod approve;
 mod backups;
 mod cancel;
 mod check;
@@ -61,6 +62,10 @@ enum Command {
     Run(run::Args),
     /// Go on with a run that was killed, paused or failed
     Resume(resume::Args),
+    /// Agree to a step that waits for approval; the last one needed makes the run go on
+    Approve(approve::Args),
+    /// Refuse a step that waits for approval: it fails
+    Reject(approve::Args),
     /// Stop a run: nothing new starts, `finally` steps still run
     Cancel(cancel::Args),
     /// Look at runs
@@ -89,6 +94,8 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Plan(args) => plan::plan(&args, &state_dir).await,
         Command::Run(args) => run::run(&args, &state_dir).await,
         Command::Resume(args) => resume::resume(&args, &state_dir).await,
+        Command::Approve(args) => approve::approve(&args, &state_dir).await,
+        Command::Reject(args) => approve::reject(&args, &state_dir).await,
         Command::Cancel(args) => cancel::cancel(&args, &state_dir).await,
         Command::Runs(args) => runs::runs(&args, &state_dir),
         Command::Backups(args) => backups::backups(&args, &state_dir).await,

@@ -11,6 +11,7 @@ use super::drive::{self, Options};
 use super::runs::find;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::person::Person;
 use crate::world;
 
 #[derive(Debug, clap::Args)]
@@ -43,9 +44,7 @@ pub(crate) async fn resume(args: &Args, state_dir: &Path) -> Result<Exit, Failur
     let plan = directory.plan().map_err(|error| Failure::input(error.to_string()))?;
     let ready =
         drive::ready(state_dir, &directory, plan, world::world()?, world::registry(), &args.options).await?;
-    let by = std::env::var("USER")
-        .or_else(|_| std::env::var("LOGNAME"))
-        .unwrap_or_else(|_| format!("user id {}", rustix::process::getuid().as_raw()));
+    let by = Person::here(None)?.name;
     let decisions = args
         .resolve
         .iter()
@@ -56,6 +55,6 @@ pub(crate) async fn resume(args: &Args, state_dir: &Path) -> Result<Exit, Failur
             why: args.because.clone(),
         })
         .collect();
-    let resume = Resume { decisions, is_alive: Arc::new(rekindle_host::is_alive) };
+    let resume = Resume { decisions, verdicts: Vec::new(), is_alive: Arc::new(rekindle_host::is_alive) };
     ready.drive(|request| run::resume(request, resume)).await
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rekindle_engine::host::World;
 use rekindle_engine::journal::Runs;
-use rekindle_engine::plan::Plan;
+use rekindle_engine::plan::{Plan, PlanStep};
 use rekindle_engine::run::execute;
 use rekindle_engine::step::{Effect, Registry};
 
@@ -119,8 +119,13 @@ async fn go(looked: Looked, begin: Begin<'_>, world: World, registry: Registry) 
     ready.drive(execute).await
 }
 
+/// Steps that people must approve ask for themselves.
+fn asks_for_consent(step: &PlanStep) -> bool {
+    step.effect == Effect::Destroy && !step.skipped && step.approval.is_none()
+}
+
 fn destroys(plan: &Plan) -> bool {
-    plan.steps.iter().any(|step| step.effect == Effect::Destroy && !step.skipped)
+    plan.steps.iter().any(asks_for_consent)
 }
 
 fn ask(plan: &str) -> Result<(), Failure> {

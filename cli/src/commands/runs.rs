@@ -5,9 +5,10 @@ use std::path::Path;
 
 use clap::{Subcommand, ValueEnum};
 use rekindle_engine::id::{RunId, StepId};
-use rekindle_engine::journal::{Event, Record, RunDirectory, Runs};
+use rekindle_engine::journal::{Event, Record, RunDirectory, RunnerIdentity, Runs};
 use rekindle_engine::plan::Style;
 use rekindle_engine::report;
+use rekindle_engine::run::{Awaited, RunState};
 use serde_json::json;
 
 use super::compare;
@@ -107,10 +108,29 @@ struct Summary {
     status: &'static str,
     what: String,
     started: String,
+    /// The steps that wait for approval.
+    awaited: Vec<Awaited>,
+}
+
+impl Summary {
+    /// `waiting for approval: restore (1 of 2)`
+    fn words(&self) -> String {
+        let awaited: Vec<_> = self.awaited.iter().map(Awaited::words).collect();
+        if awaited.is_empty() {
+            self.status.to_owned()
+        } else {
+            format!("{}: {}", self.status, awaited.join(", "))
+        }
+    }
 }
 
 fn summarise(run: &RunDirectory) -> Summary {
-    let unreadable = |why: String| Summary { status: "unreadable", what: why, started: String::new() };
+    let unreadable = |why: String| Summary {
+        status: "unreadable",
+        what: why,
+        started: String::new(),
+        awaited: Vec::new(),
+    };
     let records = match run.records() {
         Ok(records) => records,
         Err(error) => return unreadable(error.to_string()),
@@ -120,25 +140,40 @@ fn summarise(run: &RunDirectory) -> Summary {
     else {
         return unreadable("it never started".to_owned());
     };
+    let awaited = awaited(run, &records);
     Summary {
-        status: status(&records),
+        status: status(&records, &awaited),
+        awaited,
         what: format!("{runbook} {runbook_version} in {environment}"),
         started: format!("{at:.0}"),
     }
 }
 
-fn status(records: &[Record]) -> &'static str {
+fn status(records: &[Record], awaited: &[Awaited]) -> &'static str {
     match records.last().map(|record| &record.event) {
         Some(Event::RunFinished { outcome }) => words::outcome(*outcome),
         Some(Event::RunPaused { .. }) => "paused",
-        _ => {
-            let runner = records.iter().rev().find_map(|record| match &record.event {
-                Event::RunStarted { runner, .. } | Event::RunResumed { runner, .. } => Some(runner),
-                _ => None,
-            });
-            if runner.is_some_and(rekindle_host::is_alive) { "running" } else { "interrupted" }
-        }
+        Some(_) if !awaited.is_empty() => "waiting for approval",
+        _ if last_runner(records).is_some_and(rekindle_host::is_alive) => "running",
+        _ => "interrupted",
     }
+}
+
+/// Gives who drove a run last.
+pub(super) fn last_runner(records: &[Record]) -> Option<&RunnerIdentity> {
+    records.iter().rev().find_map(|record| match &record.event {
+        Event::RunStarted { runner, .. } | Event::RunResumed { runner, .. } => Some(runner),
+        _ => None,
+    })
+}
+
+/// Gives the steps that wait for approval. The plan is read only when people were asked at all.
+fn awaited(run: &RunDirectory, records: &[Record]) -> Vec<Awaited> {
+    if !records.iter().any(|record| matches!(record.event, Event::ApprovalRequested { .. })) {
+        return Vec::new();
+    }
+    let state = run.plan().ok().and_then(|plan| RunState::replay(&plan, records).ok());
+    state.filter(|state| state.outcome().is_none()).map(|state| state.awaited()).unwrap_or_default()
 }
 
 fn list(runs: &Runs, json: bool) -> Result<Exit, Failure> {
@@ -147,8 +182,10 @@ fn list(runs: &Runs, json: bool) -> Result<Exit, Failure> {
         let rows: Vec<_> = all
             .iter()
             .map(|run| {
-                let Summary { status, what, started } = summarise(run);
-                json!({ "run": run.id(), "status": status, "what": what, "started": started })
+                let summary = summarise(run);
+                let awaited: Vec<_> = summary.awaited.iter().map(as_json).collect();
+                let Summary { status, what, started, .. } = summary;
+                json!({ "run": run.id(), "status": status, "what": what, "started": started, "awaited": awaited })
             })
             .collect();
         output::json(&rows)?;
@@ -158,10 +195,21 @@ fn list(runs: &Runs, json: bool) -> Result<Exit, Failure> {
         output::line(&format!("no runs under {}", runs.folder().display()));
     }
     for run in &all {
-        let Summary { status, what, started } = summarise(run);
+        let summary = summarise(run);
+        let (status, Summary { what, started, .. }) = (summary.words(), summary);
         output::line(&format!("{}  {started:20}  {status:23}  {what}", run.id()));
     }
     Ok(Exit::Done)
+}
+
+fn as_json(awaited: &Awaited) -> serde_json::Value {
+    json!({
+        "step": awaited.step,
+        "what": awaited.what,
+        "needed": awaited.needed,
+        "approved_by": awaited.approved_by,
+        "expires_at": awaited.expires_at,
+    })
 }
 
 fn read(run: &RunDirectory) -> Result<Vec<Record>, Failure> {
@@ -171,18 +219,24 @@ fn read(run: &RunDirectory) -> Result<Vec<Record>, Failure> {
 fn show(run: &RunDirectory, json: bool) -> Result<Exit, Failure> {
     let records = read(run)?;
     let plan = run.plan().map_err(|error| Failure::input(error.to_string()))?;
+    let awaited = awaited(run, &records);
+    let status = status(&records, &awaited);
     if json {
-        output::json(&compare::as_json(run, status(&records), &plan, &records))?;
+        output::json(&compare::as_json(run, status, &plan, &records))?;
         return Ok(Exit::Done);
     }
-    let mut text = format!("run {}: {}\n", run.id(), status(&records));
+    let mut text = format!("run {}: {status}\n", run.id());
     text.push_str(&compare::heading(&plan, &records));
     for record in &records {
         if let Some(event) = words::event(&record.event) {
             let _ = writeln!(text, "{:>4}  {:.3}  {event}", record.seq, record.at);
         }
     }
-    if status(&records) == "interrupted" {
+    for awaited in &awaited {
+        let _ = writeln!(text, "waits for {}", words::awaited(awaited));
+        let _ = writeln!(text, "  rekindle approve {} {}", run.id(), awaited.step);
+    }
+    if status == "interrupted" {
         let _ = writeln!(text, "its runner is gone: `rekindle resume {}` goes on", run.id());
     }
     output::print(&text);

@@ -166,11 +166,24 @@ impl Observer for Tree {
             }
             Event::StepCancelled { step } => self.with(step, |line| line.end("■", "yellow", "cancelled")),
             Event::StepCheckpoint { .. } => {}
+            Event::ApprovalRequested { step, needed, .. } => {
+                self.with(step, |line| line.end("?", "yellow", &format!("waits for approval by {needed}")));
+            }
+            Event::ApprovalExpired { step } => {
+                self.with(step, |line| line.end("✘", "red", "too few approved in time"));
+            }
+            Event::StepApproved { step, by, .. } => {
+                self.with(step, |line| line.end("?", "yellow", &format!("approved by {by}")));
+            }
+            Event::StepRejected { step, by, .. } => {
+                self.with(step, |line| line.end("✘", "red", &format!("rejected by {by}")));
+            }
             Event::RunStarted { .. }
             | Event::RunResumed { .. }
             | Event::StepWarned { .. }
             | Event::StepProbed { .. }
             | Event::StepResolved { .. }
+            | Event::RunWaiting { .. }
             | Event::CancelRequested { .. }
             | Event::RunPaused { .. } => {
                 if let Some(text) = words::event(&record.event) {

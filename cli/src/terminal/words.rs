@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use rekindle_engine::id::StepId;
 use rekindle_engine::journal::{Event, Outcome, StepFinding};
+use rekindle_engine::run::Awaited;
 
 /// Gives a duration with three digits that matter: `340ms`, `12.4s`, `3m05s`, `2h07m`.
 pub(crate) fn duration(duration: Duration) -> String {
@@ -54,10 +56,36 @@ pub(crate) fn event(event: &Event) -> Option<String> {
         Event::StepResolved { step, resolution, by, .. } => {
             format!("{step}: {by} decided: {}", format!("{resolution:?}").to_lowercase())
         }
+        Event::ApprovalRequested { step, needed, what, expires_at } => {
+            let until = expires_at.map_or(String::new(), |at| format!(", until {at:.0}"));
+            format!("{step}: waits for approval by {needed}{until}: {what}")
+        }
+        Event::StepApproved { step, by, why, from, .. } => said(step, "approved", by, from, why),
+        Event::StepRejected { step, by, why, from, .. } => said(step, "rejected", by, from, why),
+        Event::ApprovalExpired { step } => format!("{step}: too few approved in time"),
+        Event::RunWaiting { .. } => "waiting for approval".to_owned(),
         Event::CancelRequested { by } => format!("cancelling ({by})"),
         Event::RunPaused { step, question } => format!("paused at {step}: {question}"),
         Event::RunFinished { outcome: how } => format!("run {}", outcome(*how)),
     })
+}
+
+fn said(step: &StepId, word: &str, by: &str, from: &str, why: &str) -> String {
+    let from = if from.is_empty() { String::new() } else { format!(" ({from})") };
+    let why = if why.is_empty() { String::new() } else { format!(": {why}") };
+    format!("{step}: {word} by {by}{from}{why}")
+}
+
+/// Gives a question that is open: `restore (1 of 2: kim), until …: restore …`.
+pub(crate) fn awaited(awaited: &Awaited) -> String {
+    let by = if awaited.approved_by.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", awaited.approved_by.join(", "))
+    };
+    let until = awaited.expires_at.map_or(String::new(), |at| format!(", until {at:.0}"));
+    let (step, count, needed) = (&awaited.step, awaited.approved_by.len(), awaited.needed);
+    format!("{step} ({count} of {needed}{by}){until}: {}", awaited.what)
 }
 
 fn found(finding: &StepFinding) -> String {

@@ -1,4 +1,5 @@
-//! Where runs live on disk: `<state>/runs/<run>/{plan.json, journal.jsonl, logs/<step>.log}`.
+//! Where runs live on disk: `<state>/runs/<run>/{plan.json, journal.jsonl, logs/<step>.log}`,
+//! and `approvals/` while people's answers wait for the process that drives the run.
 
 use std::fs::{DirBuilder, File};
 use std::hash::{BuildHasher as _, RandomState};
@@ -163,6 +164,11 @@ impl RunDirectory {
     /// Where its journal stands.
     pub fn journal_path(&self) -> PathBuf {
         self.path.join("journal.jsonl")
+    }
+
+    /// Where answers are left for the process that drives the run.
+    pub fn approvals_path(&self) -> PathBuf {
+        self.path.join("approvals")
     }
 
     /// Where a step's log stands.

@@ -31,7 +31,7 @@ pub use shown::ShownParams;
 pub use style::Style;
 pub(crate) use style::{Paint, printable};
 pub use svg::svg;
-pub use text::text;
+pub use text::{step_text, text};
 pub use types::{
     ApprovalRule, Edge, EdgeReason, Group, PLAN_FORMAT, Param, PinnedStep, Plan, PlanStep, RunbookIdentity,
     Section, StepGroup,

@@ -66,10 +66,7 @@ async fn go_on(request: RunRequest, resume: Resume) -> Result<(bool, RunEnd), Ru
             (None, None) => Ok((false, start(request).await?)),
         };
     }
-    let mut state = RunState::new(&request.plan);
-    for record in &records {
-        state.apply(record).map_err(RunError::Replay)?;
-    }
+    let state = RunState::replay(&request.plan, &records).map_err(RunError::Replay)?;
     refuse_finished_or_alive(&request, &state, &resume)?;
     let now = request.world.clock.now();
     for verdict in &resume.verdicts {

@@ -1,10 +1,12 @@
-//! Step kinds that are not about databases: receives a [`Registry`], adds `run` and `report.write`.
+//! Step kinds that are not about databases: receives a [`Registry`], adds `run`, `report.write` and `approval`.
 
+mod approval;
 mod report_write;
 mod run;
 
 use rekindle_engine::step::Registry;
 
+pub use approval::{Approval, ApprovalOutputs, ApprovalParams};
 pub use report_write::{Format, ReportWrite, ReportWriteOutputs, ReportWriteParams};
 pub use run::{Run, RunOutputs, RunParams, Word};
 
@@ -12,4 +14,5 @@ pub use run::{Run, RunOutputs, RunParams, Word};
 pub fn register(registry: &mut Registry) {
     registry.register(Run);
     registry.register(ReportWrite);
+    registry.register(Approval);
 }

@@ -133,7 +133,7 @@ pub(super) fn registry() -> Registry {
     registry
 }
 
-const ENVIRONMENT: &str = "\
+pub(super) const ENVIRONMENT: &str = "\
 apiVersion: rekindle/v1
 kind: Environment
 name: production
@@ -190,9 +190,20 @@ pub(super) fn compiled_by(
     sections: &str,
     pinned: &[PinnedStep],
 ) -> Result<Plan, Vec<Diagnostic>> {
+    compiled_in(ENVIRONMENT, sections, pinned, registry)
+}
+
+/// Compiles a runbook of these sections in this environment.
+pub(super) fn compiled_in(
+    environment: &str,
+    sections: &str,
+    pinned: &[PinnedStep],
+    registry: &Registry,
+) -> Result<Plan, Vec<Diagnostic>> {
     let runbook = runbook::parse(&Source::new("test.yaml", format!("{HEAD}{sections}")))
         .unwrap_or_else(|found| panic!("{}", rendering::render(&found)));
-    let environment = environment();
+    let environment = environment::parse(&Source::new("production.yaml", environment))
+        .unwrap_or_else(|found| panic!("{}", rendering::render(&found)));
     compile(&CompileInput { runbook: &runbook, environment: &environment, overrides: &[], registry, pinned })
 }
 

@@ -98,9 +98,7 @@ fn tile(
     }
     let each = if several { " each" } else { "" };
     remarks.extend(nodes.iter().find_map(|node| node.takes.as_ref()).map(|takes| format!("{takes}{each}")));
-    if nodes.iter().any(|node| node.approval.is_some()) {
-        remarks.push("needs approval".to_owned());
-    }
+    remarks.extend(nodes.iter().find_map(|node| node.approval.clone()));
     let mut tooltip = vec![label.clone(), first.kind.clone()];
     if let Some(step) = steps.get(&first.id) {
         describe(step, several, &mut tooltip);

@@ -3,7 +3,7 @@
 use super::text;
 use crate::diagnostic::Diagnostic;
 use crate::document::{Location, Source, Span};
-use crate::plan::{Beside, Style, fixture};
+use crate::plan::{ApprovalRule, Beside, Style, fixture};
 use crate::preview::{Preview, StepPreview};
 
 fn preview() -> Preview {
@@ -128,7 +128,7 @@ fn a_plan_that_would_miss_its_objective_warns() {
     insta::assert_snapshot!(
         with_estimates(|plan| {
             plan.settings.objectives.as_mut().unwrap().rto = Some(fixture::duration("5m"));
-            plan.settings.policy.approve = vec![crate::step::Effect::Destroy];
+            plan.steps[1].approval = Some(ApprovalRule { needed: 2, timeout: None });
         }),
         @r"
                   ≈ 2.0s, the median of 2 runs

@@ -23,7 +23,7 @@ use serde_json::Value;
 
 use super::retry;
 use crate::id::{RunId, StepId};
-use crate::journal::{Outcome, RunnerIdentity};
+use crate::journal::{Outcome, Record, RunnerIdentity};
 use crate::plan::{Plan, Section};
 use crate::step::{ErrorClass, StepError};
 
@@ -90,6 +90,16 @@ impl RunState {
             first_failure: None,
             outcome: None,
         }
+    }
+
+    /// Folds the records of a journal.
+    ///
+    /// # Errors
+    /// When they are not those of a run of this plan.
+    pub fn replay(plan: &Plan, records: &[Record]) -> Result<Self, IllegalTransition> {
+        let mut state = Self::new(plan);
+        records.iter().try_for_each(|record| state.apply(record))?;
+        Ok(state)
     }
 
     /// Gives how a step stands.

@@ -1,5 +1,7 @@
 //! Runs on fakes: single rules first, then random plans, outcomes, crashes and cancellations.
 
+mod approvals;
+mod approving;
 mod driver;
 mod fence;
 mod invariants;

@@ -1,0 +1,168 @@
+//! `rekindle approve RUN [STEP]` and `rekindle reject RUN [STEP]`
+
+mod elsewhere;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rekindle_engine::id::StepId;
+use rekindle_engine::journal::{RunDirectory, Runs};
+use rekindle_engine::plan::{Plan, Style, step_text};
+use rekindle_engine::run::{self, Answer, Awaited, Resume, RunState, Verdict};
+
+use super::drive::{self, Options};
+use super::runs::find;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::person::Person;
+use crate::{output, world};
+
+/// Fewer digits of a hash may fit several plans by chance.
+const SHORTEST_HASH: usize = 6;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The run's id, the beginning of one, or `latest`
+    run: String,
+    /// The step; may be left out when only one waits
+    step: Option<StepId>,
+    /// The plan you looked at: its hash or the beginning of it; another one is refused
+    #[arg(long, value_name = "HASH")]
+    plan: Option<String>,
+    /// Why; kept in the journal
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    because: String,
+    /// Who you are, where several people share an account; kept with the account's number
+    #[arg(long = "as", value_name = "NAME")]
+    name: Option<String>,
+    #[command(flatten)]
+    options: Options,
+}
+
+pub(crate) async fn approve(args: &Args, state_dir: &Path) -> Result<Exit, Failure> {
+    answer(args, Answer::Approve, state_dir).await
+}
+
+pub(crate) async fn reject(args: &Args, state_dir: &Path) -> Result<Exit, Failure> {
+    // Failed is what was asked for.
+    Ok(match answer(args, Answer::Reject, state_dir).await? {
+        Exit::Failed => Exit::Done,
+        exit @ (Exit::Done
+        | Exit::Input
+        | Exit::Waiting
+        | Exit::Paused
+        | Exit::Interrupted
+        | Exit::Terminated) => exit,
+    })
+}
+
+async fn answer(args: &Args, answer: Answer, state_dir: &Path) -> Result<Exit, Failure> {
+    let directory = find(&Runs::new(state_dir), &args.run)?;
+    let plan = directory.plan().map_err(|error| Failure::input(error.to_string()))?;
+    check_hash(args.plan.as_deref(), &plan)?;
+    let person = Person::here(args.name.as_deref())?;
+    let awaited = choose(&directory, &plan, args.step.as_ref())?;
+    output::print(&question(&directory, &plan, &awaited));
+    if answer == Answer::Approve && awaited.approved_by.contains(&person.name) {
+        let text = format!("{} has approved {} already; {}\n", person.name, awaited.step, missing(&awaited));
+        output::error(&text);
+        return Ok(Exit::Waiting);
+    }
+    let verdict = Verdict {
+        step: awaited.step.clone(),
+        request: awaited.request,
+        plan_hash: plan.hash.clone(),
+        answer,
+        by: person.name,
+        why: args.because.clone(),
+        from: person.from,
+    };
+    if let Some(exit) = elsewhere::leave(&directory, &plan, &verdict).await? {
+        return Ok(exit);
+    }
+    let ready =
+        drive::ready(state_dir, &directory, plan, world::world()?, world::registry(), &args.options).await?;
+    let resume = Resume {
+        decisions: Vec::new(),
+        verdicts: vec![verdict],
+        is_alive: Arc::new(rekindle_host::is_alive),
+    };
+    ready.drive(|request| run::resume(request, resume)).await
+}
+
+fn check_hash(seen: Option<&str>, plan: &Plan) -> Result<(), Failure> {
+    let Some(seen) = seen else { return Ok(()) };
+    if seen.len() < SHORTEST_HASH {
+        return Err(Failure::input(format!("`{seen}` is too short to tell plans apart"))
+            .help(format!("give at least {SHORTEST_HASH} digits of the hash")));
+    }
+    if plan.hash.starts_with(&seen.to_lowercase()) {
+        return Ok(());
+    }
+    Err(Failure::input(format!("the run has the plan {}, not {seen}: nothing was recorded", short(plan)))
+        .help("look at the plan that it runs: `rekindle runs show RUN`"))
+}
+
+fn short(plan: &Plan) -> &str {
+    plan.hash.get(..12).unwrap_or(&plan.hash)
+}
+
+/// Folds the journal as it is now.
+fn replay(directory: &RunDirectory, plan: &Plan) -> Result<RunState, Failure> {
+    let records = directory.records().map_err(|error| Failure::input(error.to_string()))?;
+    RunState::replay(plan, &records).map_err(|error| Failure::input(error.to_string()))
+}
+
+/// Finds the question that is answered.
+fn choose(directory: &RunDirectory, plan: &Plan, step: Option<&StepId>) -> Result<Awaited, Failure> {
+    let state = replay(directory, plan)?;
+    let mut awaited = state.awaited();
+    if let Some(step) = step {
+        awaited.retain(|awaited| awaited.step == *step);
+    }
+    let run = directory.id();
+    match (awaited.len(), step) {
+        (1, _) => Ok(awaited.remove(0)),
+        (0, Some(step)) => {
+            let why = match state.status(step) {
+                None => format!("run {run} has no step `{step}`"),
+                Some(status) => {
+                    format!("step `{step}` of run {run} does not wait for approval: it is {}", status.word())
+                }
+            };
+            Err(Failure::input(why).help(format!("`rekindle runs show {run}` says what it waits for")))
+        }
+        (0, None) => Err(Failure::input(format!("no step of run {run} waits for approval"))),
+        (_, _) => {
+            let steps: Vec<_> = awaited.iter().map(Awaited::words).collect();
+            Err(Failure::input(format!("several steps of run {run} wait for approval"))
+                .help(format!("name one of {}", steps.join(", "))))
+        }
+    }
+}
+
+/// Shows what the answer is to, and which plan it binds to.
+fn question(directory: &RunDirectory, plan: &Plan, awaited: &Awaited) -> String {
+    let style = if output::colours() { Style::Ansi } else { Style::Plain };
+    let (runbook, place) = (&plan.runbook, &plan.settings.name);
+    let mut text = format!(
+        "run {}: {} {} on {place}, plan {}\n",
+        directory.id(),
+        runbook.name,
+        runbook.version,
+        short(plan)
+    );
+    if let Some(step) = plan.steps.iter().find(|step| step.id == awaited.step) {
+        text.push_str(&step_text(plan, step, style));
+    }
+    text.push_str(&format!("      now: {}\n", awaited.what));
+    text
+}
+
+/// `1 more approval is needed, from somebody else`
+pub(crate) fn missing(awaited: &Awaited) -> String {
+    match awaited.missing() {
+        1 => "1 more approval is needed, from somebody else".to_owned(),
+        more => format!("{more} more approvals are needed, each from somebody else"),
+    }
+}
