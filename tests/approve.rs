@@ -111,6 +111,19 @@ fn a_waiting_run_is_cancelled_in_order() {
     assert_eq!(project.run(&["runs", "list", "--json"]).json()[0]["status"], "cancelled");
 }
 
+#[test]
+fn no_other_run_of_its_group_starts_while_a_run_waits() {
+    let project = project();
+    let grouped = RUNBOOK.replace("steps:", "concurrency: { group: old }\nsteps:");
+    project.write("runbooks/wipe.yaml", &grouped);
+    project.run(&["run", "wipe", "-e", "here"]).code(3);
+    project.run(&["approve", "latest", "wipe", "--as", "kim"]).code(3);
+    let refused = project.run(&["run", "wipe", "-e", "here"]).code(2);
+    assert!(refused.stderr.contains("approval of step `wipe`"), "{}", refused.stderr);
+    project.run(&["approve", "latest", "wipe", "--as", "ana"]).success();
+    project.run(&["run", "wipe", "-e", "here"]).code(3);
+}
+
 const BRANCHES: &str = r#"
 apiVersion: rekindle/v1
 kind: Runbook

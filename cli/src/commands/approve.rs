@@ -2,6 +2,7 @@
 
 mod elsewhere;
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -155,7 +156,7 @@ fn question(directory: &RunDirectory, plan: &Plan, awaited: &Awaited) -> String 
     if let Some(step) = plan.steps.iter().find(|step| step.id == awaited.step) {
         text.push_str(&step_text(plan, step, style));
     }
-    text.push_str(&format!("      now: {}\n", awaited.what));
+    let _ = writeln!(text, "      now: {}", awaited.what);
     text
 }
 

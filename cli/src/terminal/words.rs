@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rekindle_engine::id::StepId;
 use rekindle_engine::journal::{Event, Outcome, StepFinding};
+use rekindle_engine::plan::printable;
 use rekindle_engine::run::Awaited;
 
 /// Gives a duration with three digits that matter: `340ms`, `12.4s`, `3m05s`, `2h07m`.
@@ -72,8 +73,8 @@ pub(crate) fn event(event: &Event) -> Option<String> {
 
 fn said(step: &StepId, word: &str, by: &str, from: &str, why: &str) -> String {
     let from = if from.is_empty() { String::new() } else { format!(" ({from})") };
-    let why = if why.is_empty() { String::new() } else { format!(": {why}") };
-    format!("{step}: {word} by {by}{from}{why}")
+    let why = if why.is_empty() { String::new() } else { format!(": {}", printable(why)) };
+    format!("{step}: {word} by {}{from}{why}", printable(by))
 }
 
 /// Gives a question that is open: `restore (1 of 2: kim), until …: restore …`.

@@ -28,8 +28,8 @@ pub use mermaid::mermaid;
 pub use origin::{Inputs, KindIdentity, Origin, PlanSource, SourceRole};
 pub use read::PlanReadError;
 pub use shown::ShownParams;
-pub use style::Style;
-pub(crate) use style::{Paint, printable};
+pub(crate) use style::Paint;
+pub use style::{Style, printable};
 pub use svg::svg;
 pub use text::{step_text, text};
 pub use types::{

@@ -39,7 +39,7 @@ impl Style {
 
 /// Makes control characters visible: a name out of a document, a server or a store must not move the cursor,
 /// and text that is written right to left must not pass for another command.
-pub(crate) fn printable(text: &str) -> String {
+pub fn printable(text: &str) -> String {
     let hidden = |c: char| {
         c.is_control()
             || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

@@ -13,7 +13,7 @@ use super::turn::Turn;
 use super::{RunEnd, RunError, Verdict, retry};
 use crate::id::StepId;
 use crate::journal::Event;
-use crate::plan::PlanStep;
+use crate::plan::{PlanStep, printable};
 
 impl Driver {
     /// Gives the event that asks people to agree to a step. Its condition and parameters are looked at first: nobody
@@ -26,7 +26,7 @@ impl Driver {
                 Event::ApprovalRequested {
                     step,
                     needed,
-                    what: self.shared.masked_text(&what(&plan_step, &ready)),
+                    what: printable(&self.shared.masked_text(&what(&plan_step, &ready))),
                     expires_at: timeout.map(|timeout| retry::later(now, timeout)),
                 }
             }

@@ -126,11 +126,12 @@ fn one_rejection_fails_the_step_and_blocks_what_needs_it() {
 #[test]
 fn the_end_of_the_time_fails_the_step() {
     let mut run = Ledger::new(vec![guarded(step("a", &[]), 1, Some("4h"))]);
-    let expires_at = Some(run.now + SignedDuration::from_hours(4));
+    let over = run.now + SignedDuration::from_hours(4);
+    let expires_at = Some(over);
     let (step, needed, what) = ("a".into(), 1, String::new());
     run.apply(Event::ApprovalRequested { step, needed, what, expires_at });
     assert_eq!(run.next(), [Command::AwaitApproval { until: expires_at }]);
-    run.now = expires_at.unwrap();
+    run.now = over;
     assert_eq!(run.next(), [Command::ExpireApproval { step: "a".into() }]);
     run.settle();
     insta::assert_snapshot!(error_of(&run, "a"), @"not approved within 4h");
@@ -148,11 +149,11 @@ fn other_branches_go_on_while_one_waits() {
     run.apply(asked("a", 1));
     run.start("free");
     assert_eq!(run.next(), []);
-    let retry_at = Some(run.now + SignedDuration::from_secs(1));
+    let due = run.now + SignedDuration::from_secs(1);
     let error = StepError::transient("lost");
-    run.apply(Event::StepFailed { step: "free".into(), error, retry_at });
-    assert_eq!(run.next(), [Command::Wait { until: retry_at.unwrap() }]);
-    run.now = retry_at.unwrap();
+    run.apply(Event::StepFailed { step: "free".into(), error, retry_at: Some(due) });
+    assert_eq!(run.next(), [Command::Wait { until: due }]);
+    run.now = due;
     run.succeed("free");
     run.succeed("after");
     assert_eq!(run.next(), waits());
@@ -269,7 +270,8 @@ fn cleaning_up_that_needs_approval_waits_for_it_after_a_failure() {
 #[test]
 fn an_answer_is_refused_before_it_is_written_down() {
     let mut run = Ledger::new(vec![guarded(step("a", &[]), 2, Some("1h")), step("b", &[])]);
-    let expires_at = Some(run.now + SignedDuration::from_hours(1));
+    let over = run.now + SignedDuration::from_hours(1);
+    let expires_at = Some(over);
     let (id, needed, what) = ("a".into(), 2, String::new());
     run.apply(Event::ApprovalRequested { step: id, needed, what, expires_at });
     run.apply(approved("a", "kim"));
@@ -303,7 +305,7 @@ fn an_answer_is_refused_before_it_is_written_down() {
     ");
     let right = verdict("a", |_| {});
     assert_eq!(run.state.refusal(&right, run.now), None);
-    insta::assert_snapshot!(run.state.refusal(&right, expires_at.unwrap()).unwrap(), @"the time to approve step `a` was over at 2026-11-22T16:00:00Z");
+    insta::assert_snapshot!(run.state.refusal(&right, over).unwrap(), @"the time to approve step `a` was over at 2026-11-22T16:00:00Z");
     // Who has approved may think better of it.
     let regret = verdict("a", |verdict| (verdict.by, verdict.answer) = ("kim".to_owned(), Answer::Reject));
     assert_eq!(run.state.refusal(&regret, run.now), None);
@@ -319,5 +321,5 @@ fn a_run_that_succeeded_after_approval_ends_as_any_other() {
     run.succeed("b");
     run.settle();
     assert_eq!(run.state.outcome(), Some(Outcome::Succeeded));
-    assert!(run.try_apply(Event::RunResumed { runner: runner(9) }).is_err());
+    assert!(run.try_apply(Event::RunResumed { runner: runner(9), fence: None }).is_err());
 }
