@@ -4,3 +4,26 @@
 //! always gives the same report.
 
 mod approval;
+mod compare;
+mod fold;
+mod json;
+mod markdown;
+mod objectives;
+mod path;
+#[cfg(test)]
+mod tests;
+mod text;
+mod timeline;
+mod types;
+mod words;
+
+pub use compare::{RunDiff, RunSide, StepSide, StepSides, commit, compare};
+pub use fold::report;
+pub use json::json;
+pub use markdown::markdown;
+pub use text::text;
+pub use types::{
+    Approval, Attempt, AttemptEnd, Decision, Link, Measured, Objectives, REPORT_FORMAT, Report, Resumption,
+    Said, StepReport, StepStatus, Verdict,
+};
+pub(crate) use words::duration;

@@ -190,7 +190,14 @@ impl<'p> Story<'p> {
                 Ok(())
             }
             Event::RunFinished { outcome } => self.finished(*outcome),
-            Event::StepCheckpoint { .. } | Event::StepWarned { .. } => Ok(()),
+            Event::StepRejected { step, .. } | Event::ApprovalExpired { step } => {
+                self.ends(step, Last::Failed)
+            }
+            Event::StepCheckpoint { .. }
+            | Event::StepWarned { .. }
+            | Event::ApprovalRequested { .. }
+            | Event::StepApproved { .. }
+            | Event::RunWaiting { .. } => Ok(()),
             Event::RunStarted { .. } | Event::RunResumed { .. } => Err("taken elsewhere".to_owned()),
         }
     }

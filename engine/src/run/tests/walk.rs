@@ -201,6 +201,10 @@ impl<'p> Walk<'p> {
             | Command::Block { .. }
             | Command::Cancel { .. }
             | Command::Finish { .. } => self.write(bookkeeping(command).ok_or("no event")?),
+            // `random` has people in it.
+            Command::AskApproval { .. } | Command::ExpireApproval { .. } | Command::AwaitApproval { .. } => {
+                Err("no step of these plans needs approval".to_owned())
+            }
             Command::Wait { .. } => Ok(()),
         }
     }
