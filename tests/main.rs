@@ -10,6 +10,7 @@ mod large;
 mod locks;
 mod mistakes;
 mod plan;
+mod plugins;
 mod recovery;
 mod saved_plans;
 mod secrets;

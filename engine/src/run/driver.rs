@@ -15,7 +15,7 @@ use super::attempt::{Attempt, PROBE_LIMIT};
 use super::preparation::Ready;
 use super::reporter::{Message, Shared, WAITING_MESSAGES};
 use super::turn::Turn;
-use super::{RunEnd, RunError, RunRequest, RunState, StepStatus, retry};
+use super::{RunEnd, RunError, RunRequest, RunState, StepStatus, pins, retry};
 use crate::environment::Settings;
 use crate::id::StepId;
 use crate::journal::{Event, JOURNAL_FORMAT, Record};
@@ -58,15 +58,20 @@ pub(super) fn check(request: &RunRequest) -> Result<(), RunError> {
         let steps = request.plan.unpinned.iter().map(|step| step.id.clone()).collect();
         return Err(RunError::NotPlanned { steps });
     }
-    let (registry, plan) = (&request.registry, &request.plan);
-    let Some(step) = plan.steps.iter().find(|step| registry.carrying_out(plan, step).is_none()) else {
-        return Ok(());
-    };
-    let (step, kind) = (step.id.clone(), step.kind.clone());
-    Err(match registry.refusal(&kind).cloned() {
-        Some(problem) => RunError::RefusedKind { step, kind, problem: Box::new(problem) },
-        None => RunError::UnknownKind { step, kind },
-    })
+    for step in &request.plan.steps {
+        let (id, kind) = (step.id.clone(), step.kind.clone());
+        let problem = match request.registry.carrying_out(&request.plan, step) {
+            Some(known) => pins::changed(&request.plan.origin, known.info()),
+            None => match request.registry.refusal(&step.kind) {
+                Some(problem) => Some(problem.clone()),
+                None => return Err(RunError::UnknownKind { step: id, kind }),
+            },
+        };
+        if let Some(problem) = problem {
+            return Err(RunError::RefusedKind { step: id, kind, problem: Box::new(problem) });
+        }
+    }
+    Ok(())
 }
 
 pub(super) struct Driver {

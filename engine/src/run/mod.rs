@@ -11,6 +11,7 @@ mod cancellation;
 mod driver;
 mod inbox;
 mod logs;
+mod pins;
 mod preparation;
 mod reporter;
 mod request;

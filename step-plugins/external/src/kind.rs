@@ -105,19 +105,12 @@ impl ExternalStep {
             stores,
             provided: cx.provided.clone(),
         }));
-        let reply = self.call(&cx.step, Some(PLAN_LIMIT)).ask(&request).await.map_err(|error| Problem {
-            code: "rekindle::plugin::no_answer",
-            message: error.to_string(),
-            help: error.help(),
-            pointer: None,
-        })?;
+        let reply =
+            self.call(&cx.step, Some(PLAN_LIMIT)).ask(&request).await.map_err(|error| unanswered(&error))?;
         match reply.answer {
             Answer { plan: Some(plan), .. } => Ok(plan),
             Answer { error: Some(error), .. } => Err(problem(error.message, error.help)),
-            other => {
-                let error = wrong_answer("plan", &other, "plan");
-                Err(Problem { code: "rekindle::plugin::no_answer", ..StepError::from(error).into() })
-            }
+            other => Err(unanswered(&wrong_answer("plan", &other, "plan"))),
         }
     }
 }
@@ -145,6 +138,14 @@ fn places(
         }
     }
     (targets, stores)
+}
+
+fn unanswered(error: &CallError) -> Problem {
+    let code = match error {
+        CallError::Changed { .. } => "rekindle::plugin::changed",
+        _ => "rekindle::plugin::no_answer",
+    };
+    Problem { code, message: error.to_string(), help: error.help(), pointer: None }
 }
 
 fn problem(message: String, help: Option<String>) -> Problem {
@@ -240,12 +241,7 @@ impl ExternalStep {
         let executable = self.executable.clone();
         match tokio::task::spawn_blocking(move || executable.verify()).await {
             Ok(Ok(())) | Err(_) => Preflight::default(),
-            Ok(Err(error)) => Preflight::problem(Problem {
-                code: "rekindle::plugin::changed",
-                message: error.to_string(),
-                help: error.help(),
-                pointer: None,
-            }),
+            Ok(Err(error)) => Preflight::problem(unanswered(&error)),
         }
     }
 }

@@ -37,8 +37,10 @@ impl Shape {
     /// Checks a value; gives the mistake that says most.
     pub(crate) fn check(&self, value: &Value) -> Result<(), ParamsError> {
         let mut errors: Vec<_> = self.validator.iter_errors(value).map(|error| mistake(&error)).collect();
-        // By place, so that the same parameters always get the same message.
-        errors.sort_by(|one, other| one.pointer.cmp(&other.pointer));
+        // By place, so that the same parameters always get the same message. What is missing comes last: nothing
+        // can be left out to find the next mistake behind it.
+        let is_missing = |error: &ParamsError| error.message.starts_with("missing field");
+        errors.sort_by_key(|error| (is_missing(error), error.pointer.clone()));
         errors.into_iter().next().map_or(Ok(()), Err)
     }
 }

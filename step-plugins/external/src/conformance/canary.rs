@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-const LOOK_EVERY: Duration = Duration::from_millis(3);
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// Looks at all processes until it is dropped or asked.
 pub(super) struct Lookout {
@@ -57,7 +57,7 @@ fn look(secret: &[u8]) -> Option<String> {
         for (file, words) in [("cmdline", "the command line"), ("environ", "the environment")] {
             // Processes come and go, and those of others can't be read.
             let Ok(bytes) = fs::read(folder.join(file)) else { continue };
-            if bytes.windows(secret.len()).any(|window| window == secret) {
+            if memchr::memmem::find(&bytes, secret).is_some() {
                 let name = fs::read_to_string(folder.join("comm")).unwrap_or_default();
                 return Some(format!("{words} of `{}`", name.trim()));
             }

@@ -1,7 +1,7 @@
 //! The plugin's own examples, run: plan, probe, run, probe again, and a run that is cancelled.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
 use rekindle_engine::id::StepId;
@@ -24,14 +24,14 @@ pub(super) async fn run(caller: &mut Caller<'_>, found: &mut Conformance) {
         return;
     }
     for (position, params) in examples.iter().enumerate() {
-        let folder = match tempfile::Builder::new().prefix("rekindle-plugin-test-").tempdir() {
+        let folder = match Folder::make() {
             Ok(folder) => folder,
             Err(error) => {
                 found.add("examples", Verdict::Broken(format!("failed to make a folder: {error}")));
                 return;
             }
         };
-        let params = placed(params, folder.path());
+        let params = placed(params, &folder.inner);
         let rule = |name: &str| format!("example {}: {name}", position + 1);
         if let Err(error) = caller.described.params.check(&params) {
             let why = format!("its parameters do not fit `params`: {} {}", error.pointer, error.message);
@@ -52,6 +52,21 @@ pub(super) async fn run(caller: &mut Caller<'_>, found: &mut Conformance) {
         }
     }
     found.add("cancel", cancel(caller, &examples[0]).await);
+}
+
+/// An empty folder inside of one that is removed: examples may also write beside it, as in `{dir}.txt`.
+struct Folder {
+    inner: PathBuf,
+    _outer: tempfile::TempDir,
+}
+
+impl Folder {
+    fn make() -> std::io::Result<Self> {
+        let outer = tempfile::Builder::new().prefix("rekindle-plugin-test-").tempdir()?;
+        let inner = outer.path().join("dir");
+        std::fs::create_dir(&inner)?;
+        Ok(Self { inner, _outer: outer })
+    }
 }
 
 /// Puts a folder in the place of `{dir}`.
@@ -140,10 +155,10 @@ async fn cancel(caller: &mut Caller<'_>, params: &Value) -> Verdict {
     if !caller.described.hello.can("cancel") {
         return Verdict::Skipped("it has no feature `cancel`: it is ended by signals".to_owned());
     }
-    let Ok(folder) = tempfile::Builder::new().prefix("rekindle-plugin-test-").tempdir() else {
+    let Ok(folder) = Folder::make() else {
         return Verdict::Skipped("no folder could be made".to_owned());
     };
-    let task = caller.task(&placed(params, folder.path()));
+    let task = caller.task(&placed(params, &folder.inner));
     match caller.ask_and_cancel(&ToPlugin::Run(Box::new(task))).await {
         // Outputs: it was faster.
         Ok(Answer { error: Some(_), .. } | Answer { outputs: Some(_), .. }) => Verdict::Kept,

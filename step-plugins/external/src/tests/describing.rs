@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rekindle_engine::step::Effect;
+use rekindle_engine::step::{Effect, ErasedStep};
 use serde_json::json;
 
 use super::{KIND, Lab, told};
@@ -122,7 +122,37 @@ async fn a_plugin_that_was_changed_after_it_was_described_is_not_run() {
     permanent: the plugin DIR/rekindle-step-test.fixture was changed since it was described
     help: plan again with the plugin as it is now, or put back the one that was planned with
     ");
+    insta::assert_snapshot!(preflight_problem(&lab, &step).await, @"
+    rekindle::plugin::changed: the plugin DIR/rekindle-step-test.fixture was changed since it was described
+    help: plan again with the plugin as it is now, or put back the one that was planned with
+    ");
+
+    let lab = Lab::new("plain");
+    let step = lab.step();
+    lab.write("#!/bin/sh\necho something else\n");
+    insta::assert_snapshot!(preflight_problem(&lab, &step).await, @"
+    rekindle::plugin::changed: the plugin DIR/rekindle-step-test.fixture was changed since it was described
+    help: plan again with the plugin as it is now, or put back the one that was planned with
+    ");
+}
+
+async fn preflight_problem(lab: &Lab, step: &std::sync::Arc<dyn ErasedStep>) -> String {
     let cx = rekindle_engine::testing::context(&super::world()).preflight([]);
-    let found = step.preflight(&super::params(), &BTreeMap::default(), &cx).await;
-    assert!(found.problems[0].message.contains("was changed"), "{found:?}");
+    let problem = step.preflight(&super::params(), &BTreeMap::default(), &cx).await.problems.remove(0);
+    let message = problem.message.replace(lab.folder.path().to_str().unwrap(), "DIR");
+    format!("{}: {message}\nhelp: {}", problem.code, problem.help.unwrap_or_default())
+}
+
+#[tokio::test]
+async fn a_plugin_that_gives_no_plan_is_told_before_the_run() {
+    let lab = Lab::new("no plan");
+    insta::assert_snapshot!(preflight_problem(&lab, &lab.step()).await, @"
+    rekindle::plugin::no_answer: the plugin answered `plan` with `outputs`, not with `plan`
+    help: `rekindle plugin test PATH` shows what the plugin does wrong
+    ");
+    let lab = Lab::new("plan fails");
+    insta::assert_snapshot!(preflight_problem(&lab, &lab.step()).await, @"
+    rekindle::plugin::problem: no pager is on duty
+    help: wake one
+    ");
 }

@@ -77,6 +77,12 @@ def main():
     elif request["type"] == "plan":
         notes = [f"{len(request['targets'])} targets, provided: {request['provided']}, unknown: {request['unknown']}"]
         problems = [{"message": "it is full", "help": "empty it"}] if request["params"]["text"] == "full" else []
+        if MODE == "no plan":
+            say(type="result", outputs={})
+            return
+        if MODE == "plan fails":
+            say(type="result", error={"class": "permanent", "message": "no pager is on duty", "help": "wake one"})
+            return
         say(type="result", plan={"commands": [f"say {request['params']['text']}"], "notes": notes,
                                  "problems": problems})
     elif request["type"] == "probe":
@@ -91,7 +97,14 @@ def main():
 
 
 def run(request):
-    if MODE == "garbage":
+    if not isinstance(request["params"], dict) and MODE != "careless":
+        say(type="result", error={"class": "permanent", "message": "no parameters"})
+    elif MODE == "late":
+        for _ in range(65):
+            say(type="log", text="not yet")
+            time.sleep(0.1)
+        say(type="result", outputs={"said": "done"})
+    elif MODE == "garbage":
         raw("secret: " + request["secrets"]["any"] * 40 + "\n")
         time.sleep(1000)
     elif MODE == "long line":
@@ -166,7 +179,9 @@ def behave(request):
     say(type="warning", text="it is late")
     print("on standard error", file=sys.stderr)
     say(type="checkpoint", value={"at": 1})
-    assert hear()["type"] == "checkpoint_kept"
+    if hear()["type"] == "cancel":
+        say(type="result", error={"class": "cancelled", "message": "cancelled"})
+        return
     said = {key: request[key] for key in ("run", "step", "attempt", "checkpoint", "targets", "stores", "secrets")}
     visible = open("/proc/self/cmdline").read() + open("/proc/self/environ").read()
     said["visible"] = any(secret in visible for secret in request["secrets"].values())

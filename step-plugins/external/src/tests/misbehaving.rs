@@ -121,7 +121,7 @@ async fn an_answer_to_another_question() {
 #[tokio::test]
 async fn outputs_that_do_not_fit() {
     insta::assert_snapshot!(error("odd outputs").await, @"
-    permanent: the outputs do not fit what test.fixture described: missing field `said`
+    permanent: the outputs do not fit what test.fixture described: unknown field `sad` at /sad
     help: none
     ");
 }

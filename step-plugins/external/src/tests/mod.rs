@@ -1,5 +1,6 @@
 //! Plugins that behave and misbehave, as real processes.
 
+mod conforming;
 mod describing;
 mod misbehaving;
 mod stopping;

@@ -69,7 +69,7 @@ async fn every_finding_of_a_probe_comes_back() {
     assert_eq!(probe("partial").await, Ok(Probe::Partial { found: "half of it".to_owned() }));
     assert_eq!(probe("nothing").await, Ok(Probe::Absent));
     insta::assert_snapshot!(told(&probe("odd").await.unwrap_err()), @"
-    permanent: the outputs do not fit what test.fixture described: missing field `said`
+    permanent: the outputs do not fit what test.fixture described: unknown field `sad` at /sad
     help: none
     ");
 }
