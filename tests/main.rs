@@ -5,6 +5,7 @@
 
 mod approve;
 mod cancel;
+mod composites;
 mod damage;
 mod large;
 mod locks;

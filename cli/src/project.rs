@@ -167,6 +167,16 @@ pub(crate) fn sha256(path: &Path) -> Option<String> {
     Some(PlanSource::of(SourceRole::Runbook, &source).sha256)
 }
 
+/// Reads the composite step kinds of the project: each under the name of its file in `kinds/`, or why it can't be read.
+pub(crate) fn composites() -> Vec<(String, Result<Arc<Source>, String>)> {
+    let folder = Path::new("kinds");
+    let read = |name: String| {
+        let source = read_source(&folder.join(format!("{name}.yaml")));
+        (name, source.map_err(|failure| failure.message()))
+    };
+    names_in(folder).into_iter().map(read).collect()
+}
+
 fn is_path(name: &str) -> bool {
     name.contains('/') || Path::new(name).extension().is_some_and(|ext| ext == "yaml" || ext == "yml")
 }

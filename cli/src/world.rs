@@ -4,12 +4,14 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use rekindle_engine::composite;
 use rekindle_engine::host::World;
 use rekindle_engine::step::Registry;
 use rekindle_external::Found;
 use rekindle_storage::FileStores;
 
 use crate::failure::Failure;
+use crate::project;
 
 /// Where plugins are looked for when nobody says: beside the runbooks.
 const PLUGIN_FOLDER: &str = "plugins";
@@ -38,7 +40,8 @@ pub(crate) fn plugins() -> &'static [Found] {
     PLUGINS.get().map_or(&[], Vec::as_slice)
 }
 
-/// Gives every step kind this program knows. Plugins are described when somebody asks for their kind.
+/// Gives every step kind this program knows, with the composites of the project. Plugins are described when somebody
+/// asks for their kind.
 pub(crate) fn registry() -> Registry {
     let mut registry = built_in();
     let asking: OnceLock<Result<World, String>> = OnceLock::new();
@@ -50,6 +53,7 @@ pub(crate) fn registry() -> Registry {
             .map_err(Clone::clone)
     });
     rekindle_external::register(&mut registry, plugins().to_vec(), &start);
+    composite::register(&mut registry, project::composites());
     registry
 }
 

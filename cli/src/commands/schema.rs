@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use rekindle_engine::diagnostic::nearest;
-use rekindle_engine::schema::{environment, runbook, schema_of};
+use rekindle_engine::schema::{composite, environment, runbook, schema_of};
 use serde_json::Value;
 
 use crate::exit::Exit;
@@ -38,6 +38,7 @@ pub(crate) fn schema(args: &Args) -> Result<Exit, Failure> {
 pub(crate) fn documents() -> BTreeMap<&'static str, Value> {
     BTreeMap::from([
         ("runbook", runbook(&world::registry())),
+        ("composite", composite(&world::registry())),
         ("environment", environment()),
         ("journal", schema_of::<rekindle_engine::journal::Record>()),
         ("manifest", schema_of::<rekindle_backup::manifest::Manifest>()),
@@ -50,7 +51,8 @@ pub(crate) fn documents() -> BTreeMap<&'static str, Value> {
 mod tests {
     use super::*;
 
-    const COMMITTED: [(&str, &str); 6] = [
+    const COMMITTED: [(&str, &str); 7] = [
+        ("composite", include_str!("../../../schemas/composite.schema.json")),
         ("runbook", include_str!("../../../schemas/runbook.schema.json")),
         ("environment", include_str!("../../../schemas/environment.schema.json")),
         ("journal", include_str!("../../../schemas/journal.schema.json")),

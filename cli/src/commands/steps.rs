@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
+use rekindle_engine::composite::Composite;
 use rekindle_engine::diagnostic::nearest;
+use rekindle_engine::runbook::StepDefinition;
 use rekindle_engine::step::KindInfo;
 use serde_json::{Value, json};
 
@@ -28,6 +30,11 @@ pub(crate) fn steps(args: &Args) -> Result<Exit, Failure> {
                 output::error(&format!("warning: {name}: {}\n", problem.message));
             }
         }
+        for (name, mistakes) in registry.refused_composites() {
+            for mistake in mistakes {
+                output::error(&format!("warning: {name}: {}\n", mistake.message));
+            }
+        }
         if args.json {
             output::json(&kinds.iter().map(|info| as_json(info)).collect::<Vec<_>>())?;
         } else {
@@ -35,6 +42,9 @@ pub(crate) fn steps(args: &Args) -> Result<Exit, Failure> {
         }
         return Ok(Exit::Done);
     };
+    if let Some(mistakes) = registry.composite_refusal(kind) {
+        return Err(mistakes.to_vec().into());
+    }
     let Some(step) = registry.get(kind) else {
         if let Some(problem) = registry.refusal(kind) {
             let failure = Failure::input(problem.message.clone());
@@ -49,9 +59,17 @@ pub(crate) fn steps(args: &Args) -> Result<Exit, Failure> {
         return Err(Failure::input(format!("there is no step kind `{kind}`")).help(help));
     };
     if args.json {
-        output::json(&as_json(step.info()))?;
+        let mut json = as_json(step.info());
+        if let Some(composite) = registry.composite(kind) {
+            json["steps"] = composite.steps.iter().map(inner_as_json).collect();
+        }
+        output::json(&json)?;
     } else {
-        output::print(&describe(step.info()));
+        let mut text = describe(step.info());
+        if let Some(composite) = registry.composite(kind) {
+            inner(&mut text, composite);
+        }
+        output::print(&text);
     }
     Ok(Exit::Done)
 }
@@ -68,6 +86,19 @@ fn as_json(info: &KindInfo) -> Value {
         "params": info.params,
         "outputs": info.outputs,
     })
+}
+
+fn inner_as_json(step: &StepDefinition) -> Value {
+    json!({ "id": step.id.value, "uses": step.uses.value, "name": step.name })
+}
+
+/// Writes the steps that a composite stands for.
+fn inner(text: &mut String, composite: &Composite) {
+    let _ = writeln!(text, "\nstands for these steps, from {}:", composite.source.name);
+    for step in &composite.steps {
+        let name = step.name.as_deref().map_or_else(String::new, |name| format!("  {name}"));
+        let _ = writeln!(text, "  {}  {}{name}", step.id.value, step.uses.value);
+    }
 }
 
 fn list(kinds: &[&KindInfo]) -> String {

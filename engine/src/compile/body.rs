@@ -70,9 +70,10 @@ impl<'a> Bodies<'a> {
         ];
         let mut drafts = Drafts::read(&sections, registry, doubtful, report);
         let mut open = used(&drafts);
+        kinds::check(&drafts, registry, report);
         references::check(&mut drafts, Owner::Runbook(runbook), report);
         references::check_group(&drafts, Owner::Runbook(runbook), group, report);
-        let runbook = finish(drafts, registry, report);
+        let runbook = finish(drafts, report);
         let mut composites = HashMap::new();
         while let Some(composite) = open.pop() {
             if composites.contains_key(composite.name.value.as_str()) {
@@ -98,14 +99,14 @@ fn used<'a>(drafts: &Drafts<'a>) -> Vec<&'a Composite> {
 
 fn read<'a>(composite: &'a Composite, registry: &'a Registry, report: &mut Report) -> Inner<'a> {
     let mut drafts = Drafts::read(&[(Section::Main, composite.steps.as_slice())], registry, &NOTHING, report);
+    kinds::check(&drafts, registry, report);
     references::check(&mut drafts, Owner::Composite(composite), report);
     let mut end = draft::read(&composite.end, Section::Main, registry, &NOTHING, report);
     references::check_end(&drafts, &mut end, composite, report);
-    Inner { composite, body: finish(drafts, registry, report), end }
+    Inner { composite, body: finish(drafts, report), end }
 }
 
-fn finish<'a>(drafts: Drafts<'a>, registry: &Registry, report: &mut Report) -> Body<'a> {
-    kinds::check(&drafts, registry, report);
+fn finish<'a>(drafts: Drafts<'a>, report: &mut Report) -> Body<'a> {
     parameters::check(&drafts, report);
     let links = edges::connect(&drafts, report);
     let ordered = cycle::check(&drafts, &links, report);

@@ -11,12 +11,13 @@ use crate::step::{Effect, ErasedStep, KindInfo, Registry};
 
 /// Puts the composites of a project into a registry that has all other kinds already.
 ///
-/// `files` are their texts by the name that the file has without `.yaml`. A composite that is wrong is kept with its
+/// `files` are their texts by the name that the file has without `.yaml`, or why it can't be read. A composite that is wrong is kept with its
 /// mistakes under that name: they are told when something uses it ([`Registry::refused_composites`] has them all).
-pub fn register(registry: &mut Registry, files: Vec<(String, Arc<Source>)>) {
+pub fn register(registry: &mut Registry, files: Vec<(String, Result<Arc<Source>, String>)>) {
     let mut sound = BTreeMap::new();
     for (name, source) in files {
-        match parse(&source).and_then(|composite| check_name(&name, composite, registry)) {
+        let read = source.map_err(|why| vec![unreadable(&why)]).and_then(|source| parse(&source));
+        match read.and_then(|composite| check_name(&name, composite, registry)) {
             Ok(composite) => {
                 sound.insert(name, Arc::new(composite));
             }
@@ -42,6 +43,11 @@ pub fn register(registry: &mut Registry, files: Vec<(String, Arc<Source>)>) {
             None => {}
         }
     }
+}
+
+fn unreadable(why: &str) -> Diagnostic {
+    Diagnostic::new("rekindle::composite::unreadable", why)
+        .help("make the file readable, or remove it; nothing else defines this step kind")
 }
 
 fn check_name(file: &str, composite: Composite, registry: &Registry) -> Result<Composite, Vec<Diagnostic>> {

@@ -41,7 +41,8 @@ pub(super) fn outputs(composite: &Composite, registry: &Registry) -> Schema {
     let entries = composite.end.with.entries().unwrap_or_default();
     let properties: Map<String, Value> =
         entries.iter().map(|entry| (entry.key.clone(), output(composite, registry, &entry.value))).collect();
-    schema(json!({ "type": "object", "properties": properties }))
+    let required: Vec<&str> = entries.iter().map(|entry| entry.key.as_str()).collect();
+    schema(json!({ "type": "object", "properties": properties, "required": required }))
 }
 
 fn schema(value: Value) -> Schema {

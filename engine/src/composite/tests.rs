@@ -77,7 +77,7 @@ fn registered(files: &[(&str, &str)]) -> Registry {
     let mut registry = Registry::default();
     ScriptedStep::new("fake.read", Effect::Read).register(&mut registry);
     ScriptedStep::new("fake.destroy", Effect::Destroy).register(&mut registry);
-    let files = files.iter().map(|(name, text)| ((*name).to_owned(), source(name, text))).collect();
+    let files = files.iter().map(|(name, text)| ((*name).to_owned(), Ok(source(name, text)))).collect();
     register(&mut registry, files);
     registry
 }
@@ -95,7 +95,7 @@ fn a_registry_describes_a_composite_as_any_kind() {
     );
     assert_eq!(info.digest.as_deref(), Some(registry.composite("shop.outer").unwrap().sha256.as_str()));
     insta::assert_snapshot!(info.params.as_value(), @r#"{"type":"object","additionalProperties":false,"properties":{"server":{"type":"string","format":"target","description":"Where."},"deep":{"type":"boolean","default":true},"sizes":{"type":"array","items":{"type":"string","pattern":"^[0-9]+(B|KB|MB|GB|TB|KiB|MiB|GiB|TiB)$","title":"SizeText"},"default":[]}},"required":["server"]}"#);
-    insta::assert_snapshot!(info.outputs.as_value(), @r#"{"type":"object","properties":{"server":{"type":"string","format":"target"},"all":{"type":"object","properties":{},"additionalProperties":false},"text":{"type":"string"}}}"#);
+    insta::assert_snapshot!(info.outputs.as_value(), @r#"{"type":"object","properties":{"server":{"type":"string","format":"target"},"all":{"type":"object","properties":{},"additionalProperties":false},"text":{"type":"string"}},"required":["server","all","text"]}"#);
 }
 
 #[test]
@@ -110,4 +110,14 @@ fn a_file_has_the_name_of_its_kind() {
       kinds/shop.y.yaml:3:7 "shop.x": another name than the file's
       help: rename the file to `shop.x.yaml`, or the kind to `shop.y`
     "#);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_says_so_when_it_is_used() {
+    let mut registry = Registry::default();
+    register(
+        &mut registry,
+        vec![("shop.x".to_owned(), Err("failed to read kinds/shop.x.yaml: no".to_owned()))],
+    );
+    insta::assert_snapshot!(rendering::render(registry.composite_refusal("shop.x").unwrap()), @"");
 }

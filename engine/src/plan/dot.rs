@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::graph::{Graph, Look};
+use super::graph::{Graph, Look, Part};
 use super::style::printable;
 use super::{Beside, Plan};
 use crate::step::Effect;
@@ -16,15 +16,26 @@ pub fn dot(plan: &Plan, beside: Beside<'_>) -> String {
     // Writing to a `String` can't fail: the results below are dropped.
     let _ = writeln!(text, "digraph plan {{\n  label={title};\n  labelloc=t;\n  rankdir=TB;");
     let _ = writeln!(text, "  node [shape=box, style=filled, fontname=\"sans-serif\"];");
+    let mut clusters = 0;
     for (number, frame) in graph.frames.iter().enumerate() {
         let _ = writeln!(text, "  subgraph cluster_{number} {{\n    label={};", quoted(frame.title));
-        for &position in &frame.nodes {
-            let node = &graph.nodes[position];
-            // `\n` is DOT's own line break inside a label, so it is put between two escaped parts.
-            let lines: Vec<String> = node.lines().map(escaped).collect();
-            let label = format!("\"{}\"", lines.join("\\n"));
-            let strong = if node.longest { ", color=\"#6c3483\", penwidth=3" } else { "" };
-            let _ = writeln!(text, "    n{position} [label={label}, {}{strong}];", look(node.look));
+        let mut depth = 2;
+        for part in graph.parts(frame) {
+            let indent = "  ".repeat(depth);
+            match part {
+                Part::Open(title) => {
+                    clusters += 1;
+                    let title = quoted(title);
+                    let _ =
+                        writeln!(text, "{indent}subgraph cluster_g{clusters} {{\n{indent}  label={title};");
+                    depth += 1;
+                }
+                Part::Node(position) => node(&mut text, &graph, position, &indent),
+                Part::Close => {
+                    depth -= 1;
+                    let _ = writeln!(text, "{}}}", "  ".repeat(depth));
+                }
+            }
         }
         text.push_str("  }\n");
     }
@@ -41,6 +52,15 @@ pub fn dot(plan: &Plan, beside: Beside<'_>) -> String {
     }
     text.push_str("}\n");
     text
+}
+
+fn node(text: &mut String, graph: &Graph, position: usize, indent: &str) {
+    let node = &graph.nodes[position];
+    // `\n` is DOT's own line break inside a label, so it is put between two escaped parts.
+    let lines: Vec<String> = node.lines().map(escaped).collect();
+    let label = format!("\"{}\"", lines.join("\\n"));
+    let strong = if node.longest { ", color=\"#6c3483\", penwidth=3" } else { "" };
+    let _ = writeln!(text, "{indent}n{position} [label={label}, {}{strong}];", look(node.look));
 }
 
 fn look(look: Look) -> &'static str {

@@ -21,6 +21,18 @@ pub(super) struct Node {
     pub(super) longest: bool,
     /// Who must agree before it: `needs approval by 2`.
     pub(super) approval: Option<String>,
+    /// The groups around it, the outermost first: the id of each with its kind.
+    pub(super) groups: Vec<String>,
+}
+
+/// A frame as it is written: groups stand inside each other, and around their steps.
+pub(super) enum Part<'g> {
+    /// A group begins, with this title.
+    Open(&'g str),
+    /// The box at this position.
+    Node(usize),
+    /// The group that began last ends.
+    Close,
 }
 
 impl Node {
@@ -77,10 +89,26 @@ impl Graph {
             [(Section::Main, "steps"), (Section::OnFailure, "on failure"), (Section::Finally, "finally")];
         for (section, title) in sections {
             let steps = plan.steps.iter().filter(|step| step.section == section);
-            graph.frame(title, steps.map(|step| running(step, estimates)));
+            graph.frame(title, steps.map(|step| running(plan, step, estimates)));
         }
         graph.arrows = arrows(plan, &graph.nodes, estimates);
         graph
+    }
+
+    /// Gives what stands in a frame, in the order in which it is written. Steps of a group stand together.
+    pub(super) fn parts(&self, frame: &Frame) -> Vec<Part<'_>> {
+        let mut parts = Vec::new();
+        let mut open: &[String] = &[];
+        for &position in &frame.nodes {
+            let groups = &self.nodes[position].groups;
+            let common = open.iter().zip(groups).take_while(|(one, other)| one == other).count();
+            parts.extend(open[common..].iter().map(|_| Part::Close));
+            parts.extend(groups[common..].iter().map(|title| Part::Open(title)));
+            parts.push(Part::Node(position));
+            open = groups;
+        }
+        parts.extend(open.iter().map(|_| Part::Close));
+        parts
     }
 
     fn frame(&mut self, title: &'static str, nodes: impl Iterator<Item = Node>) {
@@ -94,10 +122,19 @@ impl Graph {
 
 fn planning(id: &StepId, kind: &str) -> Node {
     let (id, kind) = (id.clone(), kind.to_owned());
-    Node { id, kind, look: Look::WhilePlanning, disabled: None, takes: None, longest: false, approval: None }
+    Node {
+        id,
+        kind,
+        look: Look::WhilePlanning,
+        disabled: None,
+        takes: None,
+        longest: false,
+        approval: None,
+        groups: Vec::new(),
+    }
 }
 
-fn running(step: &PlanStep, estimates: Option<&Estimates>) -> Node {
+fn running(plan: &Plan, step: &PlanStep, estimates: Option<&Estimates>) -> Node {
     let estimate = estimates.and_then(|estimates| estimates.steps.get(&step.id));
     Node {
         id: step.id.clone(),
@@ -107,6 +144,11 @@ fn running(step: &PlanStep, estimates: Option<&Estimates>) -> Node {
         takes: estimate.map(|estimate| format!("≈ {}", duration(estimate.typical_ms))),
         longest: estimates.is_some_and(|estimates| estimates.is_on_longest_path(&step.id)),
         approval: step.approval.map(|rule| format!("needs {}", rule.words())),
+        groups: plan
+            .group_path(step)
+            .into_iter()
+            .map(|(id, group)| format!("{id}: {}", group.kind))
+            .collect(),
     }
 }
 

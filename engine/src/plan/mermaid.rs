@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::graph::{Graph, Look};
+use super::graph::{Graph, Look, Part};
 use super::style::printable;
 use super::{Beside, Plan};
 use crate::step::Effect;
@@ -18,15 +18,31 @@ const CLASSES: &str = "  classDef read fill:#d6eaf8,stroke:#2e86c1,color:#000
 pub fn mermaid(plan: &Plan, beside: Beside<'_>) -> String {
     let graph = Graph::of(plan, beside.estimates);
     let mut text = "flowchart TD\n".to_owned();
+    let mut groups = 0;
     for (number, frame) in graph.frames.iter().enumerate() {
         // Writing to a `String` can't fail: the results below are dropped.
         let _ = writeln!(text, "  subgraph s{number}[\"{}\"]", frame.title);
-        for &position in &frame.nodes {
-            let node = &graph.nodes[position];
-            let lines: Vec<String> = node.lines().map(escaped).collect();
-            let label = format!("\"{}\"", lines.join("<br/>"));
-            let (shape, class) = look(node.look, &label);
-            let _ = writeln!(text, "    n{position}{shape}:::{class}");
+        let mut depth = 2;
+        for part in graph.parts(frame) {
+            let indent = "  ".repeat(depth);
+            match part {
+                Part::Open(title) => {
+                    groups += 1;
+                    let _ = writeln!(text, "{indent}subgraph g{groups}[\"{}\"]", escaped(title));
+                    depth += 1;
+                }
+                Part::Node(position) => {
+                    let node = &graph.nodes[position];
+                    let lines: Vec<String> = node.lines().map(escaped).collect();
+                    let label = format!("\"{}\"", lines.join("<br/>"));
+                    let (shape, class) = look(node.look, &label);
+                    let _ = writeln!(text, "{indent}n{position}{shape}:::{class}");
+                }
+                Part::Close => {
+                    depth -= 1;
+                    let _ = writeln!(text, "{}end", "  ".repeat(depth));
+                }
+            }
         }
         text.push_str("  end\n");
     }

@@ -17,6 +17,18 @@ impl Plan {
         std::iter::successors(first, |group| self.groups.get(group.within.as_ref()?))
     }
 
+    /// Gives the groups around a step with their ids, the outermost first; none around one that is skipped as a
+    /// whole.
+    pub(crate) fn group_path(&self, step: &PlanStep) -> Vec<(&StepId, &StepGroup)> {
+        let first = step.group.as_ref().filter(|_| !(step.ends_group() && step.skipped));
+        let named = |id: &StepId| self.groups.get_key_value(id);
+        let mut path: Vec<_> =
+            std::iter::successors(first.and_then(named), |(_, group)| group.within.as_ref().and_then(named))
+                .collect();
+        path.reverse();
+        path
+    }
+
     /// Gives the steps of a section so that each comes after all it needs; where the edges leave it open, in
     /// runbook order.
     pub fn ordered(&self, section: Section) -> Vec<&PlanStep> {

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::fixture::{compiled_by, ids, needs, pinned, step, with_composites};
 use crate::document::rendering;
 use crate::id::{RunId, StepId};
-use crate::plan::{Param, PinnedStep, Plan, Section};
+use crate::plan::{Beside, Param, PinnedStep, Plan, Section, Style};
 use crate::step::Effect;
 use crate::template::{RunScope, groups_run, render, run_context};
 
@@ -340,4 +340,59 @@ fn a_thousand_uses_compile_in_moments() {
     assert_eq!((plan.steps.len(), plan.groups.len()), (4_000, 1_000));
     // A second or two without optimisation; quadratic work would take minutes here.
     assert!(started.elapsed().as_secs() < 30, "{:?}", started.elapsed());
+}
+
+#[test]
+fn every_view_of_a_plan_shows_groups() {
+    let plan = reseed(
+        r#"
+steps:
+  - { id: find, uses: test.work, with: { target: primary } }
+  - id: reseed
+    name: Load it
+    uses: shop.reseed
+    for_each: [replica-0]
+    when: steps.find.outputs.bytes > 0
+    with: { target: "{{ each.value }}", backup: "{{ steps.find.outputs.uri }}" }
+  - { id: never, uses: shop.reseed, when: false, with: { target: primary, backup: b } }
+"#,
+    );
+    let text = crate::plan::text(&plan, Beside::default(), Style::Plain);
+    insta::assert_snapshot!(text.replace(&plan.hash[..12], "HASH"), @r#"
+    test 1.0.0 on production, plan HASH
+    · read   + write   ! destroy
+
+    Steps, each after what it needs
+      + find  test.work
+          {"target":"primary"}
+      ▾ reseed[0]  shop.reseed 1.0.0  Load it
+          each.value = replica-0
+          only when steps.find.outputs.bytes > 0 (decided in the run)
+        + reseed[0]/check  test.work
+            {"target":"replica-0","count":7}
+            after find (inferred from steps.find.outputs.uri)
+        ! reseed[0]/restore  test.restore
+            {"target":"replica-0","text":"(known after find)"}
+            after reseed[0]/check
+            text = (known after find)
+        + reseed[0]/look  test.work
+            {"target":"replica-0"}
+            after find (inferred from steps.find.outputs.uri)
+        · reseed[0]  when all of these have ended
+            uri = (known after reseed[0]/restore)
+            note = loaded (known after find)
+      - never  shop.reseed  skipped: its `when` is false
+
+    1 read, 3 write, 1 destroy, 1 skipped
+    "#);
+    insta::assert_snapshot!(crate::plan::dot(&plan, Beside::default()), @"");
+    insta::assert_snapshot!(crate::plan::mermaid(&plan, Beside::default()), @"");
+}
+
+#[test]
+fn a_plan_names_the_composites_it_was_made_with() {
+    let plan = reseed("steps: [{ id: r, uses: shop.reseed, with: { target: primary, backup: b } }]");
+    let kind = &plan.origin.kinds["shop.reseed"];
+    assert_eq!((kind.version.as_str(), kind.digest.as_ref().map(String::len)), ("1.0.0", Some(64)));
+    assert!(plan.origin.kinds.contains_key("test.restore"));
 }

@@ -178,7 +178,7 @@ pub(super) fn with_composites(composites: &[(&str, &str)]) -> Registry {
     let mut registry = registry();
     let file = |(name, rest): &(&str, &str)| {
         let head = format!("apiVersion: rekindle/v1\nkind: StepKind\nname: {name}\nversion: 1.0.0\n");
-        ((*name).to_owned(), Source::new(format!("kinds/{name}.yaml"), format!("{head}{rest}")))
+        ((*name).to_owned(), Ok(Source::new(format!("kinds/{name}.yaml"), format!("{head}{rest}"))))
     };
     composite::register(&mut registry, composites.iter().map(file).collect());
     registry

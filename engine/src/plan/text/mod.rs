@@ -1,6 +1,7 @@
 //! A plan as a person on call reads it: what will be done, in which order, to what, and what speaks against it.
 
 mod estimates;
+mod groups;
 mod step;
 #[cfg(test)]
 mod tests;
@@ -19,7 +20,7 @@ const SHORT_HASH: usize = 12;
 /// Writes the plan, what a preview found when there was one, and how long it will take as far as that is known.
 pub fn text(plan: &Plan, beside: Beside<'_>, style: Style) -> String {
     let preview = beside.preview;
-    let mut page = Page { style, text: String::new() };
+    let mut page = Page { style, indent: 0, text: String::new() };
     page.header(plan);
     page.looked_up(plan, preview);
     let sections = [
@@ -31,9 +32,7 @@ pub fn text(plan: &Plan, beside: Beside<'_>, style: Style) -> String {
         let steps = plan.ordered(section);
         if !steps.is_empty() {
             page.title(title);
-            for step in steps {
-                page.step(plan, step, beside);
-            }
+            page.steps(plan, &steps, beside);
         }
     }
     page.title(&counts(plan));
@@ -56,12 +55,14 @@ pub fn step_text(plan: &Plan, step: &PlanStep, style: Style) -> String {
 /// The text so far.
 struct Page {
     style: Style,
+    /// How far all lines are moved to the right, for the steps of groups.
+    indent: usize,
     text: String,
 }
 
 impl Page {
     fn line(&mut self, indent: usize, line: &str) {
-        self.text.extend(std::iter::repeat_n(' ', indent));
+        self.text.extend(std::iter::repeat_n(' ', self.indent + indent));
         self.text.push_str(line);
         self.text.push('\n');
     }

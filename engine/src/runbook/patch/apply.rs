@@ -72,9 +72,17 @@ impl Patching {
         let found = self.steps.find(&id.value);
         if found.is_none() {
             let ids: Vec<&str> = self.steps.all().filter_map(id_of).collect();
-            let help = match nearest(&id.value, ids.iter().copied()) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("its steps are: {}", ids.join(", ")),
+            let group = id.value.split(['/', '[']).next().filter(|group| *group != id.value);
+            let help = match (
+                group.filter(|group| ids.contains(group)),
+                nearest(&id.value, ids.iter().copied()),
+            ) {
+                (Some(group), _) => format!(
+                    "patches name steps as the runbook writes them: patch `{group}`; what is inside a composite step \
+                     kind can't be patched, give it a value for what should differ"
+                ),
+                (None, Some(near)) => format!("did you mean `{near}`?"),
+                (None, None) => format!("its steps are: {}", ids.join(", ")),
             };
             self.errors.push(
                 Diagnostic::new(

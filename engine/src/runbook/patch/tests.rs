@@ -159,6 +159,11 @@ fn later_patches_see_what_earlier_ones_made() {
 }
 
 #[test]
+fn what_is_inside_a_group_cannot_be_patched() {
+    insta::assert_snapshot!(errors("  - { step: 'restore[0]/load', set: { timeout: 1h } }\n"), @"");
+}
+
+#[test]
 fn a_patch_names_a_step_that_is_there() {
     insta::assert_snapshot!(
         errors("  - { step: restoer, set: { timeout: 1h } }\n  - { after: nothing-like-it, insert: [{ id: a, run: [a] }] }\n"),
