@@ -8,6 +8,7 @@ mod cancel;
 mod composites;
 mod damage;
 mod large;
+mod environments;
 mod locks;
 mod mistakes;
 mod plan;

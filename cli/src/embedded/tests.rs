@@ -5,12 +5,14 @@ use rekindle_engine::compile::{CompileInput, compile};
 use rekindle_engine::diagnostic::Diagnostic;
 use rekindle_engine::document::Source;
 use rekindle_engine::environment::{self, Environment};
-use rekindle_engine::plan::{PinnedStep, Plan};
+use rekindle_engine::plan::{self, Beside, PinnedStep, Plan, Style};
+use rekindle_engine::runbook::Runbook;
 use rekindle_engine::step::Intent;
 use rekindle_engine::{runbook, values};
 use serde_json::json;
 
 use super::*;
+use crate::project::{self, EnvironmentArg};
 use crate::world;
 
 /// Everything that a shipped runbook may name.
@@ -37,15 +39,19 @@ fn whole() -> Environment {
 /// Compiles as `plan` does: with nothing looked up first, then with what the steps of the plan phase found.
 fn compiled(name: &str, environment: &Environment, sets: &[&str]) -> Result<Plan, Vec<Diagnostic>> {
     let runbook = runbook::parse(&Source::new(name, super::runbook(name).unwrap()))?;
+    compiled_runbook(&runbook, environment, sets)
+}
+
+fn compiled_runbook(
+    runbook: &Runbook,
+    environment: &Environment,
+    sets: &[&str],
+) -> Result<Plan, Vec<Diagnostic>> {
+    let name = &runbook.name.value;
     let overrides: Vec<_> = sets.iter().map(|set| values::parse_set(set).unwrap()).collect();
     let registry = world::registry();
-    let input = CompileInput {
-        runbook: &runbook,
-        environment,
-        overrides: &overrides,
-        registry: &registry,
-        pinned: &[],
-    };
+    let input =
+        CompileInput { runbook, environment, overrides: &overrides, registry: &registry, pinned: &[] };
     let first = compile(&input)?;
     let pinned: Vec<_> = first
         .unpinned
@@ -150,4 +156,47 @@ fn the_quickstart_does_for_every_runbook_that_it_is_for() {
             panic!("{name}: {errors:#?}");
         }
     }
+}
+
+/// Loads a runbook in one of the three environments as every command does.
+fn loaded(runbook: &str, environment: &str) -> project::Project {
+    let environment = format!("../examples/three-environments/environments/{environment}.yaml");
+    project::load(runbook, &EnvironmentArg { environment }).unwrap_or_else(|failure| panic!("{failure:#?}"))
+}
+
+#[test]
+fn three_environments_make_three_plans_of_one_runbook() {
+    for runbook in ["backup", "disaster-recovery"] {
+        let mut hashes = Vec::new();
+        for environment in ["dev", "staging", "production"] {
+            let project = loaded(runbook, environment);
+            let plan = compiled_runbook(&project.runbook, &project.environment, &[])
+                .unwrap_or_else(|errors| panic!("{runbook} {environment}: {errors:#?}"));
+            // The hash covers the shipped text, which may change without a change to the plan.
+            let text = plan::text(&plan, Beside::default(), Style::Plain).replace(&plan.hash[..12], "HASH");
+            insta::assert_snapshot!(format!("{runbook} in {environment}"), text);
+            hashes.push(plan.hash);
+        }
+        hashes.sort();
+        hashes.dedup();
+        assert_eq!(hashes.len(), 3, "{runbook}");
+    }
+}
+
+#[test]
+fn the_three_environments_promise_what_the_guide_says() {
+    let promised = |name: &str| {
+        let settings = loaded("backup", name).environment.settings;
+        let objectives = settings.objectives.unwrap();
+        let schedule = &settings.schedules["backup"];
+        format!("{}/{} {}", objectives.rto.unwrap(), objectives.rpo.unwrap(), schedule.cron)
+    };
+    assert_eq!(promised("dev"), "4h/1d 0 2 * * *");
+    assert_eq!(promised("staging"), "2h/4h 0 */6 * * *");
+    assert_eq!(promised("production"), "1h/15m */15 * * * *");
+    let production = loaded("backup", "production").environment;
+    assert_eq!(production.settings.policy.approvals, 2);
+    let files: Vec<_> =
+        production.sources.iter().map(|source| source.name.rsplit('/').next().unwrap()).collect();
+    assert_eq!(files, ["base.yaml", "production.yaml"]);
 }

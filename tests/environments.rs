@@ -1,0 +1,120 @@
+//! The example with three environments, and what is said when environments are wrong.
+
+use std::path::Path;
+
+use crate::support::{Cluster, Project};
+
+const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/three-environments/environments");
+
+/// Copies the example's environments into a project.
+fn copy_example(project: &Project) {
+    for entry in std::fs::read_dir(Path::new(EXAMPLE)).unwrap() {
+        let path = entry.unwrap().path();
+        let name = format!("environments/{}", path.file_name().unwrap().to_str().unwrap());
+        project.write(&name, &std::fs::read_to_string(&path).unwrap());
+    }
+}
+
+#[tokio::test]
+async fn the_dev_environment_backs_a_server_up_and_brings_it_back() {
+    let cluster = Cluster::up(0);
+    cluster.fill(500).await;
+    let before = cluster.checksums(0).await;
+    copy_example(&cluster.project);
+    let sandbox = std::fs::read_to_string(cluster.environment()).unwrap();
+    let port = sandbox.split_once("port: ").unwrap().1.split(',').next().unwrap();
+    cluster.project.write(
+        "environments/mine.yaml",
+        &format!(
+            "apiVersion: rekindle/v1\nkind: Environment\nextends: dev\nname: dev\n\
+             targets: {{ primary: {{ port: {port} }} }}\n\
+             secrets: {{ root: {{ env: null, file: box/secrets/root }} }}\n\
+             values: {{ sandbox_dir: box/servers/primary }}\n"
+        ),
+    );
+
+    let plan = cluster.run(&["plan", "backup", "-e", "mine"]).success().stdout;
+    assert!(plan.contains("- schema  mysql.dump  disabled: the full dump is small enough"), "{plan}");
+    cluster.run(&["run", "backup", "-e", "mine", "--yes"]).success();
+    let shown = cluster.run(&["backups", "show", "latest", "-e", "mine"]).success().stdout;
+    assert!(shown.contains("full.sql.gz") && !shown.contains("schema.sql.gz"), "{shown}");
+
+    cluster.destroy_primary();
+    cluster.run(&["run", "disaster-recovery", "-e", "mine", "--yes"]).success();
+    assert_eq!(cluster.checksums(0).await, before);
+}
+
+#[test]
+fn explain_reads_files_only_and_names_every_layer() {
+    let project = Project::new();
+    copy_example(&project);
+    let before = Project::snapshot(project.path());
+    let args = ["plan", "disaster-recovery", "-e", "production"];
+    let ask = |more: &[&str]| project.run(&[&args[..], more].concat());
+
+    let answer =
+        ask(&["--explain", "targets.primary.user", "--explain", "values.backup", "--set", "backup=b7"]);
+    insta::assert_snapshot!(answer.success().stdout.replace(" (shipped)", ""), @"");
+    let answer = ask(&["--explain", "steps.restore.timeout", "--format", "json"]).success();
+    assert_eq!(answer.json()["explained"][0]["value"], "45m");
+    insta::assert_snapshot!(ask(&["--explain", "steps.restor.timeout"]).code(2).stderr, @"");
+    insta::assert_snapshot!(ask(&["--explain", "policy", "--format", "dot"]).code(2).stderr, @"");
+    assert_eq!(Project::snapshot(project.path()), before);
+}
+
+#[test]
+fn what_is_extended_is_looked_up_beside_the_file_that_names_it() {
+    let project = Project::new();
+    copy_example(&project);
+    let environment = |extends: &str| {
+        format!("apiVersion: rekindle/v1\nkind: Environment\nextends: {extends}\nname: other\n")
+    };
+    for (name, extends) in [
+        ("environments/beside.yaml", "dev"),
+        ("elsewhere/by-path.yaml", "../environments/dev.yaml"),
+        ("environments/dotted.yaml", "./../environments/dev.yaml"),
+    ] {
+        project.write(name, &environment(extends));
+        project.run(&["check", "backup", "-e", name]).success();
+    }
+    project.write("elsewhere/wrong.yaml", &environment("dev"));
+    insta::assert_snapshot!(project.run(&["check", "backup", "-e", "elsewhere/wrong.yaml"]).code(2).stderr, @"");
+    project.write("environments/misspelt.yaml", &environment("stagin"));
+    insta::assert_snapshot!(project.run(&["check", "backup", "-e", "misspelt"]).code(2).stderr, @"");
+    project.write("environments/round.yaml", &environment("../environments/round"));
+    project.write("environments/a.yaml", &environment("./b.yaml"));
+    project.write("environments/b.yaml", &environment("../environments/a.yaml"));
+    insta::assert_snapshot!(project.run(&["check", "backup", "-e", "a"]).code(2).stderr, @"");
+}
+
+#[test]
+fn a_base_alone_is_no_environment() {
+    let project = Project::new();
+    copy_example(&project);
+    insta::assert_snapshot!(project.run(&["check", "backup", "-e", "base"]).code(2).stderr, @"");
+}
+
+#[test]
+fn a_misspelt_runbook_among_patches_gets_a_hint_and_others_none() {
+    let project = Project::new();
+    project.write(
+        "environments/here.yaml",
+        "apiVersion: rekindle/v1\nkind: Environment\nextends: base\nname: here\n\
+         patches: { backpu: [], of-another-team: [], disaster-recovery: [] }\n",
+    );
+    copy_example(&project);
+    let answer = project.run(&["check", "backup", "-e", "here"]).success();
+    insta::assert_snapshot!(answer.stderr, @"");
+}
+
+#[test]
+fn a_password_next_to_broken_yaml_is_not_printed() {
+    let project = Project::new();
+    project.write(
+        "environments/here.yaml",
+        "apiVersion: rekindle/v1\nkind: Environment\nname: here\ntargets:\n  primary:\n    password: hunter2\n    host: a: b\n",
+    );
+    let answer = project.run(&["check", "backup", "-e", "here"]).code(2);
+    assert!(!answer.stderr.contains("hunter2"), "{}", answer.stderr);
+    insta::assert_snapshot!(answer.stderr, @"");
+}
