@@ -37,7 +37,7 @@ fn as_user(project: &Project, user: &str, args: &[&str]) -> Answer {
 }
 
 fn journal(project: &Project) -> Vec<Value> {
-    project.run(&["runs", "show", "latest", "--json"]).success().json().as_array().unwrap().clone()
+    project.run(&["runs", "show", "latest", "--json"]).success().json()["events"].as_array().unwrap().clone()
 }
 
 fn count(project: &Project, event: &str) -> usize {

@@ -78,7 +78,7 @@ impl SourceCode for Source {
         let start = window.start + lines.span().offset();
         Ok(Box::new(miette::MietteSpanContents::new_named(
             self.name.clone(),
-            self.text[start..start + lines.data().len()].as_bytes(),
+            &self.text.as_bytes()[start..start + lines.data().len()],
             (start, lines.data().len()).into(),
             first_line + lines.line(),
             lines.column(),

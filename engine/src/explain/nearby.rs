@@ -68,8 +68,8 @@ fn values(input: &ExplainInput<'_>, paths: &mut Vec<String>) {
 
 fn steps(input: &ExplainInput<'_>, paths: &mut Vec<String>) {
     let patches = input.environment.patches.get(input.runbook.name.value.as_str());
-    let patched = patch::apply(input.document, patches.map_or(&[], Vec::as_slice));
-    let document = patched.as_ref().map_or(input.document, |patched| &patched.document);
+    let applied = patch::apply(input.document, patches.map_or(&[], Vec::as_slice));
+    let document = applied.as_ref().map_or(input.document, |applied| &applied.document);
     for section in ["steps", "on_failure", "finally"] {
         for step in document.get(section).and_then(Node::items).unwrap_or_default() {
             let Some(id) = step.get("id").and_then(Node::text) else { continue };

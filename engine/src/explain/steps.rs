@@ -36,8 +36,8 @@ pub(super) fn of_step(input: &ExplainInput<'_>, keys: &[&str]) -> Vec<Said> {
 /// Gives a field of a step after all patches, or what `defaults` says of it.
 pub(super) fn value(input: &ExplainInput<'_>, id: &str, fields: &[&str]) -> Option<Value> {
     let patches = input.environment.patches.get(input.runbook.name.value.as_str());
-    let patched = patch::apply(input.document, patches.map_or(&[], Vec::as_slice)).ok()?;
-    let step = step(&patched.document, id)?;
+    let applied = patch::apply(input.document, patches.map_or(&[], Vec::as_slice)).ok()?;
+    let step = step(&applied.document, id)?;
     let own = fields.first().is_some_and(|field| step.get(field).is_some());
     let node = match fields.first() {
         Some(&("timeout" | "retry")) if !own => input.document.get("defaults")?,
@@ -72,8 +72,8 @@ struct Words<'p> {
 }
 
 impl Words<'_> {
-    fn add(&mut self, layer: Layer, over: Over, node: &Node, note: Option<&str>) {
-        if let Some((says, at)) = find(node, self.fields) {
+    fn add(&mut self, layer: Layer, over: Over, within: &Node, note: Option<&str>) {
+        if let Some((says, at)) = find(within, self.fields) {
             self.said.push(Said { layer, at, says, over, note: note.map(str::to_owned) });
         }
     }

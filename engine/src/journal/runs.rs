@@ -16,6 +16,8 @@ use crate::plan::{Plan, PlanReadError};
 
 /// Other users have no business with plans and logs.
 const PRIVATE: u32 = 0o700;
+/// Of the part of an id before its random end: `20261122T173206Z`.
+const SECOND_LENGTH: usize = 16;
 
 /// Why a run can't be made or found.
 #[derive(Debug, thiserror::Error)]
@@ -127,7 +129,11 @@ impl Runs {
                 runs.push(run);
             }
         }
-        runs.sort_by(|one, other| one.id.cmp(&other.id));
+        // Ids tell the second; of runs made in the same one, the plan that was written first is the older.
+        runs.sort_by_cached_key(|run| {
+            let written = std::fs::metadata(run.plan_path()).and_then(|found| found.modified()).ok();
+            (run.id.as_str().get(..SECOND_LENGTH).map(str::to_owned), written, run.id.clone())
+        });
         Ok(runs)
     }
 

@@ -82,7 +82,7 @@ fn write_canonical(value: &Value, into: &mut String) {
     }
 }
 
-/// Writes a JSON text as serde_json does, at once where there is nothing to escape.
+/// Writes a JSON text as `serde_json` does, at once where there is nothing to escape.
 fn write_text(text: &str, into: &mut String) {
     if text.bytes().any(|byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
         into.push_str(&Value::from(text).to_string());

@@ -74,8 +74,8 @@ impl Plan {
         // A skipped step has no outputs, and that is known now: `default()` decides.
         for step in self.steps.iter().chain(&self.unpinned).filter(|step| !step.skipped) {
             let id = step.definition.as_str();
-            let named = |local: &&str| names.iter().any(|name| is_step(name, local));
-            if let Some(name) = local(group, id).filter(named) {
+            let wanted = |local: &&str| names.iter().any(|name| is_step(name, local));
+            if let Some(name) = local(group, id).filter(wanted) {
                 unknowns.insert(&["steps", name], format!("known after {id}"));
             }
         }

@@ -28,7 +28,7 @@ pub(super) fn inner(bytes: &[u8]) -> Vec<Inner> {
             all.push(Inner {
                 text: text.to_owned(),
                 left: before > 0,
-                right: (before + bytes.len()) * 8 % 6 != 0,
+                right: !((before + bytes.len()) * 8).is_multiple_of(6),
             });
         }
     }

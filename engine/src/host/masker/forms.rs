@@ -23,12 +23,11 @@ impl Edges {
     /// Gives the one of two that hides more.
     pub(super) fn wider(self, other: Self) -> Self {
         match (self, other) {
-            (Self::Word, other) => other,
-            (Self::None, other @ Self::Base64 { .. }) => other,
+            (Self::Word, other) | (Self::None, other @ Self::Base64 { .. }) => other,
             (Self::Base64 { left, right }, Self::Base64 { left: more_left, right: more_right }) => {
                 Self::Base64 { left: left || more_left, right: right || more_right }
             }
-            (Self::None, Self::None | Self::Word) | (Self::Base64 { .. }, Self::None | Self::Word) => self,
+            (Self::None | Self::Base64 { .. }, Self::None | Self::Word) => self,
         }
     }
 

@@ -145,7 +145,7 @@ impl Search {
     fn hidden(&self, text: &str) -> Vec<Range<usize>> {
         let Some(automaton) = &self.automaton else {
             // A text and not nothing: an empty message would say that there was none.
-            return if text.is_empty() { Vec::new() } else { vec![0..text.len()] };
+            return std::iter::once(0..text.len()).filter(|all| !all.is_empty()).collect();
         };
         // All matches, also those inside and across others: of two secrets that overlap, neither may show its end.
         let mut hidden: Vec<Range<usize>> = automaton

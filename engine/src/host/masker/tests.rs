@@ -8,7 +8,9 @@ use crate::host::Secret;
 
 fn knowing(secrets: &[&str]) -> Masker {
     let masker = Masker::default();
-    secrets.iter().for_each(|secret| masker.learn(&Secret::new(*secret)));
+    for secret in secrets {
+        masker.learn(&Secret::new(*secret));
+    }
     masker
 }
 
@@ -40,10 +42,10 @@ fn a_secret_is_hidden_in_every_form_that_tools_print() {
         ("python html", "k4n&#x27;a&quot;ry $HOME \\$(id) `x` #1"),
         ("xml", "k4n&apos;a&quot;ry $HOME \\$(id) `x` #1"),
     ] {
-        let masked = masker.mask(&format!("<{printed}>"));
-        let (before, behind) = masked.split_once("***").unwrap_or_else(|| panic!("{tool}: {masked}"));
-        assert!(printed.starts_with(&before[1..]) && before.len() <= 9, "{tool}: {masked}");
-        assert!(["'>", "\">", ">"].contains(&behind), "{tool}: {masked}");
+        let shown = masker.mask(&format!("<{printed}>"));
+        let (before, behind) = shown.split_once("***").unwrap_or_else(|| panic!("{tool}: {shown}"));
+        assert!(printed.starts_with(&before[1..]) && before.len() <= 9, "{tool}: {shown}");
+        assert!(["'>", "\">", ">"].contains(&behind), "{tool}: {shown}");
     }
 }
 
@@ -110,8 +112,8 @@ fn a_short_secret_is_hidden_as_a_word_only() {
 #[test]
 fn json_is_masked_in_strings_and_keys_and_keeps_its_numbers() {
     let masker = knowing(&["hunter2", "4711"]);
-    let masked = masker.mask_json(serde_json::json!({"hunter2": ["is hunter2", 4711, null, true]}));
-    insta::assert_snapshot!(masked, @r#"{"***":["is ***",4711,null,true]}"#);
+    let shown = masker.mask_json(serde_json::json!({"hunter2": ["is hunter2", 4711, null, true]}));
+    insta::assert_snapshot!(shown, @r#"{"***":["is ***",4711,null,true]}"#);
 }
 
 #[test]
@@ -154,7 +156,7 @@ fn encode(bytes: &[u8]) -> String {
             char::from(DIGITS[usize::from(value)])
         })
         .collect();
-    while text.len() % 4 != 0 {
+    while !text.len().is_multiple_of(4) {
         text.push('=');
     }
     text

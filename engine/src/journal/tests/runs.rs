@@ -55,6 +55,15 @@ async fn a_created_run_is_found_with_its_plan_and_journal() {
 }
 
 #[test]
+fn runs_of_one_second_are_listed_in_the_order_they_were_made() {
+    let state = TempDir::new().unwrap();
+    let runs = Runs::new(state.path());
+    let made: Vec<_> = (0..12).map(|_| runs.create(&plan(), &StandingClock).unwrap().id().clone()).collect();
+    let listed: Vec<_> = runs.list().unwrap().iter().map(|run| run.id().clone()).collect();
+    assert_eq!(listed, made);
+}
+
+#[test]
 fn runs_of_one_second_get_different_ids() {
     let state = TempDir::new().unwrap();
     let runs = Runs::new(state.path());

@@ -47,7 +47,7 @@ pub fn text(plan: &Plan, beside: Beside<'_>, style: Style) -> String {
 
 /// Writes one step of a plan as [`text()`] does, without what a preview or earlier runs would add.
 pub fn step_text(plan: &Plan, step: &PlanStep, style: Style) -> String {
-    let mut page = Page { style, text: String::new() };
+    let mut page = Page { style, indent: 0, text: String::new() };
     page.step(plan, step, Beside::default());
     page.text
 }
