@@ -54,11 +54,25 @@ fn explain_reads_files_only_and_names_every_layer() {
 
     let answer =
         ask(&["--explain", "targets.primary.user", "--explain", "values.backup", "--set", "backup=b7"]);
-    insta::assert_snapshot!(answer.success().stdout.replace(" (shipped)", ""), @"");
+    insta::assert_snapshot!(answer.success().stdout, @r#"
+    targets.primary.user = "rekindle"
+        environment  environments/base.yaml:7         "root"
+      → environment  environments/production.yaml:10  "rekindle"
+
+    values.backup = "b7"
+        runbook      disaster-recovery.yaml (shipped):24  "latest"
+      → --set        --set backup=b7                      "b7"
+    "#);
     let answer = ask(&["--explain", "steps.restore.timeout", "--format", "json"]).success();
     assert_eq!(answer.json()["explained"][0]["value"], "45m");
-    insta::assert_snapshot!(ask(&["--explain", "steps.restor.timeout"]).code(2).stderr, @"");
-    insta::assert_snapshot!(ask(&["--explain", "policy", "--format", "dot"]).code(2).stderr, @"");
+    insta::assert_snapshot!(ask(&["--explain", "steps.restor.timeout"]).code(2).stderr, @r"
+    error: nothing sets `steps.restor.timeout`
+    help: did you mean `steps.restore.timeout`?
+    ");
+    insta::assert_snapshot!(ask(&["--explain", "policy", "--format", "dot"]).code(2).stderr, @r"
+    error: `--explain` is text, not a picture
+    help: leave `--format` out, or write `--format json`
+    ");
     assert_eq!(Project::snapshot(project.path()), before);
 }
 
@@ -78,20 +92,68 @@ fn what_is_extended_is_looked_up_beside_the_file_that_names_it() {
         project.run(&["check", "backup", "-e", name]).success();
     }
     project.write("elsewhere/wrong.yaml", &environment("dev"));
-    insta::assert_snapshot!(project.run(&["check", "backup", "-e", "elsewhere/wrong.yaml"]).code(2).stderr, @"");
+    insta::assert_snapshot!(project.run(&["check", "backup", "-e", "elsewhere/wrong.yaml"]).code(2).stderr, @r"
+    rekindle::environment::unknown_base
+
+      × there is no environment `dev`: elsewhere/dev.yaml is no file
+       ╭─[elsewhere/wrong.yaml:3:10]
+     2 │ kind: Environment
+     3 │ extends: dev
+       ·          ─┬─
+       ·           ╰── extends this
+     4 │ name: other
+       ╰────
+      help: write the NAME of NAME.yaml beside this file, or a path that counts from its folder
+    ");
     project.write("environments/misspelt.yaml", &environment("stagin"));
-    insta::assert_snapshot!(project.run(&["check", "backup", "-e", "misspelt"]).code(2).stderr, @"");
+    insta::assert_snapshot!(project.run(&["check", "backup", "-e", "misspelt"]).code(2).stderr, @r"
+    rekindle::environment::unknown_base
+
+      × there is no environment `stagin`: environments/stagin.yaml is no file
+       ╭─[environments/misspelt.yaml:3:10]
+     2 │ kind: Environment
+     3 │ extends: stagin
+       ·          ───┬──
+       ·             ╰── extends this
+     4 │ name: other
+       ╰────
+      help: did you mean `staging`?
+    ");
     project.write("environments/round.yaml", &environment("../environments/round"));
     project.write("environments/a.yaml", &environment("./b.yaml"));
     project.write("environments/b.yaml", &environment("../environments/a.yaml"));
-    insta::assert_snapshot!(project.run(&["check", "backup", "-e", "a"]).code(2).stderr, @"");
+    insta::assert_snapshot!(project.run(&["check", "backup", "-e", "a"]).code(2).stderr, @r"
+    rekindle::environment::extends_cycle
+
+      × environments extend each other: environments/a.yaml → environments/b.yaml → environments/a.yaml
+       ╭─[environments/b.yaml:3:10]
+     2 │ kind: Environment
+     3 │ extends: ../environments/a.yaml
+       ·          ───────────┬──────────
+       ·                     ╰── leads back
+     4 │ name: other
+       ╰────
+      help: remove the `extends` of the one that is the base of all
+    ");
 }
 
 #[test]
 fn a_base_alone_is_no_environment() {
     let project = Project::new();
     copy_example(&project);
-    insta::assert_snapshot!(project.run(&["check", "backup", "-e", "base"]).code(2).stderr, @"");
+    insta::assert_snapshot!(project.run(&["check", "backup", "-e", "base"]).code(2).stderr, @r"
+    rekindle::environment::missing_field
+
+      × an environment has no `name`
+       ╭─[environments/base.yaml:3:1]
+     2 │ # What dev, staging and production share. It has no name, so nobody can run anything in it by mistake.
+     3 │ apiVersion: rekindle/v1
+       · ─────┬────
+       ·      ╰── `name` belongs to this map
+     4 │ kind: Environment
+       ╰────
+      help: add `name:`
+    ");
 }
 
 #[test]
@@ -104,7 +166,7 @@ fn a_misspelt_runbook_among_patches_gets_a_hint_and_others_none() {
     );
     copy_example(&project);
     let answer = project.run(&["check", "backup", "-e", "here"]).success();
-    insta::assert_snapshot!(answer.stderr, @"");
+    insta::assert_snapshot!(answer.stderr, @"hint: environment `here` patches a runbook `backpu` that is not there: is `backup` meant?");
 }
 
 #[test]
@@ -116,5 +178,16 @@ fn a_password_next_to_broken_yaml_is_not_printed() {
     );
     let answer = project.run(&["check", "backup", "-e", "here"]).code(2);
     assert!(!answer.stderr.contains("hunter2"), "{}", answer.stderr);
-    insta::assert_snapshot!(answer.stderr, @"");
+    insta::assert_snapshot!(answer.stderr, @r"
+    rekindle::document::syntax
+
+      × a `:` is not allowed here
+       ╭─[environments/here.yaml:7:12]
+     6 │     password: *******
+     7 │     host: ** *
+       ·            ┬
+       ·            ╰── here
+       ╰────
+      help: quote text that contains `: `, or check indentation and brackets; the text is hidden, since an environment could hold a password by mistake
+    ");
 }
