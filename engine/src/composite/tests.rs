@@ -119,5 +119,5 @@ fn a_file_that_cannot_be_read_says_so_when_it_is_used() {
         &mut registry,
         vec![("shop.x".to_owned(), Err("failed to read kinds/shop.x.yaml: no".to_owned()))],
     );
-    insta::assert_snapshot!(rendering::render(registry.composite_refusal("shop.x").unwrap()), @"");
+    insta::assert_snapshot!(rendering::render(registry.composite_refusal("shop.x").unwrap()));
 }
