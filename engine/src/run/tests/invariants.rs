@@ -1,7 +1,7 @@
 //! What must be true of every journal, told from its records and the plan alone: nothing here asks the state
 //! machine, so both would have to be wrong in the same way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::id::StepId;
 use crate::journal::{Event, Outcome, Record, Resolution, StepFinding};
@@ -69,10 +69,20 @@ const NEW: Fate = Fate {
     seen_complete: false,
 };
 
+/// What people have said to a step.
+#[derive(Debug, Clone, Default)]
+struct Agreement {
+    /// They are asked, and the question is open.
+    open: bool,
+    by: BTreeSet<String>,
+    given: bool,
+}
+
 struct Story<'p> {
     plan: &'p Plan,
     jobs: usize,
     fates: BTreeMap<StepId, Fate>,
+    agreements: BTreeMap<StepId, Agreement>,
     begun: bool,
     ended: Option<Outcome>,
     cancelled: bool,
@@ -88,7 +98,8 @@ fn must(holds: bool, why: &str) -> Told {
 impl<'p> Story<'p> {
     fn new(plan: &'p Plan, jobs: usize) -> Self {
         let fates = plan.steps.iter().map(|step| (step.id.clone(), NEW)).collect();
-        Self { plan, jobs, fates, begun: false, ended: None, cancelled: false, paused: false }
+        let agreements = plan.steps.iter().map(|step| (step.id.clone(), Agreement::default())).collect();
+        Self { plan, jobs, fates, agreements, begun: false, ended: None, cancelled: false, paused: false }
     }
 
     fn take(&mut self, record: &Record) -> Told {
@@ -122,6 +133,7 @@ impl<'p> Story<'p> {
             fate.taken_over = true;
             fate.seen_complete = false;
             if new_round {
+                self.agreements.entry(step.id.clone()).or_default().open = false;
                 (fate.failures, fate.ends, fate.not_before) = (0, 0, None);
                 if step.section != Section::Main && fate.last != Last::CutOff {
                     *fate = Fate { attempts: fate.attempts, ..NEW };
@@ -161,6 +173,7 @@ impl<'p> Story<'p> {
             }
             Event::StepCancelled { step } => {
                 must(self.cancelled, "nobody asked to cancel")?;
+                self.agreement(step)?.open = false;
                 self.ends(step, Last::Cancelled)
             }
             Event::StepProbed { step, finding } => {
@@ -181,6 +194,29 @@ impl<'p> Story<'p> {
                     }
                 }
             }
+            Event::ApprovalRequested { step, needed, .. } => self.asked(step, *needed),
+            Event::StepApproved { step, plan_hash, by, .. } => {
+                let needed = self.step(step)?.approval.map_or(0, |rule| rule.needed);
+                must(*plan_hash == self.plan.hash, "approved for another plan")?;
+                let agreement = self.agreement(step)?;
+                must(agreement.open, "nobody was asked")?;
+                agreement.by.insert(by.clone());
+                agreement.given = agreement.by.len() >= needed as usize;
+                agreement.open = !agreement.given;
+                Ok(())
+            }
+            Event::StepRejected { step, .. } | Event::ApprovalExpired { step } => {
+                let agreement = self.agreement(step)?;
+                must(std::mem::take(&mut agreement.open), "nobody was asked")?;
+                self.ends(step, Last::Failed)
+            }
+            Event::RunWaiting { .. } => {
+                must(self.agreements.values().any(|agreement| agreement.open), "nobody was asked")?;
+                let runs = self.fates.values().any(|fate| fate.last == Last::Running);
+                must(!runs, "a run that is waited with goes on")?;
+                self.paused = true;
+                Ok(())
+            }
             Event::CancelRequested { .. } => {
                 self.cancelled = true;
                 Ok(())
@@ -190,21 +226,28 @@ impl<'p> Story<'p> {
                 Ok(())
             }
             Event::RunFinished { outcome } => self.finished(*outcome),
-            Event::StepRejected { step, .. } | Event::ApprovalExpired { step } => {
-                self.ends(step, Last::Failed)
-            }
-            Event::StepCheckpoint { .. }
-            | Event::StepWarned { .. }
-            | Event::ApprovalRequested { .. }
-            | Event::StepApproved { .. }
-            | Event::RunWaiting { .. } => Ok(()),
+            Event::StepCheckpoint { .. } | Event::StepWarned { .. } => Ok(()),
             Event::RunStarted { .. } | Event::RunResumed { .. } => Err("taken elsewhere".to_owned()),
         }
+    }
+
+    fn asked(&mut self, id: &StepId, needed: u32) -> Told {
+        let step = self.step(id)?.clone();
+        must(step.approval.map(|rule| rule.needed) == Some(needed), "the plan asks otherwise")?;
+        must(!self.cancelled, "people are asked after the operator's word")?;
+        self.needs_have_ended(&step)?;
+        self.section_is_due(step.section)?;
+        let ended = self.fate(id)?.ends > 0;
+        let agreement = self.agreement(id)?;
+        must(!ended && !agreement.open && !agreement.given, "people are asked twice")?;
+        *agreement = Agreement { open: true, ..Agreement::default() };
+        Ok(())
     }
 
     fn started(&mut self, id: &StepId, attempt: u32, at: jiff::Timestamp) -> Told {
         let step = self.step(id)?.clone();
         must(!step.skipped, "it was skipped while compiling")?;
+        must(step.approval.is_none() || self.agreement(id)?.given, "too few have agreed to it")?;
         must(!self.cancelled || step.section == Section::Finally, "it starts after the operator's word")?;
         self.needs_have_ended(&step)?;
         self.section_is_due(step.section)?;
@@ -308,6 +351,10 @@ impl<'p> Story<'p> {
 
     fn step(&self, id: &StepId) -> Result<&'p PlanStep, String> {
         self.plan.steps.iter().find(|step| step.id == *id).ok_or_else(|| format!("no step {id}"))
+    }
+
+    fn agreement(&mut self, id: &StepId) -> Result<&mut Agreement, String> {
+        self.agreements.get_mut(id).ok_or_else(|| format!("no step {id}"))
     }
 
     fn fate(&mut self, id: &StepId) -> Result<&mut Fate, String> {

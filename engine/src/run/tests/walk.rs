@@ -8,10 +8,12 @@ use proptest::{collection, prop_assert, prop_assert_eq, proptest};
 use serde_json::json;
 
 use super::invariants;
-use super::support::{at, bookkeeping, plan, retry, runner, started, step, step_in, succeeded, with, words};
+use super::support::{
+    at, bookkeeping, duration, plan, retry, runner, started, step, step_in, succeeded, with, words,
+};
 use crate::id::StepId;
 use crate::journal::{Event, Outcome, Record, Resolution, StepFinding};
-use crate::plan::{Plan, PlanStep, Section};
+use crate::plan::{ApprovalRule, Plan, PlanStep, Section};
 use crate::run::{Command, RunState, StepStatus};
 use crate::runbook::OnCrash;
 use crate::step::{Effect, StepError};
@@ -25,6 +27,8 @@ struct Shape {
     /// One or several instances of one step, of which so many may run at once.
     instances: (usize, u32),
     flags: (bool, bool, bool),
+    /// How many people must agree, and whether their time ends.
+    approval: Option<(u32, bool)>,
 }
 
 fn shape() -> impl Strategy<Value = Shape> {
@@ -35,14 +39,16 @@ fn shape() -> impl Strategy<Value = Shape> {
         prop_oneof![Just(OnCrash::Probe), Just(OnCrash::Rerun), Just(OnCrash::Ask)],
         prop_oneof![4 => Just((1, 1)), 1 => (2..4_usize, 1..3_u32)],
         (proptest::bool::weighted(0.1), proptest::bool::weighted(0.15), proptest::bool::weighted(0.15)),
+        prop_oneof![3 => Just(None), 1 => (1..4_u32, any::<bool>()).prop_map(Some)],
     )
-        .prop_map(|(section, needs, effect, on_crash, instances, flags)| Shape {
+        .prop_map(|(section, needs, effect, on_crash, instances, flags, approval)| Shape {
             section,
             needs,
             effect,
             on_crash,
             instances,
             flags,
+            approval,
         })
 }
 
@@ -73,6 +79,10 @@ fn plan_of(shapes: &[Shape]) -> Plan {
                 step.when = conditional.then(|| "steps.x.outputs.y".to_owned());
                 step.max_parallel = (count > 1).then_some(most);
                 step.retry = Some(retry(3));
+                step.approval = shape
+                    .approval
+                    .filter(|_| !skipped)
+                    .map(|(needed, ends)| ApprovalRule { needed, timeout: ends.then(|| duration("1h")) });
             }));
         }
     }
@@ -138,6 +148,9 @@ impl<'p> Walk<'p> {
                 self.decide()?;
                 continue;
             }
+            if self.state.waiting() {
+                self.taken_over()?;
+            }
             if self.tape.is(25) {
                 self.write(Event::CancelRequested { by: "kim".to_owned() })?;
             }
@@ -155,11 +168,16 @@ impl<'p> Walk<'p> {
         if !self.running.is_empty() && self.tape.is(3) {
             return self.end_one();
         }
+        if self.tape.is(6) && self.one_answers()? {
+            return Ok(());
+        }
         let commands = self.state.next(at(self.now), self.jobs);
         let mut wait = None;
         let mut news = false;
         for command in commands {
-            if let Command::Wait { until } = command {
+            if let Command::Wait { until } | Command::AwaitApproval { until: Some(until) } = command
+                && (matches!(command, Command::Wait { .. }) || self.tape.is(3))
+            {
                 wait = Some(until);
                 continue;
             }
@@ -197,16 +215,43 @@ impl<'p> Walk<'p> {
             Command::Pause { step, question } => {
                 self.write(Event::RunPaused { step: step.clone(), question: question.clone() })
             }
-            Command::Skip { .. }
+            Command::AskApproval { step, needed, timeout } => {
+                let (step, needed, what) = (step.clone(), *needed, String::new());
+                let expires_at = timeout.map(|timeout| at(self.now) + timeout);
+                self.write(Event::ApprovalRequested { step, needed, what, expires_at })
+            }
+            Command::AwaitApproval { .. } if self.tape.is(3) => {
+                let steps = self.state.awaited().into_iter().map(|awaited| awaited.step).collect();
+                self.write(Event::RunWaiting { steps })
+            }
+            Command::AwaitApproval { .. } => self.one_answers().map(drop),
+            Command::ExpireApproval { .. }
+            | Command::Skip { .. }
             | Command::Block { .. }
             | Command::Cancel { .. }
             | Command::Finish { .. } => self.write(bookkeeping(command).ok_or("no event")?),
-            // `random` has people in it.
-            Command::AskApproval { .. } | Command::ExpireApproval { .. } | Command::AwaitApproval { .. } => {
-                Err("no step of these plans needs approval".to_owned())
-            }
             Command::Wait { .. } => Ok(()),
         }
+    }
+
+    /// Lets a person answer; says whether anybody was asked.
+    fn one_answers(&mut self) -> Result<bool, String> {
+        let mut awaited = self.state.awaited();
+        if awaited.is_empty() {
+            return Ok(false);
+        }
+        let awaited = awaited.swap_remove(self.tape.choose(awaited.len()));
+        // Some say it twice.
+        let person = if self.tape.is(4) { 0 } else { awaited.approved_by.len() };
+        let (step, plan_hash, by) = (awaited.step, self.plan.hash.clone(), format!("person {person}"));
+        let (why, from) = (String::new(), String::new());
+        let refuses = self.tape.is(7);
+        self.write(if refuses {
+            Event::StepRejected { step, plan_hash, by, why, from }
+        } else {
+            Event::StepApproved { step, plan_hash, by, why, from }
+        })?;
+        Ok(true)
     }
 
     fn probe(&mut self, step: &StepId) -> Result<(), String> {
