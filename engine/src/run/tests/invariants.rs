@@ -195,28 +195,9 @@ impl<'p> Story<'p> {
                 }
             }
             Event::ApprovalRequested { step, needed, .. } => self.asked(step, *needed),
-            Event::StepApproved { step, plan_hash, by, .. } => {
-                let needed = self.step(step)?.approval.map_or(0, |rule| rule.needed);
-                must(*plan_hash == self.plan.hash, "approved for another plan")?;
-                let agreement = self.agreement(step)?;
-                must(agreement.open, "nobody was asked")?;
-                agreement.by.insert(by.clone());
-                agreement.given = agreement.by.len() >= needed as usize;
-                agreement.open = !agreement.given;
-                Ok(())
-            }
-            Event::StepRejected { step, .. } | Event::ApprovalExpired { step } => {
-                let agreement = self.agreement(step)?;
-                must(std::mem::take(&mut agreement.open), "nobody was asked")?;
-                self.ends(step, Last::Failed)
-            }
-            Event::RunWaiting { .. } => {
-                must(self.agreements.values().any(|agreement| agreement.open), "nobody was asked")?;
-                let runs = self.fates.values().any(|fate| fate.last == Last::Running);
-                must(!runs, "a run that is waited with goes on")?;
-                self.paused = true;
-                Ok(())
-            }
+            Event::StepApproved { step, plan_hash, by, .. } => self.approved(step, plan_hash, by),
+            Event::StepRejected { step, .. } | Event::ApprovalExpired { step } => self.refused(step),
+            Event::RunWaiting { .. } => self.waits_for_people(),
             Event::CancelRequested { .. } => {
                 self.cancelled = true;
                 Ok(())
@@ -241,6 +222,30 @@ impl<'p> Story<'p> {
         let agreement = self.agreement(id)?;
         must(!ended && !agreement.open && !agreement.given, "people are asked twice")?;
         *agreement = Agreement { open: true, ..Agreement::default() };
+        Ok(())
+    }
+
+    fn approved(&mut self, id: &StepId, plan_hash: &str, by: &str) -> Told {
+        let needed = self.step(id)?.approval.map_or(0, |rule| rule.needed);
+        must(plan_hash == self.plan.hash, "approved for another plan")?;
+        let agreement = self.agreement(id)?;
+        must(agreement.open, "nobody was asked")?;
+        agreement.by.insert(by.to_owned());
+        agreement.given = agreement.by.len() >= needed as usize;
+        agreement.open = !agreement.given;
+        Ok(())
+    }
+
+    fn refused(&mut self, id: &StepId) -> Told {
+        must(std::mem::take(&mut self.agreement(id)?.open), "nobody was asked")?;
+        self.ends(id, Last::Failed)
+    }
+
+    fn waits_for_people(&mut self) -> Told {
+        must(self.agreements.values().any(|agreement| agreement.open), "nobody was asked")?;
+        let runs = self.fates.values().any(|fate| fate.last == Last::Running);
+        must(!runs, "a run is let go of while a step runs")?;
+        self.paused = true;
         Ok(())
     }
 
