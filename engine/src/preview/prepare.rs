@@ -136,6 +136,7 @@ fn is_ready(step: &PlanStep, plan: &Plan) -> bool {
     let waits = |id: &StepId| plan.unpinned.iter().any(|other| other.id == *id || other.definition == *id);
     matches!(step.params, Param::Value(_))
         && step.when.is_none()
+        && plan.groups_around(step).all(|group| group.when.is_none())
         && !step.needs.iter().any(|edge| waits(&edge.step))
 }
 

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::{PrepareError, Prepared, prepare};
 use crate::compile::CompileInput;
+use crate::composite;
 use crate::document::{Source, parse};
 use crate::plan::{Param, PinnedStep};
 use crate::runbook;
@@ -37,13 +38,15 @@ struct Lab {
     world: FakeWorld,
     find: ScriptedStep,
     write: ScriptedStep,
+    /// A composite, `fake.group`, which begins with its values or steps.
+    group: Option<&'static str>,
 }
 
 impl Lab {
     fn new() -> Self {
         let find = ScriptedStep::new("fake.find", Effect::Read).outputs(json!({ "uri": "memory:a" }));
         let write = ScriptedStep::new("fake.write", Effect::Write);
-        Self { world: FakeWorld::with_clock(FakeClock::automatic()), find, write }
+        Self { world: FakeWorld::with_clock(FakeClock::automatic()), find, write, group: None }
     }
 
     async fn prepare(&self, runbook: &str, pinned: &[PinnedStep]) -> Result<Prepared, PrepareError> {
@@ -53,6 +56,10 @@ impl Lab {
         let mut registry = Registry::default();
         self.find.register(&mut registry);
         self.write.register(&mut registry);
+        let head = "apiVersion: rekindle/v1\nkind: StepKind\nname: fake.group\nversion: 1.0.0\n";
+        let source = |rest| Ok(Source::new("kinds/fake.group.yaml", format!("{head}{rest}")));
+        let files = self.group.into_iter().map(|rest| ("fake.group".to_owned(), source(rest))).collect();
+        composite::register(&mut registry, files);
         let input = CompileInput {
             runbook: &runbook,
             environment: &environment,
@@ -155,4 +162,37 @@ async fn mistakes_of_the_documents_come_before_any_look() {
     let result = lab.prepare(&TWO_LOOKUPS.replace("fake.write", "fake.gone"), &[]).await;
     assert!(matches!(result, Err(PrepareError::Invalid(_))));
     assert!(lab.find.preflighted().is_empty());
+}
+
+const LOOKUP_IN_A_GROUP: &str = "\
+values: { what: { type: string } }
+steps:
+  - { id: look, uses: fake.find, phase: plan, with: { what: \"{{ values.what }}\" } }
+  - { id: load, uses: fake.write, with: { from: \"{{ steps.look.outputs.uri }}\" } }
+";
+
+fn with_group(uses: &str) -> String {
+    TWO_LOOKUPS.split("  - id: inspect").next().unwrap().to_owned() + uses
+}
+
+#[tokio::test]
+async fn a_lookup_in_a_group_waits_for_what_the_group_is_given_and_for_its_condition() {
+    let lab = Lab { group: Some(LOOKUP_IN_A_GROUP), ..Lab::new() };
+    let uses = "  - { id: a, uses: fake.group, with: { what: \"{{ steps.find.outputs.uri }}\" } }\n  - { id: b, uses: fake.group, when: \"steps.find.outputs.uri == 'x'\", with: { what: y } }\n";
+    let plan = lab.prepare(&with_group(uses), &[]).await.unwrap().plan;
+    assert_eq!(lab.find.order(), ["find", "a/look"]);
+    assert_eq!(lab.find.params_of("a/look"), [json!({ "what": "memory:a" })]);
+    let ids: Vec<_> = plan.steps.iter().map(|step| step.id.as_str()).collect();
+    assert_eq!(ids, ["a/load", "a", "b"]);
+    assert_eq!(plan.steps[0].params, Param::Value(json!({ "from": "memory:a" })));
+    assert!(plan.steps[2].skipped);
+}
+
+#[tokio::test]
+async fn a_lookup_in_a_group_whose_condition_only_the_run_tells_is_never_ready() {
+    let lab = Lab { group: Some(LOOKUP_IN_A_GROUP), ..Lab::new() };
+    let uses = "  - { id: w, uses: fake.write }\n  - { id: a, uses: fake.group, when: \"steps.w.outputs is defined\", with: { what: y } }\n";
+    let diagnostic = lab.lookup_error(&with_group(uses)).await;
+    assert_eq!(diagnostic.code, "rekindle::plan::never_ready");
+    assert_eq!(diagnostic.location().unwrap().source.name, "kinds/fake.group.yaml");
 }
