@@ -215,6 +215,17 @@ fn a_plugin_that_was_changed_is_not_resumed_with() {
 }
 
 #[test]
+fn a_saved_plan_is_refused_once_a_plugin_has_changed() {
+    let project = project(&shell(DONE));
+    project.run(&["plan", "say", "-e", "here", "-o", "plan.json"]).success();
+    write_plugin(&project, "acme.say", &shell(&format!("{DONE} # another")));
+    let refused = project.run(&["run", "plan.json"]).code(2).stderr;
+    assert!(refused.contains("acme.say"), "{refused}");
+    write_plugin(&project, "acme.say", &shell(DONE));
+    project.run(&["run", "plan.json"]).success();
+}
+
+#[test]
 fn a_plugin_is_started_only_when_a_runbook_names_its_kind() {
     let project = project(&shell(DONE));
     write_plugin(&project, "acme.broken", "#!/bin/sh\ntouch started\nsleep 1000\n");
