@@ -105,7 +105,7 @@ def run(request):
             time.sleep(0.1)
         say(type="result", outputs={"said": "done"})
     elif MODE == "garbage":
-        raw("secret: " + request["secrets"]["any"] * 40 + "\n")
+        raw("secret: " + " ".join([request["secrets"]["any"]] * 40) + "\n")
         time.sleep(1000)
     elif MODE == "long line":
         raw("x" * (10 << 20))

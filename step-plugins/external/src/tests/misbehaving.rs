@@ -9,7 +9,7 @@ async fn error(mode: &str) -> String {
 #[tokio::test]
 async fn garbage_is_shown_in_part_and_masked() {
     insta::assert_snapshot!(error("garbage").await, @"
-    permanent: the plugin wrote a line that is no message: `secret: ***`: expected value at line 1 column 1
+    permanent: the plugin wrote a line that is no message: `secret: *** *** *** *** *** *** *** *** *** *** *** *** *** *** *** *** *** *** …`: expected value at line 1 column 1
     help: a plugin writes messages only to its standard output; its other words belong on standard error
     ");
 }
