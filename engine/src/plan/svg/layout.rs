@@ -1,6 +1,8 @@
 //! Where everything stands: boxes with words → rectangles and lines.
 
-use super::boxes::{Scene, Tile};
+use indexmap::IndexMap;
+
+use super::boxes::{Line, Scene, Tile};
 use super::places::{Thing, Web, number};
 use super::rows::{self, Boxes, Row};
 use super::words::{fitted, width};
@@ -58,6 +60,8 @@ pub(super) struct Layout {
     pub(super) boxes: Vec<Placed>,
     pub(super) bands: Vec<(&'static str, Rect)>,
     pub(super) segments: Vec<Segment>,
+    /// How many arrows are not drawn, since they are too many.
+    pub(super) left_out: usize,
     pub(super) width: f64,
     pub(super) bottom: f64,
 }
@@ -97,18 +101,21 @@ pub(super) fn layout(scene: &Scene, top: f64) -> Layout {
         }
     }
     let width = right + PADDING + MARGIN;
-    let mut segments: Vec<Segment> = Vec::new();
+    let mut segments: IndexMap<(usize, usize, bool), Segment> = IndexMap::new();
     for (way, line) in web.ways.iter().zip(&lines) {
         for pair in way.windows(2) {
             let segment = segment(&web, &middle, &widths, &tops, height, pair);
             if web.things[pair[0]].0 == Thing::Bend {
-                add(&mut segments, across(&segment, height), line.inferred, line.longest);
+                // A bend has one line across its row, whichever way it goes on.
+                add(&mut segments, (pair[0], pair[0], true), across(&segment, height), line);
             }
-            add(&mut segments, segment, line.inferred, line.longest);
+            add(&mut segments, (pair[0], pair[1], false), segment, line);
         }
     }
+    let segments = segments.into_values().collect();
+    let left_out = web.ways.iter().filter(|way| way.is_empty()).count();
     let bottom = tops.last().map_or(top, |last| last + height);
-    Layout { boxes, bands: frames(scene, &rows, &tops, height, width), segments, width, bottom }
+    Layout { boxes, bands: frames(scene, &rows, &tops, height, width), segments, left_out, width, bottom }
 }
 
 /// How many boxes stand side by side at most: about as wide as high, and never wider than a screen.
@@ -139,15 +146,13 @@ fn words(tile: &Tile, height: f64) -> Placed {
 fn tops(web: &Web, rows: &[Row], middle: &[f64], top: f64, height: f64) -> Vec<f64> {
     let mut tops: Vec<f64> = Vec::with_capacity(rows.len());
     let mut y = top;
+    let mut farthest = vec![0.0_f64; rows.len()];
+    for pair in web.ways.iter().flat_map(|way| way.windows(2)) {
+        let row = web.things[pair[1]].1;
+        farthest[row] = farthest[row].max((middle[pair[0]] - middle[pair[1]]).abs());
+    }
     for (number, row) in rows.iter().enumerate() {
-        let farthest = web
-            .ways
-            .iter()
-            .flat_map(|way| way.windows(2))
-            .filter(|pair| web.things[pair[1]].1 == number)
-            .map(|pair| (middle[pair[0]] - middle[pair[1]]).abs())
-            .fold(0.0, f64::max);
-        let gap = (farthest * 0.09).clamp(ROW_GAP.0, ROW_GAP.1);
+        let gap = (farthest[number] * 0.09).clamp(ROW_GAP.0, ROW_GAP.1);
         match number.checked_sub(1).map(|before| rows[before].band) {
             None => y += BAND_TITLE,
             Some(before) if before == row.band => y += gap,
@@ -204,13 +209,13 @@ fn port(thing: usize, other: usize, others: &[usize], middle: &[f64], widths: &[
 
 /// Adds a segment once: arrows that share a way share its lines. Solid wins over dashed, the longest path over
 /// both.
-fn add(segments: &mut Vec<Segment>, segment: Segment, inferred: bool, longest: bool) {
-    let same = segments.iter_mut().find(|other| other.from == segment.from && other.to == segment.to);
-    match same {
-        Some(other) => {
-            other.inferred &= inferred;
-            other.longest |= longest;
-        }
-        None => segments.push(Segment { inferred, longest, ..segment }),
-    }
+fn add(
+    segments: &mut IndexMap<(usize, usize, bool), Segment>,
+    key: (usize, usize, bool),
+    segment: Segment,
+    line: &Line,
+) {
+    let drawn = segments.entry(key).or_insert(Segment { inferred: true, longest: false, ..segment });
+    drawn.inferred &= line.inferred;
+    drawn.longest |= line.longest;
 }

@@ -23,7 +23,7 @@ use crate::step::Effect;
 
 use boxes::Scene;
 use draw::{px, symbol, text};
-use layout::{MARGIN, layout};
+use layout::MARGIN;
 use words::{escaped, fitted, width};
 
 /// No picture is narrower: its title and legend need room.
@@ -33,9 +33,14 @@ const LEAST_WIDTH: f64 = 460.0;
 /// path is thick. The same plan always gives the same text.
 pub fn svg(plan: &Plan, beside: Beside<'_>) -> String {
     let scene = boxes::scene(plan, beside);
-    let lines = header(plan, beside.estimates);
-    let top = MARGIN + 30.0 + 16.0 * places::number(lines.len());
-    let layout = layout(&scene, top);
+    let mut lines = header(plan, beside.estimates);
+    let below = |lines: usize| MARGIN + 30.0 + 16.0 * places::number(lines);
+    let mut layout = layout::layout(&scene, below(lines.len()));
+    if layout.left_out > 0 {
+        let words = format!("{} arrows are not drawn: they are too many to be read", layout.left_out);
+        lines.push(("warn", words));
+        layout = layout::layout(&scene, below(lines.len()));
+    }
     let whole = layout.width.max(LEAST_WIDTH);
     let mut legend = String::new();
     let bottom = draw_legend(&mut legend, &scene, whole, layout.bottom + 36.0);

@@ -3,7 +3,7 @@
 //! A row holds boxes, and bends: the places where an arrow passes on its way to a later row. Arrows from one box
 //! share their bends, or arrows to one box do, so that a fan of forty arrows is one line that branches.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::rows::Row;
 
@@ -21,14 +21,18 @@ pub(super) struct Web {
     pub(super) things: Vec<(Thing, usize)>,
     /// The things of each row, from left to right.
     pub(super) rows: Vec<Vec<usize>>,
-    /// The things that each arrow visits, from its start to its end.
+    /// The things that each arrow visits, from its start to its end; empty for one that is left out.
     pub(super) ways: Vec<Vec<usize>>,
     above: Vec<Vec<usize>>,
     below: Vec<Vec<usize>>,
 }
 
+/// How many rows all arrows together may pass: beyond that a picture of them would be black, and take long.
+const PASSED_ROWS_LIMIT: usize = 100_000;
 /// How often all rows are put in order, to find one with few crossings.
 const SWEEPS: usize = 12;
+/// How many pairs of lines are compared in all while doing so.
+const PAIRS_LIMIT: usize = 40_000_000;
 /// How often all things are moved to where they would stand best.
 const MOVES: usize = 80;
 /// How much of its distance from the middle a box keeps when it is free to move.
@@ -44,16 +48,25 @@ impl Web {
                 of_box.insert(node, web.add(Thing::Box(node), number));
             }
         }
-        let degree = |end: fn(&(usize, usize)) -> usize, node: usize| {
-            arrows.iter().filter(|arrow| end(arrow) == node).count()
-        };
+        let mut degrees: HashMap<usize, (usize, usize)> = HashMap::new();
+        for (from, to) in arrows {
+            degrees.entry(*from).or_default().0 += 1;
+            degrees.entry(*to).or_default().1 += 1;
+        }
+        let mut passed = 0;
         let mut shared: HashMap<(bool, usize, bool, usize), usize> = HashMap::new();
-        for (number, arrow) in arrows.iter().enumerate() {
-            let (start, end) = (of_box[&arrow.0], of_box[&arrow.1]);
-            let by_start = degree(|arrow| arrow.0, arrow.0) >= degree(|arrow| arrow.1, arrow.1);
-            let owner = if by_start { arrow.0 } else { arrow.1 };
+        for (number, (from, to)) in arrows.iter().enumerate() {
+            let (start, end) = (of_box[from], of_box[to]);
+            let (first, last) = (web.things[start].1, web.things[end].1);
+            passed += last - first;
+            if passed > PASSED_ROWS_LIMIT {
+                web.ways.push(Vec::new());
+                continue;
+            }
+            let by_start = degrees[from].0 >= degrees[to].1;
+            let owner = if by_start { *from } else { *to };
             let mut way = vec![start];
-            for row in web.things[start].1 + 1..web.things[end].1 {
+            for row in first + 1..last {
                 let key = (by_start, owner, dashed[number], row);
                 let bend = match shared.get(&key) {
                     Some(bend) => *bend,
@@ -90,12 +103,11 @@ impl Web {
     fn connect(&mut self) {
         self.above = vec![Vec::new(); self.things.len()];
         self.below = vec![Vec::new(); self.things.len()];
-        for way in &self.ways {
-            for pair in way.windows(2) {
-                if !self.below[pair[0]].contains(&pair[1]) {
-                    self.below[pair[0]].push(pair[1]);
-                    self.above[pair[1]].push(pair[0]);
-                }
+        let mut known = HashSet::new();
+        for pair in self.ways.iter().flat_map(|way| way.windows(2)) {
+            if known.insert((pair[0], pair[1])) {
+                self.below[pair[0]].push(pair[1]);
+                self.above[pair[1]].push(pair[0]);
             }
         }
     }
@@ -103,14 +115,19 @@ impl Web {
     /// Orders every row by the mean place of what its things are connected with (the barycenter heuristic of
     /// Sugiyama, Tagawa and Toda, 1981), and keeps the order with the fewest crossings.
     fn order(&mut self) {
-        let mut best = (self.crossings(), self.rows.clone());
-        for sweep in 0..SWEEPS {
+        let pairs: usize = self.rows.iter().map(|row| self.lines_below(row).count().pow(2)).sum();
+        let mut best = (usize::MAX, self.rows.clone());
+        let mut place = self.relative_places();
+        for sweep in 0..SWEEPS.min(PAIRS_LIMIT / pairs.max(1)) {
+            let crossings = self.crossings();
+            if crossings < best.0 {
+                best = (crossings, self.rows.clone());
+            }
             let down = sweep % 2 == 0;
             let count = self.rows.len();
             for step in 1..count {
                 let row = if down { step } else { count - 1 - step };
                 let neighbours = if down { &self.above } else { &self.below };
-                let place = self.relative_places();
                 let wanted: HashMap<usize, f64> = self.rows[row]
                     .iter()
                     .map(|thing| {
@@ -119,22 +136,24 @@ impl Web {
                     })
                     .collect();
                 self.rows[row].sort_by(|one, other| wanted[one].total_cmp(&wanted[other]));
-            }
-            let crossings = self.crossings();
-            if crossings < best.0 {
-                best = (crossings, self.rows.clone());
+                note_places(&self.rows[row], &mut place);
             }
         }
-        self.rows = best.1;
+        // Where counting would take long nothing was moved either.
+        if pairs <= PAIRS_LIMIT && self.crossings() > best.0 {
+            self.rows = best.1;
+        }
+    }
+
+    fn lines_below<'w>(&'w self, row: &'w [usize]) -> impl Iterator<Item = (usize, usize)> + 'w {
+        row.iter().flat_map(|thing| self.below[*thing].iter().map(|other| (*thing, *other)))
     }
 
     /// Where each thing stands in its row, from 0 to 1: rows are of different length.
     fn relative_places(&self) -> Vec<f64> {
         let mut places = vec![0.0; self.things.len()];
         for row in &self.rows {
-            for (place, thing) in row.iter().enumerate() {
-                places[*thing] = (number(place) + 0.5) / number(row.len());
-            }
+            note_places(row, &mut places);
         }
         places
     }
@@ -148,10 +167,8 @@ impl Web {
         }
         let mut crossings = 0;
         for row in &self.rows {
-            let lines: Vec<(usize, usize)> = row
-                .iter()
-                .flat_map(|thing| self.below[*thing].iter().map(|other| (place[*thing], place[*other])))
-                .collect();
+            let lines: Vec<(usize, usize)> =
+                self.lines_below(row).map(|(from, to)| (place[from], place[to])).collect();
             for (position, one) in lines.iter().enumerate() {
                 crossings += lines[position + 1..]
                     .iter()
@@ -168,6 +185,12 @@ impl Web {
     fn straighten(&self, middle: &mut [f64], widths: &[f64], gap: f64) {
         let mut seen = vec![false; self.things.len()];
         let is_bend = |thing: usize| self.things[thing].0 == Thing::Bend;
+        let mut at = vec![0; self.things.len()];
+        for row in &self.rows {
+            for (place, thing) in row.iter().enumerate() {
+                at[*thing] = place;
+            }
+        }
         for first in 0..self.things.len() {
             let mut run = Vec::new();
             let mut next = Some(first);
@@ -178,7 +201,7 @@ impl Web {
             }
             let mut rest = run.as_slice();
             while !rest.is_empty() {
-                let (room, length) = self.common_room(rest, middle, widths, gap);
+                let (room, length) = self.common_room(rest, &at, middle, widths, gap);
                 let (straight, after) = rest.split_at(length.max(1));
                 let wanted = mean(straight.iter().map(|thing| middle[*thing])).unwrap_or_default();
                 for thing in straight.iter().filter(|_| length > 1) {
@@ -190,11 +213,18 @@ impl Web {
     }
 
     /// Gives from where to where all of the first things of a run can stand, and how many those are.
-    fn common_room(&self, run: &[usize], middle: &[f64], widths: &[f64], gap: f64) -> ((f64, f64), usize) {
+    fn common_room(
+        &self,
+        run: &[usize],
+        at: &[usize],
+        middle: &[f64],
+        widths: &[f64],
+        gap: f64,
+    ) -> ((f64, f64), usize) {
         let mut room = (f64::NEG_INFINITY, f64::INFINITY);
         for (length, &thing) in run.iter().enumerate() {
             let row = &self.rows[self.things[thing].1];
-            let at = row.iter().position(|other| *other == thing).unwrap_or_default();
+            let at = at[thing];
             let space = |other: usize| f64::midpoint(widths[other], widths[thing]) + gap;
             let left = at.checked_sub(1).map(|left| middle[row[left]] + space(row[left]));
             let right = row.get(at + 1).map(|right| middle[*right] - space(*right));
@@ -284,6 +314,12 @@ fn apart(wanted: &[(f64, f64)], half: &[f64], gap: f64) -> Vec<f64> {
     }
     let level = pools.iter().flat_map(|(place, _, count)| std::iter::repeat_n(*place, *count));
     level.zip(offsets).map(|(place, offset)| place + offset).collect()
+}
+
+fn note_places(row: &[usize], places: &mut [f64]) {
+    for (place, thing) in row.iter().enumerate() {
+        places[*thing] = (number(place) + 0.5) / number(row.len());
+    }
 }
 
 fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {

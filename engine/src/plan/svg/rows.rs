@@ -24,69 +24,93 @@ pub(super) struct Boxes<'g> {
 /// than fit, those that follow the latest row come first, so that long chains that run side by side are drawn
 /// a few at a time to their ends, and not as one very wide row after the other.
 ///
-/// An arrow that would close a circle is ignored: the compiler lets none through.
+/// An arrow that would close a circle, or lead to an earlier band, is ignored: the compiler lets none through.
 pub(super) fn rows(boxes: &Boxes<'_>) -> Vec<Row> {
-    let count = boxes.bands.len();
-    let mut row_of: Vec<Option<usize>> = vec![None; count];
-    let mut rows: Vec<Row> = Vec::new();
+    let mut places = Places::new(boxes);
     let last = boxes.bands.iter().max().map_or(0, |band| band + 1);
     for band in 0..last {
-        let mut left: BTreeSet<usize> = (0..count).filter(|node| boxes.bands[*node] == band).collect();
+        places.band(boxes, band);
+    }
+    places.sink(boxes);
+    places.rows.retain(|row| !row.boxes.is_empty());
+    places.rows
+}
+
+/// The rows so far, and what each box waits for.
+struct Places {
+    rows: Vec<Row>,
+    row_of: Vec<Option<usize>>,
+    needs: Vec<Vec<usize>>,
+    followers: Vec<Vec<usize>>,
+}
+
+impl Places {
+    fn new(boxes: &Boxes<'_>) -> Self {
+        let count = boxes.bands.len();
+        let mut places = Self {
+            rows: Vec::new(),
+            row_of: vec![None; count],
+            needs: vec![Vec::new(); count],
+            followers: vec![Vec::new(); count],
+        };
+        for (from, to) in boxes.arrows {
+            places.needs[*to].push(*from);
+            places.followers[*from].push(*to);
+        }
+        places
+    }
+
+    fn band(&mut self, boxes: &Boxes<'_>, band: usize) {
+        let inside = |node: &usize| boxes.bands[*node] == band;
+        let mut left: BTreeSet<usize> = (0..boxes.bands.len()).filter(inside).collect();
+        let waits = |node: usize| self.needs[node].iter().filter(|need| inside(need)).count();
+        let mut waits: Vec<usize> = (0..boxes.bands.len()).map(waits).collect();
+        let mut ready: Vec<usize> = left.iter().copied().filter(|node| waits[*node] == 0).collect();
         while !left.is_empty() {
-            let mut ready = ready(boxes, &left, &row_of);
             if ready.is_empty() {
                 ready.extend(left.first());
             }
-            ready.sort_by_key(|node| (std::cmp::Reverse(latest_need(boxes, *node, &row_of)), *node));
-            ready.truncate(boxes.width.max(1));
-            ready.sort_unstable();
-            for node in &ready {
+            ready.sort_by_cached_key(|node| (std::cmp::Reverse(self.latest_need(*node)), *node));
+            let later = ready.split_off(ready.len().min(boxes.width.max(1)));
+            let mut row = std::mem::replace(&mut ready, later);
+            row.sort_unstable();
+            for node in &row {
                 left.remove(node);
-                row_of[*node] = Some(rows.len());
+                self.row_of[*node] = Some(self.rows.len());
             }
-            rows.push(Row { band, boxes: ready });
+            for follower in row.iter().flat_map(|node| &self.followers[*node]).filter(|node| inside(node)) {
+                waits[*follower] = waits[*follower].saturating_sub(1);
+                if waits[*follower] == 0 && left.contains(follower) && !ready.contains(follower) {
+                    ready.push(*follower);
+                }
+            }
+            self.rows.push(Row { band, boxes: row });
         }
     }
-    sink(boxes, &mut rows, &mut row_of);
-    rows.retain(|row| !row.boxes.is_empty());
-    rows
-}
 
-fn ready(boxes: &Boxes<'_>, left: &BTreeSet<usize>, row_of: &[Option<usize>]) -> Vec<usize> {
-    let mut waits: BTreeSet<usize> = BTreeSet::new();
-    for (from, to) in boxes.arrows {
-        if row_of[*from].is_none() && left.contains(from) {
-            waits.insert(*to);
-        }
+    fn latest_need(&self, node: usize) -> Option<usize> {
+        self.needs[node].iter().filter_map(|need| self.row_of[*need]).max()
     }
-    left.iter().copied().filter(|node| !waits.contains(node)).collect()
-}
 
-fn latest_need(boxes: &Boxes<'_>, node: usize, row_of: &[Option<usize>]) -> Option<usize> {
-    boxes.arrows.iter().filter(|(_, to)| *to == node).filter_map(|(from, _)| row_of[*from]).max()
-}
-
-/// Moves boxes that few wait before and many wait for down to those: shorter arrows.
-fn sink(boxes: &Boxes<'_>, rows: &mut [Row], row_of: &mut [Option<usize>]) {
-    for from in (0..rows.len()).rev() {
-        for node in rows[from].boxes.clone() {
-            let into = boxes.arrows.iter().filter(|(_, to)| *to == node).count();
-            let out: Vec<usize> = boxes
-                .arrows
-                .iter()
-                .filter(|(start, _)| *start == node)
-                .filter_map(|(_, to)| row_of[*to])
-                .collect();
-            let Some(first) = out.iter().min() else { continue };
-            let free = (from + 1..*first)
-                .rev()
-                .find(|row| rows[*row].band == rows[from].band && rows[*row].boxes.len() < boxes.width);
-            if let Some(to) = free
-                && out.len() > into
-            {
-                rows[from].boxes.retain(|other| *other != node);
-                rows[to].boxes.push(node);
-                row_of[node] = Some(to);
+    /// Moves boxes that few wait before and many wait for down to those: shorter arrows.
+    fn sink(&mut self, boxes: &Boxes<'_>) {
+        for from in (0..self.rows.len()).rev() {
+            for node in self.rows[from].boxes.clone() {
+                let followers = &self.followers[node];
+                let Some(first) = followers.iter().filter_map(|next| self.row_of[*next]).min() else {
+                    continue;
+                };
+                if followers.len() <= self.needs[node].len() {
+                    continue;
+                }
+                let has_room = |row: &usize| {
+                    self.rows[*row].band == self.rows[from].band && self.rows[*row].boxes.len() < boxes.width
+                };
+                if let Some(to) = (from + 1..first).rev().find(has_room) {
+                    self.rows[from].boxes.retain(|other| *other != node);
+                    self.rows[to].boxes.push(node);
+                    self.row_of[node] = Some(to);
+                }
             }
         }
     }
