@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use rekindle_engine::compile::CompileInput;
+use rekindle_engine::compile::{CompileInput, UnknownTypes, unknown_types};
 use rekindle_engine::environment::Environment;
 use rekindle_engine::estimate::{self, Estimates};
 use rekindle_engine::host::World;
@@ -66,11 +66,16 @@ pub(crate) struct Looked {
     pub(crate) plan: Plan,
     pub(crate) preview: Preview,
     pub(crate) estimates: Estimates,
+    pub(crate) unknowns: UnknownTypes,
 }
 
 impl Looked {
     fn beside(&self) -> Beside<'_> {
-        Beside { preview: Some(&self.preview), estimates: Some(&self.estimates) }
+        Beside {
+            preview: Some(&self.preview),
+            estimates: Some(&self.estimates),
+            unknowns: Some(&self.unknowns),
+        }
     }
 }
 
@@ -153,7 +158,8 @@ pub(crate) async fn look(
 pub(crate) async fn see(plan: Plan, registry: &Registry, world: &World, runs: &Runs) -> Looked {
     let preview = preview::preflight(&plan, registry, world).await;
     let estimates = estimate::estimate(&plan, &estimate::earlier(runs, &plan));
-    Looked { plan, preview, estimates }
+    let unknowns = unknown_types(&plan, registry);
+    Looked { plan, preview, estimates, unknowns }
 }
 
 /// What the user named, read.

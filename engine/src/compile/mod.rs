@@ -23,6 +23,7 @@ mod kinds;
 mod knowledge;
 mod names;
 mod origin;
+mod outputs;
 mod parameters;
 mod references;
 mod render;
@@ -35,6 +36,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
+pub use outputs::{UnknownType, UnknownTypes, unknown_types};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 

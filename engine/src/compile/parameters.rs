@@ -1,14 +1,17 @@
 //! `with:` against the schema of the kind, as far as that needs no rendering: names of parameters, types of
 //! references, scripts.
 
+use std::ops::Range;
+
 use serde_json::Value;
 
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::document::{Location, NodeValue};
 use crate::step::KindInfo;
-use crate::template::Shape;
+use crate::template::{Piece, Shape};
 
-use super::draft::{Draft, Drafts, Leaf, Tree, TreeValue};
+use super::draft::{Condition, Draft, Drafts, Leaf, Tree, TreeValue};
+use super::outputs::{is_collection, sole_path};
 use super::references::lookup;
 use super::report::Report;
 use super::schema::{self, Closed, Property};
@@ -20,6 +23,7 @@ pub(super) fn check(drafts: &Drafts<'_>, report: &mut Report) {
         let walk = Walk { drafts, draft, info: kind.info() };
         let mut found = Vec::new();
         walk.tree(&draft.params, kind.info().params.as_value(), "", &mut found);
+        found.extend(walk.condition());
         report.extend(found);
     }
 }
@@ -35,7 +39,9 @@ impl Walk<'_, '_> {
         match &tree.value {
             TreeValue::Value(_) => {}
             TreeValue::Template(leaf) => {
-                found.extend(self.script(leaf, schema, path).or_else(|| self.reference(leaf, schema, path)));
+                let script = self.script(leaf, schema, path);
+                let wrong = script.or_else(|| self.reference(leaf, schema, path));
+                found.extend(wrong.or_else(|| self.inside_text(leaf, path)));
             }
             TreeValue::List(items) => {
                 if let Some(schema) = schema::items(schema) {
@@ -139,25 +145,16 @@ impl Walk<'_, '_> {
         let (from, what) = match &analysis.shape {
             Shape::Text => return None,
             Shape::Mixed { .. } => (&text, "text with templates in it".to_owned()),
-            Shape::Expression(whole) => {
-                let [reference] = analysis.references.as_slice() else { return None };
-                let [root, name, outputs, rest @ ..] = reference.path.as_slice() else { return None };
-                if reference.range != *whole || root != "steps" || outputs != "outputs" {
-                    return None;
-                }
-                let step = &self.drafts.all[self.drafts.find(name)?];
-                if step.for_each.is_some() {
-                    return None;
-                }
-                (
-                    lookup(step.kind?.info().outputs.as_value(), rest)?,
-                    format!("`{}`", reference.path.join(".")),
-                )
+            Shape::Expression(_) => {
+                let path = sole_path(analysis)?;
+                (self.output(path)?, format!("`{}`", path.join(".")))
             }
         };
         if schema::fits(from, schema) {
             return None;
         }
+        let same = schema::words(from) == schema::words(schema);
+        let words = if same { schema::words_in_full } else { schema::words };
         let at = if matches!(leaf.node.value, NodeValue::String { .. }) {
             super::spans::locate(leaf.node, 0..leaf.template.text().len())
         } else {
@@ -168,8 +165,69 @@ impl Walk<'_, '_> {
                 "rekindle::runbook::parameter_type",
                 format!("`{path}` of `{}` can't be {what}", self.info.kind),
             )
-            .label(&at, format!("this is {}", schema::words(from)))
-            .help(format!("`{path}` is {}", schema::words(schema))),
+            .label(&at, format!("this is {}", words(from)))
+            .help(format!("`{path}` is {}", words(schema))),
+        )
+    }
+
+    /// Gives the schema of an output, or of what `run` and `failure` hold, by its path.
+    fn output(&self, path: &[String]) -> Option<&Value> {
+        let [root, name, outputs, rest @ ..] = path else { return None };
+        if root != "steps" || outputs != "outputs" {
+            return None;
+        }
+        let step = &self.drafts.all[self.drafts.find(name)?];
+        if step.for_each.is_some() {
+            return None;
+        }
+        lookup(step.kind?.info().outputs.as_value(), rest)
+    }
+
+    /// A list or a map in the midst of text, which has no text of its own.
+    fn inside_text(&self, leaf: &Leaf<'_>, path: &str) -> Option<Diagnostic> {
+        let analysis = leaf.template.analysis();
+        let Shape::Mixed { pieces: Some(pieces) } = &analysis.shape else { return None };
+        let emitted = |range: &Range<usize>| {
+            pieces.iter().any(|piece| matches!(piece, Piece::Emit(whole) if whole == range))
+        };
+        let mut plain = analysis.references.iter().filter(|reference| emitted(&reference.range));
+        let (reference, schema) = plain.find_map(|reference| {
+            let schema = self.output(&reference.path).filter(|schema| is_collection(schema))?;
+            Some((reference, schema))
+        })?;
+        Some(
+            Diagnostic::new(
+                "rekindle::runbook::parameter_type",
+                format!(
+                    "`{path}` of `{}` is text, and `{}` can't stand inside text",
+                    self.info.kind,
+                    reference.path.join(".")
+                ),
+            )
+            .label(
+                &super::spans::locate(leaf.node, reference.range.clone()),
+                format!("this is {}", schema::words(schema)),
+            )
+            .help("join it (`{{ … | join(\",\") }}`), name a part of it, or make it the whole value"),
+        )
+    }
+
+    /// A condition that is an output which is never true or false.
+    fn condition(&self) -> Option<Diagnostic> {
+        let Some(Condition::Expression(leaf)) = &self.draft.when else { return None };
+        let path = sole_path(leaf.template.analysis())?;
+        let from = self.output(path)?;
+        if schema::fits(from, &serde_json::json!({ "type": "boolean" })) {
+            return None;
+        }
+        let what = schema::words(from);
+        Some(
+            Diagnostic::new(
+                "rekindle::runbook::condition",
+                format!("`when` is `{}`, which is {what}, not a condition", path.join(".")),
+            )
+            .label(&leaf.node.location, "expected true or false")
+            .help("compare it: `… == \"x\"`, `… > 0`, `… | length > 0`"),
         )
     }
 }

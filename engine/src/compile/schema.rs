@@ -121,10 +121,33 @@ pub(super) fn types(schema: &Value) -> Option<BTreeSet<&str>> {
     (!all.is_empty()).then_some(all)
 }
 
-/// Tells whether some value of type `from` can be a value of type `to`.
+/// The formats that name things of the environment: a name of one is never a name of another.
+const NAMES: [&str; 3] = ["target", "store", "secret"];
+
+/// Tells whether some value of type `from` can be a value of type `to`: by JSON type, by what it names, and for
+/// lists by their items. An empty list fits any.
 pub(super) fn fits(from: &Value, to: &Value) -> bool {
-    let (Some(from), Some(to)) = (types(from), types(to)) else { return true };
-    from.iter().any(|from| to.contains(from) || (*from == "integer" && to.contains("number")))
+    if let (Some(from), Some(to)) = (format(from), format(to))
+        && NAMES.contains(&from)
+        && NAMES.contains(&to)
+        && from != to
+    {
+        return false;
+    }
+    if let (Some(from_types), Some(to_types)) = (types(from), types(to)) {
+        let fit =
+            |from: &&str| to_types.contains(from) || (*from == "integer" && to_types.contains("number"));
+        let common: Vec<_> = from_types.iter().filter(|from| fit(from)).collect();
+        if common.is_empty() {
+            return false;
+        }
+        if common == [&"array"]
+            && let (Some(from), Some(to)) = (items(from), items(to))
+        {
+            return fits(from, to);
+        }
+    }
+    true
 }
 
 /// Names what a schema wants: `an integer`, ``one of `a`, `b` ``.
@@ -147,4 +170,17 @@ pub(super) fn words(schema: &Value) -> String {
         _ => "a string",
     });
     names.collect::<Vec<_>>().join(" or ")
+}
+
+/// As [`words`], with what a name names and what a list holds: where two schemas differ in nothing else.
+pub(super) fn words_in_full(schema: &Value) -> String {
+    match (words(schema).as_str(), items(schema), named(schema)) {
+        ("a list", Some(inner), _) => format!("a list, each item {}", words_in_full(inner)),
+        (_, _, Some(name)) => format!("the name of a {name}"),
+        (words, _, _) => words.to_owned(),
+    }
+}
+
+fn named(schema: &Value) -> Option<&str> {
+    format(schema).filter(|format| NAMES.contains(format))
 }

@@ -1,5 +1,6 @@
 //! What is told beside a plan, and is no part of it.
 
+use crate::compile::UnknownTypes;
 use crate::estimate::Estimates;
 use crate::preview::Preview;
 
@@ -10,4 +11,6 @@ pub struct Beside<'a> {
     pub preview: Option<&'a Preview>,
     /// How long it will take.
     pub estimates: Option<&'a Estimates>,
+    /// The types of what is known only in the run.
+    pub unknowns: Option<&'a UnknownTypes>,
 }

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use super::Plan;
 
 /// What may be written next to a plan for people and other programs, and is no part of it: readers ignore it.
-pub(crate) const ANNOTATIONS: [&str; 2] = ["preview", "estimates"];
+pub(crate) const ANNOTATIONS: [&str; 3] = ["preview", "estimates", "unknowns"];
 
 impl Plan {
     /// Computes sha256 (hex) over the canonical form of everything but `hash`: what an approver approves.

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::{Beside, Plan};
 use crate::diagnostic::Diagnostic;
 
-/// Writes the plan as [`Plan::to_json`] does, with `"preview"` and `"estimates"` added when there are any. A
-/// reader of plans ignores them, so what `--format json` prints can be run.
+/// Writes the plan as [`Plan::to_json`] does, with `"preview"`, `"estimates"` and `"unknowns"` added when there
+/// are any. A reader of plans ignores them, so what `--format json` prints can be run.
 pub fn json(plan: &Plan, beside: Beside<'_>) -> String {
     let mut value = serde_json::to_value(plan).unwrap_or_default();
     if let Some(preview) = beside.preview {
@@ -19,6 +19,9 @@ pub fn json(plan: &Plan, beside: Beside<'_>) -> String {
     if let Some(estimates) = beside.estimates {
         value["estimates"] = json!(estimates);
         value["estimates"]["rto_missed_by_ms"] = json!(estimates.rto_missed_by_ms());
+    }
+    if let Some(unknowns) = beside.unknowns {
+        value["unknowns"] = json!(unknowns);
     }
     format!("{value:#}\n")
 }
@@ -35,6 +38,7 @@ fn problem(problem: &Diagnostic) -> Value {
 #[cfg(test)]
 mod tests {
     use super::json;
+    use crate::compile::UnknownTypes;
     use crate::diagnostic::Diagnostic;
     use crate::estimate::fixture::estimates;
     use crate::plan::{Beside, Plan, fixture};
@@ -49,7 +53,14 @@ mod tests {
             problems: vec![Diagnostic::new("rekindle::a::b", "it is so").help("do this")],
         };
         let estimates = estimates(&plan);
-        let text = json(&plan, Beside { preview: Some(&preview), estimates: Some(&estimates) });
+        let text = json(
+            &plan,
+            Beside {
+                preview: Some(&preview),
+                estimates: Some(&estimates),
+                unknowns: Some(&UnknownTypes::new()),
+            },
+        );
         assert_eq!(Plan::from_json(&text).unwrap().hash, plan.hash);
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         insta::assert_snapshot!(

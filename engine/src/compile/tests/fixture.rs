@@ -34,6 +34,8 @@ pub(super) struct Outputs {
     uri: String,
     bytes: u64,
     names: Vec<String>,
+    sizes: Vec<u64>,
+    store: StoreName,
     position: Option<Position>,
 }
 

@@ -12,3 +12,4 @@ mod planning;
 mod shape;
 mod speed;
 mod stages;
+mod types;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Page, estimates, shortened};
+use crate::compile::UnknownType;
 use crate::plan::style::{Paint, printable};
 use crate::plan::{Beside, Edge, EdgeReason, Plan, PlanStep};
 use crate::preview::StepPreview;
@@ -35,7 +36,7 @@ impl Page {
         for note in preview.into_iter().flat_map(|preview| &preview.notes) {
             self.line(DETAIL, &format!("* {}", printable(note)));
         }
-        for line in conditions(plan, step) {
+        for line in conditions(plan, step, beside.unknowns.and_then(|unknowns| unknowns.get(&step.id))) {
             self.quiet(DETAIL, &printable(&line));
         }
         if let Some(estimate) = beside.estimates.and_then(|estimates| estimates.steps.get(&step.id)) {
@@ -61,7 +62,7 @@ impl Page {
 }
 
 /// When it runs, how long it may take and how often it is tried; one thing a line.
-fn conditions(plan: &Plan, step: &PlanStep) -> Vec<String> {
+fn conditions(plan: &Plan, step: &PlanStep, types: Option<&BTreeMap<String, UnknownType>>) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(each) = &step.each {
         // The key of a list's item is its position, which the id says already.
@@ -76,7 +77,11 @@ fn conditions(plan: &Plan, step: &PlanStep) -> Vec<String> {
         lines.push(format!("after {}", needs.join(", ")));
     }
     for (pointer, display) in plan.shown_params(step).unknown {
-        lines.push(format!("{} = {}", pointer.trim_start_matches('/'), shortened(&display)));
+        // Text around what is not known says itself that it is text.
+        let whole = display.starts_with('(') && display.ends_with(')');
+        let kind = types.and_then(|types| types.get(&pointer)?.kind.as_deref()).filter(|_| whole);
+        let kind = kind.map_or_else(String::new, |kind| format!(", {kind}"));
+        lines.push(format!("{} = {}{kind}", pointer.trim_start_matches('/'), shortened(&display)));
     }
     lines.extend(step.approval.map(|rule| format!("needs {}", rule.words())));
     let limits = limits(step);

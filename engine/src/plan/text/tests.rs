@@ -26,7 +26,7 @@ fn preview() -> Preview {
 }
 
 fn seen(preview: &Preview) -> Beside<'_> {
-    Beside { preview: Some(preview), estimates: None }
+    Beside { preview: Some(preview), ..Beside::default() }
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn with_estimates(change: impl FnOnce(&mut crate::plan::Plan)) -> String {
     let mut plan = fixture::recovery();
     change(&mut plan);
     let estimates = crate::estimate::fixture::estimates(&plan);
-    let text = text(&plan, Beside { preview: None, estimates: Some(&estimates) }, Style::Plain);
+    let text = text(&plan, Beside { estimates: Some(&estimates), ..Beside::default() }, Style::Plain);
     let told =
         text.lines().filter(|line| ["≈", "RTO", "never", "waiting"].iter().any(|word| line.contains(word)));
     told.collect::<Vec<_>>().join("\n")
@@ -148,7 +148,7 @@ fn a_plan_that_would_miss_its_objective_warns() {
 fn a_recovery_that_never_ran_here_says_that_nothing_tells_its_length() {
     let plan = fixture::recovery();
     let estimates = crate::estimate::estimate(&plan, &crate::estimate::History::default());
-    let text = text(&plan, Beside { preview: None, estimates: Some(&estimates) }, Style::Plain);
+    let text = text(&plan, Beside { estimates: Some(&estimates), ..Beside::default() }, Style::Plain);
     assert!(
         text.ends_with("RTO 1h 00m: no step has run here before, so nothing tells how long it takes\n"),
         "{text}"
