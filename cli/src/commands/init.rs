@@ -19,17 +19,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn init(args: &Args) -> Result<Exit, Failure> {
-    let mut files = vec![
-        ("environments/local.yaml".to_owned(), ENVIRONMENT.to_owned()),
-        (".gitignore".to_owned(), GITIGNORE.to_owned()),
-    ];
-    for (name, text) in embedded::RUNBOOKS {
-        files.push((format!("runbooks/{name}.yaml"), text.to_owned()));
-    }
-    for (name, schema) in super::schema::documents() {
-        files.push((format!("schemas/{name}.schema.json"), format!("{schema:#}\n")));
-    }
-    for (name, text) in files {
+    for (name, text) in files() {
         let path = args.dir.join(&name);
         match write_new(&path, &text) {
             Ok(()) => output::line(&format!("wrote  {}", path.display())),
@@ -46,6 +36,21 @@ pub(crate) fn init(args: &Args) -> Result<Exit, Failure> {
          rekindle check backup -e local\n  rekindle plan backup -e local\n  rekindle run backup -e local\n",
     );
     Ok(Exit::Done)
+}
+
+/// Gives everything that is written, by path.
+pub(crate) fn files() -> Vec<(String, String)> {
+    let mut files = vec![
+        ("environments/local.yaml".to_owned(), ENVIRONMENT.to_owned()),
+        (".gitignore".to_owned(), GITIGNORE.to_owned()),
+    ];
+    for (name, text) in embedded::RUNBOOKS {
+        files.push((format!("runbooks/{name}.yaml"), text.to_owned()));
+    }
+    for (name, schema) in super::schema::documents() {
+        files.push((format!("schemas/{name}.schema.json"), format!("{schema:#}\n")));
+    }
+    files
 }
 
 /// Writes a file that is not there yet: what a user has written is never replaced.

@@ -131,7 +131,8 @@ fn random_password() -> std::io::Result<String> {
     Ok(format!("{:024x}", bytes.iter().fold(0_u128, |number, byte| number << 8 | u128::from(*byte))))
 }
 
-fn environment(dir: &Path, ports: &[u16]) -> String {
+/// Writes the environment of servers on these ports: a primary, then replicas.
+pub(crate) fn environment(dir: &Path, ports: &[u16]) -> String {
     // JSON strings are YAML double-quoted scalars: any path is safe.
     let path = |name: &str| serde_json::Value::from(dir.join(name).display().to_string()).to_string();
     let url = |name: &str| serde_json::Value::from(format!("file:{}", dir.join(name).display())).to_string();

@@ -1,5 +1,7 @@
 //! `rekindle steps [KIND]`
 
+mod fields;
+
 use std::fmt::Write as _;
 
 use rekindle_engine::composite::Composite;
@@ -110,7 +112,8 @@ fn list(kinds: &[&KindInfo]) -> String {
     text
 }
 
-fn describe(info: &KindInfo) -> String {
+/// Describes a kind for people: all that its schemas say.
+pub(crate) fn describe(info: &KindInfo) -> String {
     let effect = if info.effect_is_declared {
         format!("{}, or as declared", info.effect)
     } else {
@@ -119,60 +122,7 @@ fn describe(info: &KindInfo) -> String {
     let crash = if info.probes { "looks whether its effect is there" } else { "has no probe" };
     let mut text =
         format!("{}\n  {}\n\n  effect       {effect}\n  after a crash {crash}\n", info.kind, info.summary);
-    fields(&mut text, "with", info.params.as_value());
-    fields(&mut text, "outputs", info.outputs.as_value());
+    fields::write(&mut text, "with", info.params.as_value());
+    fields::write(&mut text, "outputs", info.outputs.as_value());
     text
-}
-
-fn fields(text: &mut String, title: &str, schema: &Value) {
-    let _ = writeln!(text, "\n{title}:");
-    let Some(properties) = schema.get("properties").and_then(Value::as_object) else {
-        let _ = writeln!(text, "  (none)");
-        return;
-    };
-    let required = |name: &str| {
-        schema.get("required").and_then(Value::as_array).is_some_and(|names| names.iter().any(|n| n == name))
-    };
-    for (name, property) in properties {
-        let need = if required(name) { "required" } else { "optional" };
-        let default = property.get("default").filter(|value| !value.is_null());
-        let default = default.map_or(String::new(), |value| format!(", default {value}"));
-        let _ = writeln!(text, "  {name}  ({}, {need}{default})", kind_of(property));
-        if let Some(description) = property.get("description").and_then(Value::as_str) {
-            for line in description.lines().filter(|line| !line.trim().is_empty()) {
-                let _ = writeln!(text, "      {}", line.trim());
-            }
-        }
-    }
-}
-
-fn kind_of(schema: &Value) -> String {
-    if let Some(format) = schema.get("format").and_then(Value::as_str) {
-        return format.to_owned();
-    }
-    if let Some(options) = schema.get("enum").and_then(Value::as_array) {
-        return options
-            .iter()
-            .map(|option| option.as_str().map_or(option.to_string(), str::to_owned))
-            .collect::<Vec<_>>()
-            .join(" | ");
-    }
-    for key in ["oneOf", "anyOf"] {
-        if let Some(options) = schema.get(key).and_then(Value::as_array) {
-            let kinds: Vec<_> = options.iter().map(kind_of).filter(|kind| kind != "null").collect();
-            return kinds.join(" | ");
-        }
-    }
-    if let Some(constant) = schema.get("const") {
-        return constant.as_str().map_or(constant.to_string(), str::to_owned);
-    }
-    match schema.get("type") {
-        Some(Value::String(kind)) => kind.clone(),
-        Some(Value::Array(kinds)) => {
-            let kinds: Vec<_> =
-                kinds.iter().filter_map(Value::as_str).filter(|kind| *kind != "null").collect();
-            kinds.join(" | ")
-        }
-        _ => "any".to_owned(),
-    }
 }

@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -22,7 +23,7 @@ const FILES_LIMIT: usize = 1_000;
 const HASHED_BYTES: u64 = 64 * 1024 * 1024;
 
 /// A file that a plan refers to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReferencedFile {
     /// Its path as the plan has it.
     pub path: String,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -9,7 +10,7 @@ use super::{Plan, ReferencedFile};
 use crate::document::Source;
 
 /// What a plan was made from. Part of its hash.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Origin {
     /// What was asked for; absent in plans of format 1, which can't be made again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -32,7 +33,7 @@ impl Origin {
 }
 
 /// What was asked for, in the words of whoever asked. Paths count from the working directory.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Inputs {
     /// The runbook: a name or a path.
     pub runbook: String,
@@ -47,7 +48,7 @@ pub struct Inputs {
 }
 
 /// What a document is to a plan.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SourceRole {
     /// The procedure.
@@ -59,7 +60,7 @@ pub enum SourceRole {
 }
 
 /// One document that went into a plan.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PlanSource {
     /// What it is to the plan.
     pub role: SourceRole,
@@ -78,7 +79,7 @@ impl PlanSource {
 }
 
 /// Which version of a step kind a plan was made with.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct KindIdentity {
     /// The version of what carries it out.
     pub version: String,

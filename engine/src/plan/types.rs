@@ -2,6 +2,7 @@
 
 use indexmap::IndexMap;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -17,7 +18,7 @@ use crate::values::DurationText;
 pub const PLAN_FORMAT: u32 = 2;
 
 /// What will be done, in an order that the edges leave open.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Plan {
     /// [`PLAN_FORMAT`].
     pub format: u32,
@@ -46,7 +47,7 @@ pub struct Plan {
 }
 
 /// One use of a composite kind: what its steps share, and what their templates see.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StepGroup {
     /// The composite kind.
     pub kind: String,
@@ -68,7 +69,7 @@ pub struct StepGroup {
 }
 
 /// Which procedure a plan was made from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RunbookIdentity {
     /// `name:`
     pub name: String,
@@ -84,7 +85,7 @@ pub struct RunbookIdentity {
 }
 
 /// Runs of one group exclude each other.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Group {
     /// The name.
     pub name: String,
@@ -93,7 +94,7 @@ pub struct Group {
 }
 
 /// A step that ran while planning.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PinnedStep {
     /// Which.
     pub id: StepId,
@@ -102,13 +103,14 @@ pub struct PinnedStep {
     /// What it found.
     pub outputs: Value,
     /// When it looked.
+    #[schemars(with = "String")]
     pub at: Timestamp,
     /// What it did, for people.
     pub intent: Intent,
 }
 
 /// Which list of the runbook a step stands in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Section {
     /// `steps:`
@@ -120,7 +122,7 @@ pub enum Section {
 }
 
 /// One step, or one instance of a `for_each`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct PlanStep {
     /// `restore` or `restore[2]`; in a group `reseed[0]/restore`.
     pub id: StepId,
@@ -192,7 +194,7 @@ impl PlanStep {
 }
 
 /// How many people must agree before a step's first attempt, and how long they may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ApprovalRule {
     /// How many; each person counts once.
     pub needed: u32,
@@ -210,7 +212,7 @@ impl ApprovalRule {
 }
 
 /// Why and on what a step waits.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Edge {
     /// The step that must end first.
     pub step: StepId,
@@ -219,7 +221,7 @@ pub struct Edge {
 }
 
 /// Where an edge comes from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EdgeReason {
     /// `needs:`
@@ -234,7 +236,7 @@ pub enum EdgeReason {
 }
 
 /// A parameter tree: values that are known, templates that are not yet. Known values are never rendered again.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Param {
     /// Known.

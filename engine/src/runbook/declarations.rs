@@ -6,7 +6,7 @@ use crate::document::{Entry, Fields, Location, Node, NodeValue, Reader};
 use crate::values::check_value;
 
 /// Names that mean something else in templates.
-const RESERVED: [&str; 19] = [
+pub(crate) const RESERVED: [&str; 19] = [
     "and",
     "each",
     "else",
@@ -41,6 +41,11 @@ const TYPES: [(&str, Word); 11] = [
     ("list", Word::List),
     ("map", Word::Map),
 ];
+
+/// Gives the names of all types, as they stand after `type:`.
+pub(crate) fn value_types() -> impl Iterator<Item = &'static str> {
+    TYPES.iter().map(|(name, _)| *name)
+}
 
 /// What stands after `type:`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

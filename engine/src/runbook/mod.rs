@@ -21,7 +21,7 @@ use std::sync::Arc;
 use crate::diagnostic::Diagnostic;
 use crate::document::{Codes, Source, parse as parse_document};
 
-pub(crate) use declarations::read as read_declarations;
+pub(crate) use declarations::{RESERVED as RESERVED_VALUES, read as read_declarations, value_types};
 pub(crate) use header::{Kind, read_header};
 pub(crate) use partly::not_said_yet;
 pub use partly::{Doubtful, Partly, parse_partly};
@@ -40,6 +40,16 @@ pub(crate) const CODES: Codes = Codes {
     missing_field: "rekindle::runbook::missing_field",
     template: "rekindle::runbook::template_not_allowed",
 };
+
+/// The largest numbers a step may hold: everything that is repeated is bounded, also by a person who writes many
+/// digits.
+pub(crate) struct Limits {
+    pub(crate) attempts: u32,
+    pub(crate) backoff: f64,
+    pub(crate) max_parallel: u32,
+}
+
+pub(crate) const LIMITS: Limits = Limits { attempts: 1000, backoff: 100.0, max_parallel: 10_000 };
 
 /// Parses and reads a runbook.
 ///

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Retry;
+use super::{LIMITS, Retry};
 use crate::document::{Node, NodeValue, Reader};
 use crate::values::DurationText;
 
@@ -10,19 +10,17 @@ const DEFAULT_DELAY: Duration = Duration::from_secs(1);
 const DEFAULT_BACKOFF: f64 = 2.0;
 const DEFAULT_MAX_DELAY: Duration = Duration::from_mins(1);
 const DEFAULT_JITTER: f64 = 0.1;
-/// Every retry is bounded, also by a person who writes many digits.
-const MAX_ATTEMPTS: u32 = 1000;
 
 /// Reads how failed attempts are repeated. `attempts` counts the first try.
 pub(super) fn read(reader: &mut Reader, node: &Node) -> Option<Retry> {
     let mut fields = reader.fields(node, "`retry`")?;
     let attempts = reader
         .require(&mut fields, "attempts")
-        .and_then(|node| reader.count(node, "`attempts`", 1, MAX_ATTEMPTS));
+        .and_then(|node| reader.count(node, "`attempts`", 1, LIMITS.attempts));
     let delay = fields.take("delay").map_or(Some(DEFAULT_DELAY), |node| reader.duration(node, "`delay`"));
     let backoff = fields
         .take("backoff")
-        .map_or(Some(DEFAULT_BACKOFF), |node| in_range(reader, node, "`backoff`", 1.0, 100.0));
+        .map_or(Some(DEFAULT_BACKOFF), |node| in_range(reader, node, "`backoff`", 1.0, LIMITS.backoff));
     let max_delay_node = fields.take("max_delay");
     let max_delay = match max_delay_node {
         Some(node) => reader.duration(node, "`max_delay`"),

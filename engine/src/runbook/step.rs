@@ -1,6 +1,6 @@
 //! One step of a runbook.
 
-use super::{OnCrash, Phase, Spanned, StepDefinition, retry};
+use super::{LIMITS, OnCrash, Phase, Spanned, StepDefinition, retry};
 use crate::diagnostic::Diagnostic;
 use crate::document::{Entry, Fields, Node, NodeValue, Reader};
 use crate::step::EFFECTS;
@@ -27,7 +27,6 @@ impl Section {
 const PHASES: [(&str, Phase); 2] = [("plan", Phase::Plan), ("run", Phase::Run)];
 const ON_CRASH: [(&str, OnCrash); 3] =
     [("probe", OnCrash::Probe), ("rerun", OnCrash::Rerun), ("ask", OnCrash::Ask)];
-const MAX_PARALLEL: u32 = 10_000;
 
 /// Reads a step; `None` when it has no usable id or kind, which is reported.
 pub(super) fn read(reader: &mut Reader, node: &Node, section: Section) -> Option<StepDefinition> {
@@ -229,7 +228,7 @@ fn read_max_parallel(reader: &mut Reader, fields: &mut Fields<'_>) -> Option<u32
             .help("remove it; `--jobs` limits how many steps run at once"),
         );
     }
-    reader.count(&entry.value, "`max_parallel`", 1, MAX_PARALLEL)
+    reader.count(&entry.value, "`max_parallel`", 1, LIMITS.max_parallel)
 }
 
 fn read_phase(reader: &mut Reader, node: &Node, section: Section) -> Option<Phase> {

@@ -76,7 +76,7 @@ pub trait Step: Send + Sync + 'static {
 }
 
 /// What a step will do, for people.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, serde::Deserialize, JsonSchema)]
 pub struct Intent {
     /// One sentence: `dump all databases of primary into file:///backups`.
     pub summary: String,
