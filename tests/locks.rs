@@ -54,13 +54,14 @@ fn tokens(project: &Project, run: &str) -> Vec<Value> {
 fn a_run_takes_over_the_group_of_a_killed_one_at_once() {
     let project = project();
     start_and_kill(&project);
-    project.write("quick", "");
-    project.run(&["run", "move", "-e", "here", "--yes"]).success();
-    assert_eq!(tokens(&project, "latest"), [2]);
-
-    // The killed one can still go on, and is told that it was not alone.
     let runs = project.run(&["runs", "list", "--json"]).success().json();
     let first = runs[0]["run"].as_str().unwrap();
+    project.write("quick", "");
+    let second = project.run(&["run", "move", "-e", "here", "--yes", "--log-format", "json"]).success();
+    let started: Value = serde_json::from_str(second.stdout.lines().next().unwrap()).unwrap();
+    assert_eq!(started["record"]["event"]["fence"], 2);
+
+    // The killed one can still go on, and is told that it was not alone.
     let paused = project.run(&["resume", first]).code(4);
     assert!(
         paused.stderr.contains("warning: other runs of the group `cluster/here` went on"),

@@ -14,6 +14,7 @@ mod mistakes;
 mod plan;
 mod plugins;
 mod recovery;
+mod replan;
 mod saved_plans;
 mod secrets;
 mod support;

@@ -62,7 +62,7 @@ async fn answer(args: &Args, answer: Answer, state_dir: &Path) -> Result<Exit, F
     let plan = directory.plan().map_err(|error| Failure::input(error.to_string()))?;
     check_hash(args.plan.as_deref(), &plan)?;
     let person = Person::here(args.name.as_deref())?;
-    let awaited = choose(&directory, &plan, args.step.as_ref())?;
+    let awaited = choose(&directory, args.step.as_ref())?;
     output::print(&question(&directory, &plan, &awaited));
     if answer == Answer::Approve && awaited.approved_by.contains(&person.name) {
         let text = format!("{} has approved {} already; {}\n", person.name, awaited.step, missing(&awaited));
@@ -78,7 +78,7 @@ async fn answer(args: &Args, answer: Answer, state_dir: &Path) -> Result<Exit, F
         why: args.because.clone(),
         from: person.from,
     };
-    if let Some(exit) = elsewhere::leave(&directory, &plan, &verdict).await? {
+    if let Some(exit) = elsewhere::leave(&directory, &verdict).await? {
         return Ok(exit);
     }
     let ready =
@@ -109,14 +109,15 @@ fn short(plan: &Plan) -> &str {
 }
 
 /// Folds the journal as it is now.
-fn replay(directory: &RunDirectory, plan: &Plan) -> Result<RunState, Failure> {
+fn replay(directory: &RunDirectory) -> Result<RunState, Failure> {
+    let plans = directory.plans().map_err(|error| Failure::input(error.to_string()))?;
     let records = directory.records().map_err(|error| Failure::input(error.to_string()))?;
-    RunState::replay(plan, &records).map_err(|error| Failure::input(error.to_string()))
+    RunState::replay(&plans, &records).map_err(|error| Failure::input(error.to_string()))
 }
 
 /// Finds the question that is answered.
-fn choose(directory: &RunDirectory, plan: &Plan, step: Option<&StepId>) -> Result<Awaited, Failure> {
-    let state = replay(directory, plan)?;
+fn choose(directory: &RunDirectory, step: Option<&StepId>) -> Result<Awaited, Failure> {
+    let state = replay(directory)?;
     let mut awaited = state.awaited();
     if let Some(step) = step {
         awaited.retain(|awaited| awaited.step == *step);

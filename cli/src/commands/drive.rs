@@ -66,6 +66,9 @@ pub(crate) async fn ready(
         .map_err(|error| Failure::failed(format!("failed to find out who I am: {error}")))?;
     let owner = LockOwner { run: directory.id().clone(), runner: runner.clone() };
     let cancellation = Cancellation::default();
+    // A run that is under its second plan began with the first.
+    let mut earlier = directory.plans().map_err(|error| Failure::input(error.to_string()))?;
+    earlier.pop_if(|last| last.hash == plan.hash);
     let runs = Runs::new(state_dir);
     let lock = directory.lock(&owner).map_err(|error| group::locked(&error))?;
     let lease = match &plan.concurrency {
@@ -74,6 +77,7 @@ pub(crate) async fn ready(
         }
         None => None,
     };
+    let plan = Arc::new(plan);
     let journal = match directory.journal(Arc::clone(&world.clock)) {
         Ok(journal) => journal,
         Err(error) => {
@@ -85,7 +89,8 @@ pub(crate) async fn ready(
     let approvals = InboxApprovals::new(Inbox::of(directory), Arc::clone(&world.clock));
     let request = RunRequest {
         observer: terminal::observer(&plan, options.log_format),
-        plan: Arc::new(plan),
+        plan,
+        earlier,
         run: directory.id().clone(),
         registry,
         journal: Arc::new(journal),
@@ -100,6 +105,11 @@ pub(crate) async fn ready(
 }
 
 impl Ready {
+    /// Lets go of the run without having driven it.
+    pub(crate) async fn give_up(self) {
+        group::give_back(&self.runs, self.lease, &self.request.run).await;
+    }
+
     /// Drives the run to its end, hearing the operator's signals, and says how it ended.
     pub(crate) async fn drive<F>(self, drive: impl FnOnce(RunRequest) -> F) -> Result<Exit, Failure>
     where
@@ -117,6 +127,9 @@ impl Ready {
                 RunError::AlreadyFinished { .. }
                 | RunError::StillRunning { .. }
                 | RunError::NotAwaited { .. }
+                | RunError::NeverStarted(_)
+                | RunError::Undecided { .. }
+                | RunError::Outdated(_)
                 | RunError::NothingToDecide { .. } => Failure::input(error.to_string()),
                 RunError::Journal(_)
                 | RunError::Fence(_)

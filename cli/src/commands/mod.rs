@@ -13,6 +13,7 @@ mod group;
 mod init;
 mod plan;
 mod plugin;
+mod replan;
 mod resume;
 mod run;
 mod runs;

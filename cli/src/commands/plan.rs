@@ -141,6 +141,11 @@ pub(crate) async fn look(
     world: &World,
     runs: &Runs,
 ) -> Result<Looked, Failure> {
+    Ok(see(make(what, registry, world).await?, registry, world, runs).await)
+}
+
+/// Compiles, with what plan-phase steps find.
+pub(crate) async fn make(what: &What, registry: &Registry, world: &World) -> Result<Plan, Failure> {
     let documents = Documents::read(what)?;
     let prepared =
         preview::prepare(&documents.input(registry, &[]), world).await.map_err(|error| match error {
@@ -151,7 +156,7 @@ pub(crate) async fn look(
     }
     let mut plan = prepared.plan;
     documents.note_origin(what, &mut plan)?;
-    Ok(see(plan, registry, world, runs).await)
+    Ok(plan)
 }
 
 /// Looks at the world, read-only, and at what earlier runs took.

@@ -1,4 +1,4 @@
-//! `rekindle resume RUN [--resolve STEP=done|rerun|fail]`
+//! `rekindle resume RUN [--resolve STEP=done|rerun|fail] [--replan]`
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use rekindle_engine::journal::{Resolution, Runs};
 use rekindle_engine::run::{self, Decision, Resume};
 
 use super::drive::{self, Options};
+use super::replan::{self, Asked};
 use super::runs::find;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -24,6 +25,12 @@ pub(crate) struct Args {
     /// Why it was decided so; kept in the journal
     #[arg(long, value_name = "TEXT", default_value = "", requires = "resolve")]
     because: String,
+    /// Plan again with today's runbook and environment, show what changes, and go on under the new plan
+    #[arg(long)]
+    replan: bool,
+    /// Do not ask before going on under a new plan
+    #[arg(short, long, requires = "replan")]
+    yes: bool,
     #[command(flatten)]
     options: Options,
 }
@@ -41,9 +48,6 @@ fn parse_resolution(text: &str) -> Result<(StepId, Resolution), String> {
 
 pub(crate) async fn resume(args: &Args, state_dir: &Path) -> Result<Exit, Failure> {
     let directory = find(&Runs::new(state_dir), &args.run)?;
-    let plan = directory.plan().map_err(|error| Failure::input(error.to_string()))?;
-    let ready =
-        drive::ready(state_dir, &directory, plan, world::world()?, world::registry(), &args.options).await?;
     let by = Person::here(None)?.name;
     let decisions = args
         .resolve
@@ -56,5 +60,15 @@ pub(crate) async fn resume(args: &Args, state_dir: &Path) -> Result<Exit, Failur
         })
         .collect();
     let resume = Resume { decisions, verdicts: Vec::new(), is_alive: Arc::new(rekindle_host::is_alive) };
+    let (world, registry) = (world::world()?, world::registry());
+    if args.replan {
+        let asked =
+            Asked { state_dir, directory: &directory, by: &by, options: &args.options, yes: args.yes };
+        if let Some(replanned) = replan::propose(&asked, &resume, &registry, &world).await? {
+            return replanned.go(&asked, resume, world, registry).await;
+        }
+    }
+    let plan = directory.plan().map_err(|error| Failure::input(error.to_string()))?;
+    let ready = drive::ready(state_dir, &directory, plan, world, registry, &args.options).await?;
     ready.drive(|request| run::resume(request, resume)).await
 }

@@ -172,7 +172,7 @@ fn awaited(run: &RunDirectory, records: &[Record]) -> Vec<Awaited> {
     if !records.iter().any(|record| matches!(record.event, Event::ApprovalRequested { .. })) {
         return Vec::new();
     }
-    let state = run.plan().ok().and_then(|plan| RunState::replay(&plan, records).ok());
+    let state = run.plans().ok().and_then(|plans| RunState::replay(&plans, records).ok());
     state.filter(|state| state.outcome().is_none()).map(|state| state.awaited()).unwrap_or_default()
 }
 
@@ -227,6 +227,7 @@ fn show(run: &RunDirectory, json: bool) -> Result<Exit, Failure> {
     }
     let mut text = format!("run {}: {status}\n", run.id());
     text.push_str(&compare::heading(&plan, &records));
+    text.push_str(&plans(&records));
     for record in &records {
         if let Some(event) = words::event(&record.event) {
             let _ = writeln!(text, "{:>4}  {:.3}  {event}", record.seq, record.at);
@@ -241,6 +242,26 @@ fn show(run: &RunDirectory, json: bool) -> Result<Exit, Failure> {
     }
     output::print(&text);
     Ok(Exit::Done)
+}
+
+/// Says under which plans a run went on, when there was more than one.
+fn plans(records: &[Record]) -> String {
+    let hashes: Vec<&str> = records
+        .iter()
+        .filter_map(|record| match &record.event {
+            Event::RunStarted { plan_hash, .. } | Event::RunReplanned { plan_hash, .. } => {
+                Some(plan_hash.get(..12).unwrap_or(plan_hash))
+            }
+            _ => None,
+        })
+        .collect();
+    let times = match hashes.len() {
+        0 | 1 => return String::new(),
+        2 => "once".to_owned(),
+        3 => "twice".to_owned(),
+        more => format!("{} times", more - 1),
+    };
+    format!("  replanned    {times}: {}\n", hashes.join(" → "))
 }
 
 fn logs(run: &RunDirectory, step: Option<&str>) -> Result<Exit, Failure> {

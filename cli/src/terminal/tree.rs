@@ -184,6 +184,7 @@ impl Observer for Tree {
             | Event::StepProbed { .. }
             | Event::StepResolved { .. }
             | Event::RunWaiting { .. }
+            | Event::RunReplanned { .. }
             | Event::CancelRequested { .. }
             | Event::RunPaused { .. } => {
                 if let Some(text) = words::event(&record.event) {

@@ -65,6 +65,10 @@ pub(crate) fn event(event: &Event) -> Option<String> {
         Event::StepRejected { step, by, why, from, .. } => said(step, "rejected", by, from, why),
         Event::ApprovalExpired { step } => format!("{step}: too few approved in time"),
         Event::RunWaiting { .. } => "waiting for approval".to_owned(),
+        Event::RunReplanned { plan_hash, by, reused } => {
+            let hash = plan_hash.get(..12).unwrap_or(plan_hash);
+            format!("planned again by {by}: plan {hash}, {} steps still count", reused.len())
+        }
         Event::CancelRequested { by } => format!("cancelling ({by})"),
         Event::RunPaused { step, question } => format!("paused at {step}: {question}"),
         Event::RunFinished { outcome: how } => format!("run {}", outcome(*how)),

@@ -10,8 +10,8 @@ use crate::step::StepError;
 
 /// The journal's format; a reader refuses a newer one.
 ///
-/// 1: until approvals. 2: with `approval_requested`, `step_approved`, `step_rejected`, `approval_expired` and
-/// `run_waiting`.
+/// 1: one plan a run, and nobody asked. 2: with `approval_requested`, `step_approved`, `step_rejected`,
+/// `approval_expired`, `run_waiting` and `run_replanned`.
 pub const JOURNAL_FORMAT: u32 = 2;
 
 /// One event with its place and time.
@@ -255,6 +255,15 @@ pub enum Event {
     RunWaiting {
         /// For which steps.
         steps: Vec<StepId>,
+    },
+    /// The run goes on under another plan, which is stored beside the ones before.
+    RunReplanned {
+        /// The new plan's hash.
+        plan_hash: String,
+        /// Steps that are the same in both plans: what they did, or began, still counts. All others are due again.
+        reused: Vec<StepId>,
+        /// Who.
+        by: String,
     },
     /// The operator asked to stop.
     CancelRequested {

@@ -1,5 +1,6 @@
-//! Where runs live on disk: `<state>/runs/<run>/{plan.json, journal.jsonl, logs/<step>.log}`,
-//! and `approvals/` while people's answers wait for the process that drives the run.
+//! Where runs live on disk: `<state>/runs/<run>/{plan.json, journal.jsonl, logs/<step>.log}`, `plan-2.json` and so on
+//! for runs that went on under another plan, and `approvals/` while people's answers wait for the process that drives
+//! the run.
 
 use std::fs::{DirBuilder, File};
 use std::hash::{BuildHasher as _, RandomState};
@@ -9,7 +10,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::file::sync_parent;
-use super::{FileJournal, JournalError, Lock, LockError, LockOwner, Record, Waiting, file_name, waiting};
+use super::{
+    Event, FileJournal, JournalError, Lock, LockError, LockOwner, Record, Waiting, file_name, waiting,
+};
 use crate::host::Clock;
 use crate::id::{RunId, StepId};
 use crate::plan::{Plan, PlanReadError};
@@ -29,6 +32,15 @@ pub enum RunsError {
         run: RunId,
         /// Where it was looked for.
         folder: PathBuf,
+    },
+    /// The journal can't be read, so nobody knows under which plan the run goes on.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The plan that the run went on under is not the one that is stored.
+    #[error("the stored plan {} is not the one that the run went on under", path.display())]
+    OtherPlan {
+        /// Its file.
+        path: PathBuf,
     },
     /// The stored plan can't be used.
     #[error("the stored plan {} can't be used: {source}", path.display())]
@@ -105,7 +117,7 @@ impl Runs {
         };
         let logs = run.path.join("logs");
         std::fs::create_dir(&logs).map_err(io_error("create", &logs))?;
-        let file = run.plan_path();
+        let file = run.plan_path(1);
         write_synced(&file, plan).map_err(io_error("write", &file))?;
         sync_parent(&run.path).map_err(io_error("sync", &run.path))?;
         Ok(run)
@@ -125,13 +137,13 @@ impl Runs {
             let Ok(name) = entry.file_name().into_string() else { continue };
             let run = RunDirectory { id: RunId(name), path: entry.path() };
             // A crash can leave a folder without a plan: no event of it was ever written.
-            if run.plan_path().is_file() {
+            if run.plan_path(1).is_file() {
                 runs.push(run);
             }
         }
         // Ids tell the second; of runs made in the same one, the plan that was written first is the older.
         runs.sort_by_cached_key(|run| {
-            let written = std::fs::metadata(run.plan_path()).and_then(|found| found.modified()).ok();
+            let written = std::fs::metadata(run.plan_path(1)).and_then(|found| found.modified()).ok();
             (run.id.as_str().get(..SECOND_LENGTH).map(str::to_owned), written, run.id.clone())
         });
         Ok(runs)
@@ -148,7 +160,7 @@ impl Runs {
         let folder = self.folder();
         let safe = id.0.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') && !id.0.is_empty();
         let run = RunDirectory { id: id.clone(), path: folder.join(id.as_str()) };
-        if safe && run.plan_path().is_file() {
+        if safe && run.plan_path(1).is_file() {
             Ok(run)
         } else {
             Err(RunsError::NotFound { run: id.clone(), folder })
@@ -182,9 +194,41 @@ impl RunDirectory {
         self.path.join("logs").join(format!("{}.log", file_name(step.as_str())))
     }
 
-    /// Reads the stored plan.
+    /// Reads the plan that the run is under: the last one that its journal knows.
     pub fn plan(&self) -> Result<Plan, RunsError> {
-        let path = self.plan_path();
+        let plans = self.plans()?;
+        let count = plans.len();
+        // The last one; nobody else has it.
+        match plans.into_iter().next_back().and_then(Arc::into_inner) {
+            Some(plan) => Ok(plan),
+            None => self.stored_plan(count),
+        }
+    }
+
+    /// Reads all plans that the run was under, oldest first; there is at least one.
+    pub fn plans(&self) -> Result<Vec<Arc<Plan>>, RunsError> {
+        let mut plans = vec![Arc::new(self.stored_plan(1)?)];
+        for record in self.records()? {
+            let Event::RunReplanned { plan_hash, .. } = record.event else { continue };
+            let number = plans.len() + 1;
+            let plan = self.stored_plan(number)?;
+            if plan.hash != plan_hash {
+                return Err(RunsError::OtherPlan { path: self.plan_path(number) });
+            }
+            plans.push(Arc::new(plan));
+        }
+        Ok(plans)
+    }
+
+    /// Stores the plan that the run is to go on under, durable before it returns. It counts once the journal says
+    /// so: what a crash left without an event is written over. The run's lock must be held.
+    pub fn add_plan(&self, plan: &Plan) -> Result<(), RunsError> {
+        let path = self.plan_path(self.plans()?.len() + 1);
+        write_synced(&path, plan).map_err(io_error("write", &path))
+    }
+
+    fn stored_plan(&self, number: usize) -> Result<Plan, RunsError> {
+        let path = self.plan_path(number);
         let text = std::fs::read_to_string(&path).map_err(io_error("read", &path))?;
         Plan::from_json(&text).map_err(|source| RunsError::Plan { path, source })
     }
@@ -206,8 +250,9 @@ impl RunDirectory {
         if path.exists() { Ok(FileJournal::look(&path)?.records) } else { Ok(Vec::new()) }
     }
 
-    fn plan_path(&self) -> PathBuf {
-        self.path.join("plan.json")
+    /// Where a plan stands: `plan.json` is the first, `plan-2.json` the one after.
+    fn plan_path(&self, number: usize) -> PathBuf {
+        self.path.join(if number == 1 { "plan.json".to_owned() } else { format!("plan-{number}.json") })
     }
 }
 

@@ -50,6 +50,7 @@ pub(super) fn event(step: &mut StepReport, event: &Event, at: Timestamp) {
         | Event::StepCancelled { .. }
         | Event::StepProbed { .. }
         | Event::StepResolved { .. }
+        | Event::RunReplanned { .. }
         | Event::RunWaiting { .. }
         | Event::CancelRequested { .. }
         | Event::RunPaused { .. }

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use jiff::Timestamp;
 
 use super::types::{
-    Attempt, AttemptEnd, Decision, REPORT_FORMAT, Report, Resumption, StepReport, StepStatus,
+    Attempt, AttemptEnd, Decision, REPORT_FORMAT, Replanning, Report, Resumption, StepReport, StepStatus,
 };
 use super::{approval, objectives, path};
 use crate::id::StepId;
@@ -100,6 +100,7 @@ impl Fold {
             busy_ms: 0,
             most_at_once: 0,
             resumptions: Vec::new(),
+            replans: Vec::new(),
             cancelled_by: None,
             question: None,
             decisions: Vec::new(),
@@ -117,6 +118,7 @@ impl Fold {
                 self.report.started_at = Some(at);
             }
             Event::RunResumed { .. } => self.resumed(at),
+            Event::RunReplanned { plan_hash, reused, by } => self.replanned(plan_hash, reused, by, at),
             Event::CancelRequested { by } => {
                 self.report.cancelled_by.get_or_insert_with(|| by.clone());
             }
@@ -170,6 +172,21 @@ impl Fold {
             paused: std::mem::take(&mut self.paused),
         });
         self.report.question = None;
+    }
+
+    fn replanned(&mut self, plan_hash: &str, reused: &[StepId], by: &str, at: Timestamp) {
+        let (plan_hash, by) = (plan_hash.to_owned(), by.to_owned());
+        for step in &mut self.report.steps {
+            let fixed =
+                step.status == StepStatus::FoundWhilePlanning || step.status == StepStatus::Interrupted;
+            if !fixed && !reused.contains(&step.id) {
+                step.status = StepStatus::NotStarted;
+                step.blocked_by = None;
+                // Answers to the plan before do not count any more.
+                step.approval.iter_mut().for_each(|approval| approval.earlier = approval.answers.len());
+            }
+        }
+        self.report.replans.push(Replanning { plan_hash, reused: reused.to_vec(), by, at });
     }
 
     fn resolved(&mut self, step: &StepId, resolution: Resolution, at: Timestamp) {
@@ -233,6 +250,7 @@ fn step_event(step: &mut StepReport, event: &Event, at: Timestamp) {
         Event::RunStarted { .. }
         | Event::RunResumed { .. }
         | Event::StepResolved { .. }
+        | Event::RunReplanned { .. }
         | Event::CancelRequested { .. }
         | Event::RunPaused { .. }
         | Event::RunWaiting { .. }

@@ -23,7 +23,7 @@ pub use json::json;
 pub use markdown::markdown;
 pub use text::text;
 pub use types::{
-    Approval, Attempt, AttemptEnd, Decision, Link, Measured, Objectives, REPORT_FORMAT, Report, Resumption,
-    Said, StepReport, StepStatus, Verdict,
+    Approval, Attempt, AttemptEnd, Decision, Link, Measured, Objectives, REPORT_FORMAT, Replanning, Report,
+    Resumption, Said, StepReport, StepStatus, Verdict,
 };
 pub(crate) use words::duration;

@@ -57,6 +57,7 @@ impl Page {
         let mut facts: Vec<String> = report.run.iter().map(|run| format!("run {run}")).collect();
         facts.extend(report.started_at.map(|at| format!("started {at:.0}")));
         facts.extend(words::resumptions(report));
+        facts.extend(words::replans(report));
         facts.extend(report.cancelled_by.as_ref().map(|by| format!("cancelled by {}", printable(by))));
         self.line(&facts.join(", "));
         if let Some(question) = &report.question {

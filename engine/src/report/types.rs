@@ -25,7 +25,7 @@ pub struct Report {
     pub runbook_version: String,
     /// The environment's name.
     pub environment: String,
-    /// The hash of the plan.
+    /// The hash of the plan, the last one if there were several.
     pub plan_hash: String,
     /// How it ended; absent when it has not.
     pub outcome: Option<Outcome>,
@@ -46,6 +46,9 @@ pub struct Report {
     pub most_at_once: usize,
     /// Every time another process took the run over.
     pub resumptions: Vec<Resumption>,
+    /// Every time it went on under another plan.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub replans: Vec<Replanning>,
     /// Who asked to stop.
     pub cancelled_by: Option<String>,
     /// The question the run waits for, when it does.
@@ -71,6 +74,19 @@ pub struct Resumption {
     pub downtime_ms: u64,
     /// Whether the run had paused for a decision, so that nothing was lost.
     pub paused: bool,
+}
+
+/// A change to another plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Replanning {
+    /// The new plan's hash.
+    pub plan_hash: String,
+    /// Steps whose work counted under it too.
+    pub reused: Vec<StepId>,
+    /// Who planned anew.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// A person's word on a step that was in flight.

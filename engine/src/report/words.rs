@@ -130,6 +130,16 @@ pub(super) fn resumptions(report: &Report) -> Option<String> {
     Some(format!("resumed {times}, {} without a runner", duration(report.downtime_ms)))
 }
 
+/// `replanned once`; nothing when the first plan was the only one.
+pub(super) fn replans(report: &Report) -> Option<String> {
+    Some(match report.replans.len() {
+        0 => return None,
+        1 => "replanned once".to_owned(),
+        2 => "replanned twice".to_owned(),
+        more => format!("replanned {more} times"),
+    })
+}
+
 /// `1m 42s, promised 1h 00m: met`.
 pub(super) fn measured(measured: &Measured) -> String {
     let achieved = measured.achieved_ms.map_or_else(|| "not known".to_owned(), duration);

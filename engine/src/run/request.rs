@@ -17,6 +17,8 @@ use crate::step::{Problem, Progress, Registry, StepError};
 pub struct RunRequest {
     /// What to do.
     pub plan: Arc<Plan>,
+    /// The plans that the run had before, oldest first.
+    pub earlier: Vec<Arc<Plan>>,
     /// Which run it is.
     pub run: RunId,
     /// The kinds that the plan's steps use.
@@ -37,6 +39,13 @@ pub struct RunRequest {
     pub cancellation: Cancellation,
     /// The rest.
     pub options: RunOptions,
+}
+
+impl RunRequest {
+    /// Gives all plans of the run, oldest first.
+    pub(super) fn plans(&self) -> Vec<Arc<Plan>> {
+        self.earlier.iter().chain([&self.plan]).cloned().collect()
+    }
 }
 
 /// How a run is driven.
@@ -164,6 +173,21 @@ pub enum RunError {
         /// How.
         outcome: Outcome,
     },
+    /// A run that was never started has nothing to plan again.
+    #[error("the run {0} was never started")]
+    NeverStarted(RunId),
+    /// Steps were under way, and the new plan changes them or has them no more.
+    #[error(
+        "{} under way when the run was cut off, and the new plan does not go on with {}",
+        were(steps), if steps.len() == 1 { "it" } else { "them" }
+    )]
+    Undecided {
+        /// Which.
+        steps: Vec<StepId>,
+    },
+    /// What was agreed to is not what would be done any more.
+    #[error("the run {0} has changed since its new plan was looked at")]
+    Outdated(RunId),
     /// The process that drives the run still lives.
     #[error("the run {run} is still driven by pid {} on host {}", runner.pid, runner.host)]
     StillRunning {
@@ -212,6 +236,12 @@ impl RunError {
             Self::UnknownKind { .. } => Some("use the version that made the plan"),
             Self::AlreadyStarted(_) => Some("resume it"),
             Self::AlreadyFinished { .. } => Some("start a new run"),
+            Self::Outdated(_) => Some("look again: nothing was changed"),
+            Self::NeverStarted(_) => Some("resume it without --replan, or start a new run"),
+            Self::Undecided { .. } => Some(
+                "look what they left, then say so with `--resolve STEP=done|rerun|fail` on each, or finish them \
+                 first by resuming without --replan",
+            ),
             Self::StillRunning { .. } => Some("wait for it, or cancel it first"),
             Self::NotAwaited { .. } => Some("`rekindle runs show RUN` says what the run waits for"),
             Self::NothingToDecide { .. } => Some("resume without a decision on it"),
@@ -220,6 +250,13 @@ impl RunError {
             | Self::Defect(_)
             | Self::Stuck { .. } => None,
         }
+    }
+}
+
+fn were(steps: &[StepId]) -> String {
+    match steps {
+        [step] => format!("step `{step}` was"),
+        steps => format!("the steps {} were", list(steps)),
     }
 }
 

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::driver::{Driver, check, start};
 use super::{RunEnd, RunError, RunRequest, RunState, Verdict};
+use crate::host::Masker;
 use crate::id::StepId;
 use crate::journal::{Event, Outcome, Record, Resolution, RunnerIdentity};
 
@@ -66,7 +69,7 @@ async fn go_on(request: RunRequest, resume: Resume) -> Result<(bool, RunEnd), Ru
             (None, None) => Ok((false, start(request).await?)),
         };
     }
-    let state = RunState::replay(&request.plan, &records).map_err(RunError::Replay)?;
+    let state = RunState::replay(&request.plans(), &records).map_err(RunError::Replay)?;
     refuse_finished_or_alive(&request, &state, &resume)?;
     let now = request.world.clock.now();
     for verdict in &resume.verdicts {
@@ -77,19 +80,18 @@ async fn go_on(request: RunRequest, resume: Resume) -> Result<(bool, RunEnd), Ru
     let resumed = Event::RunResumed { runner: request.options.runner.clone(), fence: request.fence.token() };
     let mut events = vec![resumed];
     let masker = &request.world.masker;
-    events.extend(resume.decisions.into_iter().map(|decision| Event::StepResolved {
-        step: decision.step,
-        resolution: decision.resolution,
-        by: decision.by,
-        why: masker.mask(&decision.why),
-    }));
+    events.extend(decided(masker, &resume.decisions));
     events.extend(resume.verdicts.into_iter().map(|verdict| verdict.into_event(|text| masker.mask(text))));
-    rehearse(&request, state.clone(), &events)?;
+    rehearse(state.clone(), now, &events)?;
     let was_failing = state.outcome().is_none() && state.first_failure().is_some() && !state.waiting();
     Ok((was_failing, Driver::new(request, state, records).drive(events).await?))
 }
 
-fn refuse_finished_or_alive(request: &RunRequest, state: &RunState, resume: &Resume) -> Result<(), RunError> {
+pub(super) fn refuse_finished_or_alive(
+    request: &RunRequest,
+    state: &RunState,
+    resume: &Resume,
+) -> Result<(), RunError> {
     let run = request.run.clone();
     match state.outcome() {
         Some(outcome @ (Outcome::Succeeded | Outcome::SucceededWithWarnings)) => {
@@ -108,9 +110,18 @@ fn refuse_finished_or_alive(request: &RunRequest, state: &RunState, resume: &Res
     }
 }
 
-/// Tries the events on a copy, so that a wrong decision leaves nothing in the journal.
-fn rehearse(request: &RunRequest, mut state: RunState, events: &[Event]) -> Result<(), RunError> {
-    let at = request.world.clock.now();
+/// Gives what is written down of people's decisions.
+pub(super) fn decided(masker: &Masker, decisions: &[Decision]) -> impl Iterator<Item = Event> {
+    decisions.iter().map(|decision| Event::StepResolved {
+        step: decision.step.clone(),
+        resolution: decision.resolution,
+        by: decision.by.clone(),
+        why: masker.mask(&decision.why),
+    })
+}
+
+/// Tries the events on a copy, so that a wrong decision leaves nothing in the journal; gives the copy.
+pub(super) fn rehearse(mut state: RunState, at: Timestamp, events: &[Event]) -> Result<RunState, RunError> {
     for event in events {
         let record = Record { seq: 0, at, event: event.clone() };
         state.apply(&record).map_err(|illegal| match event {
@@ -134,10 +145,11 @@ fn rehearse(request: &RunRequest, mut state: RunState, events: &[Event]) -> Resu
             | Event::ApprovalRequested { .. }
             | Event::ApprovalExpired { .. }
             | Event::RunWaiting { .. }
+            | Event::RunReplanned { .. }
             | Event::CancelRequested { .. }
             | Event::RunPaused { .. }
             | Event::RunFinished { .. } => RunError::Replay(illegal),
         })?;
     }
-    Ok(())
+    Ok(state)
 }

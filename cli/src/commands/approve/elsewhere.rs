@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use rekindle_engine::journal::{Event, LockError, LockOwner, Record, RunDirectory};
-use rekindle_engine::plan::Plan;
 use rekindle_engine::run::{Answer, Inbox, Verdict};
 
 use super::super::runs::last_runner;
@@ -17,11 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// Gives the answer to the process that drives the run; nothing when there is none (any more), so that this one must.
-pub(super) async fn leave(
-    directory: &RunDirectory,
-    plan: &Plan,
-    verdict: &Verdict,
-) -> Result<Option<Exit>, Failure> {
+pub(super) async fn leave(directory: &RunDirectory, verdict: &Verdict) -> Result<Option<Exit>, Failure> {
     if is_free(directory)? {
         return Ok(None);
     }
@@ -31,7 +26,7 @@ pub(super) async fn leave(
         // Looked at before the journal: it goes away only after the journal has the answer, or refuses it.
         let waits = left.waits();
         if is_recorded(directory, verdict)? {
-            return said(directory, plan, verdict).map(Some);
+            return said(directory, verdict).map(Some);
         }
         if !waits {
             return Err(Failure::input(format!("the answer on `{}` came too late", verdict.step))
@@ -46,7 +41,7 @@ pub(super) async fn leave(
     }
     left.withdraw();
     if is_recorded(directory, verdict)? {
-        return said(directory, plan, verdict).map(Some);
+        return said(directory, verdict).map(Some);
     }
     Err(Failure::failed("the process that drives the run did not take the answer: it was withdrawn")
         .help(format!("is it stopped? `rekindle runs show {}`", directory.id())))
@@ -89,9 +84,9 @@ fn is_recorded(directory: &RunDirectory, verdict: &Verdict) -> Result<bool, Fail
     }))
 }
 
-fn said(directory: &RunDirectory, plan: &Plan, verdict: &Verdict) -> Result<Exit, Failure> {
+fn said(directory: &RunDirectory, verdict: &Verdict) -> Result<Exit, Failure> {
     let (step, by) = (&verdict.step, &verdict.by);
-    let state = replay(directory, plan)?;
+    let state = replay(directory)?;
     let awaited = state.awaited().into_iter().find(|awaited| awaited.request == verdict.request);
     let (text, exit) = match (verdict.answer, awaited) {
         (Answer::Approve, Some(awaited)) => {

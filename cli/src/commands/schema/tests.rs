@@ -139,7 +139,7 @@ fn every_shipped_document_is_valid_by_its_schema() {
     }
     assert!(seen >= 10, "only {seen} documents were found");
     let validators = validators();
-    for (name, text) in init::files().iter().filter(|(name, _)| name.ends_with(".yaml")) {
+    for (name, text) in init::files().iter().filter(|(name, _)| is_yaml(name)) {
         wrong.extend(refused(&validators, name, text));
     }
     let made = sandbox::environment(Path::new("/tmp/a \"b\""), &[3306, 3307, 3308]);
@@ -150,7 +150,7 @@ fn every_shipped_document_is_valid_by_its_schema() {
 #[test]
 fn what_init_writes_names_schemas_that_it_writes_too() {
     let files: BTreeMap<String, String> = init::files().into_iter().collect();
-    for (name, text) in files.iter().filter(|(name, _)| name.ends_with(".yaml")) {
+    for (name, text) in files.iter().filter(|(name, _)| is_yaml(name)) {
         let comment = text.lines().next().unwrap();
         let target = comment
             .strip_prefix("# yaml-language-server: $schema=../")
@@ -340,4 +340,8 @@ fn editors_complete_kinds_with_what_they_do_and_parameters_by_kind() {
             assert_eq!(with[&name]["description"], property["description"], "{}.{name}", info.kind);
         }
     }
+}
+
+fn is_yaml(name: impl AsRef<std::path::Path>) -> bool {
+    name.as_ref().extension().is_some_and(|extension| extension == "yaml")
 }

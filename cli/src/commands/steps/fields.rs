@@ -126,7 +126,9 @@ mod tests {
                     walk(part, &format!("{path}.*"), found);
                 }
                 ("anyOf" | "oneOf" | "allOf", Value::Array(options)) => {
-                    options.iter().for_each(|option| walk(option, path, found));
+                    for option in options {
+                        walk(option, path, found);
+                    }
                 }
                 _ => {}
             }

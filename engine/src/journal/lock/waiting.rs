@@ -103,6 +103,7 @@ pub fn waiting(records: &[Record]) -> Option<Waiting> {
             | Event::StepApproved { .. }
             | Event::StepRejected { .. }
             | Event::ApprovalExpired { .. }
+            | Event::RunReplanned { .. }
             | Event::CancelRequested { .. } => {}
         }
     }

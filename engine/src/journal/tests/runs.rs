@@ -3,7 +3,7 @@ use tempfile::TempDir;
 
 use super::{StandingClock, clock, events, owner};
 use crate::id::RunId;
-use crate::journal::{Journal as _, LockError, Runs, RunsError, new_run_id};
+use crate::journal::{Event, Journal as _, LockError, Runs, RunsError, new_run_id};
 use crate::plan::{PLAN_FORMAT, Plan, PlanReadError, RunbookIdentity};
 
 fn plan() -> Plan {
@@ -134,4 +134,54 @@ fn step_logs_have_safe_names() {
     let name = |step: &str| run.log_path(&step.into()).file_name().unwrap().to_str().unwrap().to_owned();
     assert_eq!(name("restore[2]"), "restore[2].log");
     assert_eq!(name("copy[../x]"), "copy[..%2Fx].log");
+}
+
+/// A plan of another runbook version.
+fn next_plan(version: &str) -> Plan {
+    let mut plan = plan();
+    plan.runbook.version = version.to_owned();
+    plan.hash = plan.compute_hash();
+    plan
+}
+
+fn replanned(plan: &Plan) -> Event {
+    Event::RunReplanned { plan_hash: plan.hash.clone(), reused: Vec::new(), by: "kim".to_owned() }
+}
+
+#[tokio::test]
+async fn the_plan_of_a_run_is_the_last_one_that_its_journal_knows() {
+    let state = TempDir::new().unwrap();
+    let run = Runs::new(state.path()).create(&plan(), &StandingClock).unwrap();
+    let journal = run.journal(clock()).unwrap();
+    journal.append(&events()[..1]).await.unwrap();
+    let hashes = || run.plans().unwrap().iter().map(|plan| plan.hash.clone()).collect::<Vec<_>>();
+    let (first, second, third) = (plan(), next_plan("2.0.0"), next_plan("3.0.0"));
+
+    // A crash after the plan was stored and before the event: nothing has changed, and the next one takes its place.
+    run.add_plan(&third).unwrap();
+    assert_eq!(hashes(), std::slice::from_ref(&first.hash));
+    run.add_plan(&second).unwrap();
+    journal.append(&[replanned(&second)]).await.unwrap();
+    assert_eq!(run.plan().unwrap().hash, second.hash);
+    run.add_plan(&third).unwrap();
+    assert_eq!(run.plan().unwrap().hash, second.hash);
+    journal.append(&[replanned(&third)]).await.unwrap();
+    assert_eq!(hashes(), [first.hash, second.hash, third.hash]);
+    assert_eq!(run.plan().unwrap().runbook.version, "3.0.0");
+}
+
+#[tokio::test]
+async fn a_plan_that_is_not_the_one_the_run_went_on_under_is_refused_by_name() {
+    let state = TempDir::new().unwrap();
+    let run = Runs::new(state.path()).create(&plan(), &StandingClock).unwrap();
+    let journal = run.journal(clock()).unwrap();
+    run.add_plan(&next_plan("2.0.0")).unwrap();
+    journal.append(&events()[..1]).await.unwrap();
+    journal.append(&[replanned(&next_plan("3.0.0"))]).await.unwrap();
+    let error = run.plan().unwrap_err().to_string();
+    assert!(error.ends_with("plan-2.json is not the one that the run went on under"), "{error}");
+    std::fs::remove_file(run.path().join("plan-2.json")).unwrap();
+    // Only the file that the journal names is missed.
+    let error = run.plans().unwrap_err().to_string();
+    assert!(error.contains("plan-2.json"), "{error}");
 }

@@ -59,6 +59,7 @@ impl RunState {
             | Event::StepRejected { .. }
             | Event::ApprovalExpired { .. }
             | Event::RunWaiting { .. }
+            | Event::RunReplanned { .. }
             | Event::CancelRequested { .. }
             | Event::RunPaused { .. }
             | Event::RunFinished { .. } => {
@@ -111,6 +112,7 @@ impl RunState {
                 self.waiting = true;
                 Ok(())
             }
+            Event::RunReplanned { plan_hash, reused, .. } => self.replan(plan_hash, reused),
             Event::CancelRequested { .. } => {
                 self.cancel_requested = true;
                 Ok(())

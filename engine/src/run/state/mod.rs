@@ -11,10 +11,12 @@
 mod apply;
 mod approval;
 mod commands;
+mod replanned;
 mod resumed;
 mod step;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
@@ -29,6 +31,7 @@ use crate::step::{ErrorClass, StepError};
 
 pub use approval::Awaited;
 pub use commands::Command;
+use replanned::LaterPlans;
 use step::StepState;
 pub use step::StepStatus;
 
@@ -37,6 +40,8 @@ pub use step::StepStatus;
 pub struct RunState {
     /// In plan order.
     steps: IndexMap<StepId, StepState>,
+    /// Plans that the run was given later, oldest first.
+    later: LaterPlans,
     outputs: BTreeMap<StepId, Value>,
     plan_hash: String,
     started: Option<Started>,
@@ -71,15 +76,9 @@ pub struct IllegalTransition {
 impl RunState {
     /// Makes the state before anything happened.
     pub fn new(plan: &Plan) -> Self {
-        let places: BTreeMap<&StepId, Section> =
-            plan.steps.iter().map(|step| (&step.id, step.section)).collect();
-        let steps = plan
-            .steps
-            .iter()
-            .map(|step| (step.id.clone(), StepState::new(step, |id| places.get(id).copied())))
-            .collect();
         Self {
-            steps,
+            steps: steps_of(plan),
+            later: VecDeque::new(),
             outputs: BTreeMap::new(),
             plan_hash: plan.hash.clone(),
             started: None,
@@ -92,12 +91,14 @@ impl RunState {
         }
     }
 
-    /// Folds the records of a journal.
+    /// Folds the records of a run that had these plans, oldest first.
     ///
     /// # Errors
-    /// When they are not those of a run of this plan.
-    pub fn replay(plan: &Plan, records: &[Record]) -> Result<Self, IllegalTransition> {
-        let mut state = Self::new(plan);
+    /// When they are not those of a run of these plans.
+    pub fn replay(plans: &[Arc<Plan>], records: &[Record]) -> Result<Self, IllegalTransition> {
+        let none = || IllegalTransition { seq: 0, why: "the run has no plan".to_owned() };
+        let (first, later) = plans.split_first().ok_or_else(none)?;
+        let mut state = later.iter().fold(Self::new(first), |state, plan| state.followed_by(plan));
         records.iter().try_for_each(|record| state.apply(record))?;
         Ok(state)
     }
@@ -249,4 +250,12 @@ impl RunState {
             None => Outcome::Cancelled,
         }
     }
+}
+
+fn steps_of(plan: &Plan) -> IndexMap<StepId, StepState> {
+    let places: BTreeMap<&StepId, Section> = plan.steps.iter().map(|step| (&step.id, step.section)).collect();
+    plan.steps
+        .iter()
+        .map(|step| (step.id.clone(), StepState::new(step, |id| places.get(id).copied())))
+        .collect()
 }

@@ -208,6 +208,7 @@ impl<'p> Story<'p> {
             }
             Event::RunFinished { outcome } => self.finished(*outcome),
             Event::StepCheckpoint { .. } | Event::StepWarned { .. } => Ok(()),
+            Event::RunReplanned { .. } => Err("these runs have one plan".to_owned()),
             Event::RunStarted { .. } | Event::RunResumed { .. } => Err("taken elsewhere".to_owned()),
         }
     }

@@ -8,6 +8,7 @@ mod invariants;
 mod killed;
 mod logs;
 mod random;
+mod replan;
 mod resume;
 mod rig;
 mod rounds;

@@ -275,6 +275,7 @@ impl<'a> Simulation<'a> {
             | Event::ApprovalRequested { .. }
             | Event::StepApproved { .. }
             | Event::RunWaiting { .. }
+            | Event::RunReplanned { .. }
             | Event::CancelRequested { .. }
             | Event::RunPaused { .. }
             | Event::RunFinished { .. } => false,

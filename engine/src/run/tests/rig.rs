@@ -20,6 +20,7 @@ pub(super) struct Rig {
     pub(super) write: ScriptedStep,
     pub(super) destroy: ScriptedStep,
     pub(super) plan: Arc<Plan>,
+    pub(super) earlier: Vec<Arc<Plan>>,
     pub(super) journal: Arc<MemoryJournal>,
     pub(super) fence: Arc<dyn Fence>,
     pub(super) cancellation: Cancellation,
@@ -72,6 +73,7 @@ impl Rig {
             write: ScriptedStep::new("fake.write", Effect::Write).probes_truthfully(),
             destroy: ScriptedStep::new("fake.destroy", Effect::Destroy).probes_truthfully(),
             plan: Arc::new(plan(steps)),
+            earlier: Vec::new(),
             journal,
             fakes,
             fence: Arc::new(NoFence),
@@ -88,6 +90,7 @@ impl Rig {
         self.destroy.register(&mut registry);
         RunRequest {
             plan: Arc::clone(&self.plan),
+            earlier: self.earlier.clone(),
             run: RUN.into(),
             registry,
             world: World { ..self.fakes.world.clone() },
@@ -164,11 +167,7 @@ impl Rig {
 
     /// What the journal folds to.
     pub(super) fn state(&self) -> RunState {
-        let mut state = RunState::new(&self.plan);
-        for record in self.journal.records() {
-            state.apply(&record).unwrap();
-        }
-        state
+        RunState::replay(&self.request(0).plans(), &self.journal.records()).unwrap()
     }
 
     /// Acts whenever an event became durable.
@@ -202,6 +201,10 @@ fn tell(event: &Event) -> String {
         Event::StepRejected { step, by, .. } => format!("{step} rejected by {by}"),
         Event::ApprovalExpired { step } => format!("{step} not approved in time"),
         Event::RunWaiting { steps } => format!("run waits for {}", steps[0]),
+        Event::RunReplanned { plan_hash, reused, .. } => {
+            let reused: Vec<_> = reused.iter().map(StepId::as_str).collect();
+            format!("run replanned to {plan_hash}, keeps {}", reused.join(" "))
+        }
         Event::CancelRequested { by } => format!("cancel by {by}"),
         Event::RunPaused { step, .. } => format!("paused on {step}"),
         Event::RunFinished { outcome } => format!("run {outcome:?}"),

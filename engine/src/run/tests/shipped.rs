@@ -77,6 +77,7 @@ impl Recovery {
     fn request(&self, journal: Arc<MemoryJournal>, pid: u32) -> RunRequest {
         RunRequest {
             plan: Arc::clone(&self.plan),
+            earlier: Vec::new(),
             run: RUN.into(),
             registry: registry(&self.kinds),
             world: self.fakes.world.clone(),

@@ -24,6 +24,7 @@ fn report() -> Report {
         busy_ms: 0,
         most_at_once: 0,
         resumptions: Vec::new(),
+        replans: Vec::new(),
         cancelled_by: None,
         question: None,
         decisions: Vec::new(),
