@@ -5,6 +5,7 @@ use std::io::{BufWriter, Write as _};
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use rekindle_engine::host::{Body, Key, ObjectInfo, PutMode, StoreErrorKind};
 use rustix::fs::{AtFlags, FileType, OFlags, RenameFlags};
@@ -16,6 +17,7 @@ use super::{PARTIAL, Place};
 
 /// How often folders that another writer or a deletion takes away are made again.
 const MAX_TRIES: u32 = 64;
+const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 const BUFFER_BYTES: usize = 256 * 1024;
 
 /// Makes a sign of life of the caller of `put` and the end that watches it.
@@ -134,7 +136,10 @@ impl Partial {
 
     fn put_in_place(mut self, place: &Place, key: &Key, mode: PutMode) -> Result<(), Failure> {
         let (parts, name) = folder::split(key);
-        for _ in 0..MAX_TRIES {
+        for tried in 0..MAX_TRIES {
+            // A folder that is being removed can be opened until its removal, which may have to wait for a
+            // processor, is through: tries without a pause would all meet the same dying folder.
+            std::thread::sleep(Duration::from_millis(u64::from(tried)).min(LONGEST_PAUSE));
             let chain = match Chain::make(&place.root, &parts) {
                 Err(failure) if failure.kind == StoreErrorKind::NotFound => continue,
                 folders => folders?,
