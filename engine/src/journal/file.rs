@@ -1,4 +1,7 @@
 //! A journal in a local file: one line a record, synced before it is confirmed.
+//!
+//! A torn last line is dropped and any other damage is refused. Whole lines missing at the end look like an earlier
+//! crash (decision 0013).
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};

@@ -1,5 +1,6 @@
 //! Journals that are whole, torn and damaged; locks; run directories.
 
+mod damage;
 mod file;
 mod lock;
 mod runs;
