@@ -8,6 +8,7 @@ mod invariants;
 mod killed;
 mod logs;
 mod random;
+mod random_driver;
 mod replan;
 mod resume;
 mod rig;

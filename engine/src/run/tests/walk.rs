@@ -19,7 +19,7 @@ use crate::runbook::OnCrash;
 use crate::step::{Effect, StepError};
 
 #[derive(Debug, Clone)]
-struct Shape {
+pub(super) struct Shape {
     section: Section,
     needs: u16,
     effect: Effect,
@@ -31,7 +31,7 @@ struct Shape {
     approval: Option<(u32, bool)>,
 }
 
-fn shape() -> impl Strategy<Value = Shape> {
+pub(super) fn shape() -> impl Strategy<Value = Shape> {
     (
         prop_oneof![8 => Just(Section::Main), 1 => Just(Section::OnFailure), 2 => Just(Section::Finally)],
         any::<u16>(),
@@ -52,7 +52,7 @@ fn shape() -> impl Strategy<Value = Shape> {
         })
 }
 
-fn plan_of(shapes: &[Shape]) -> Plan {
+pub(super) fn plan_of(shapes: &[Shape]) -> Plan {
     let mut steps: Vec<PlanStep> = Vec::new();
     for (place, shape) in shapes.iter().enumerate() {
         let before: Vec<String> =
