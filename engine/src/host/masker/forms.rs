@@ -172,7 +172,9 @@ fn hex(part: &str) -> Vec<String> {
             .collect();
         let whole = bytes.concat();
         forms.extend(wrapped(&whole, 60));
-        forms.extend([whole, bytes.join(" "), bytes.join(":")]);
+        // Every byte of a URL, and as C, shells and Python escape bytes.
+        let each = |prefix: &str| bytes.iter().flat_map(|byte| [prefix, byte.as_str()]).collect::<String>();
+        forms.extend([each("%"), each("\\x"), whole, bytes.join(" "), bytes.join(":")]);
     }
     forms
 }
