@@ -5,6 +5,8 @@ mod apt;
 mod audit;
 mod cargo;
 mod demo;
+#[cfg(test)]
+mod diagnostics;
 mod lanes;
 mod schemas;
 mod stage;
