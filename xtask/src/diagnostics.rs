@@ -1,11 +1,11 @@
-//! Keeps `docs/diagnostics.md` equal to the program.
+//! Keeps `docs/diagnostics.md` equal to the program, and every diagnostic shown by a snapshot.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 const PAGE: &str = "docs/diagnostics.md";
-const SOURCES: [&str; 5] = ["engine", "backup", "host", "step-plugins", "cli"];
+const SOURCES: [&str; 6] = ["engine", "backup", "host", "step-plugins", "cli", "tests"];
 const PREFIX: &str = "rekindle::";
 
 #[test]
@@ -18,18 +18,27 @@ fn the_page_lists_every_code_that_there_is_and_no_other() {
 }
 
 #[test]
-fn codes_are_found_whole() {
+fn every_code_is_shown_by_a_snapshot() {
+    let shown = shown();
+    let unshown: Vec<_> = used().into_iter().filter(|(code, _)| !shown.contains(code)).collect();
+    assert!(unshown.is_empty(), "no snapshot shows these codes: {unshown:#?}");
+}
+
+#[test]
+fn codes_are_found_whole_and_snapshots_in_any_quotes() {
     assert_eq!(
         codes("a rekindle::a::b_c, `rekindle::a::b`").collect::<Vec<_>>(),
         ["rekindle::a::b_c", "rekindle::a::b"]
     );
     assert_eq!(codes("rekindle::a, use rekindle::step::Registry;").count(), 0);
+    let source = "x!(a, @\"one \\\" two\"); x!(b, @r##\"three \"# four\"##); // @ five";
+    assert_eq!(snapshots(source), ["one \\\" two", "three \"# four"]);
 }
 
 /// Gives the codes of the program, each with a file that has it.
 fn used() -> BTreeMap<String, PathBuf> {
     let mut used = BTreeMap::new();
-    for path in files().into_iter().filter(|path| !is_test(path)) {
+    for path in files("rs").into_iter().filter(|path| !is_test(path)) {
         let text = fs::read_to_string(root().join(&path)).unwrap();
         // By convention the tests of a file are at its end.
         let program = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
@@ -43,6 +52,48 @@ fn used() -> BTreeMap<String, PathBuf> {
 
 fn listed() -> BTreeSet<String> {
     codes(&fs::read_to_string(root().join(PAGE)).unwrap()).map(str::to_owned).collect()
+}
+
+/// Gives the codes in all snapshots, inline and in files.
+fn shown() -> BTreeSet<String> {
+    let mut shown = BTreeSet::new();
+    for path in files("rs") {
+        let text = fs::read_to_string(root().join(path)).unwrap();
+        shown.extend(snapshots(&text).into_iter().flat_map(codes).map(str::to_owned));
+    }
+    for path in files("snap") {
+        let text = fs::read_to_string(root().join(path)).unwrap();
+        shown.extend(codes(&text).map(str::to_owned));
+    }
+    shown
+}
+
+/// Gives what stands in quotes after an `@`, as insta's inline snapshots do.
+fn snapshots(source: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    let mut rest = source;
+    while let Some(at) = rest.find('@') {
+        rest = &rest[at + 1..];
+        let raw = rest.strip_prefix('r');
+        let marks = raw.map_or(0, |raw| raw.len() - raw.trim_start_matches('#').len());
+        let opened = &raw.unwrap_or(rest)[marks..];
+        let Some(text) = opened.strip_prefix('"') else { continue };
+        let end =
+            if raw.is_some() { text.find(&format!("\"{}", "#".repeat(marks))) } else { closing_quote(text) };
+        let Some(end) = end else { continue };
+        found.push(&text[..end]);
+        rest = &text[end..];
+    }
+    found
+}
+
+fn closing_quote(text: &str) -> Option<usize> {
+    let mut escaped = false;
+    text.bytes().position(|byte| {
+        let closes = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        closes
+    })
 }
 
 /// Finds `rekindle::area::name` in a text.
@@ -65,8 +116,8 @@ fn is_test(path: &Path) -> bool {
         || ["fixture", "rendering", "properties"].contains(&stem)
 }
 
-/// Gives the sources of the program and its tests, from the root of the repository.
-fn files() -> Vec<PathBuf> {
+/// Gives the files of the program and its tests with this extension, from the root of the repository.
+fn files(extension: &str) -> Vec<PathBuf> {
     let root = root();
     let mut found = Vec::new();
     let mut folders: Vec<PathBuf> = SOURCES.iter().map(|folder| root.join(folder)).collect();
@@ -75,12 +126,12 @@ fn files() -> Vec<PathBuf> {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_some_and(|own| own == "rs") {
+            } else if path.extension().is_some_and(|own| own == extension) {
                 found.push(path.strip_prefix(&root).unwrap().to_owned());
             }
         }
     }
-    assert!(!found.is_empty(), "no sources below {}", root.display());
+    assert!(!found.is_empty(), "no .{extension} files below {}", root.display());
     found
 }
 

@@ -7,7 +7,7 @@ use schemars::json_schema;
 use serde_json::json;
 
 use super::{Preview, preflight};
-use crate::document::{Entry, Location, Node, NodeValue, ScalarStyle, Source, Span};
+use crate::document::{Entry, Location, Node, NodeValue, ScalarStyle, Source, Span, rendering};
 use crate::environment::{SecretSource, Target};
 use crate::id::StepId;
 use crate::plan::{Param, Plan, PlanStep, Section, fixture};
@@ -155,8 +155,10 @@ async fn a_check_that_hangs_is_a_problem_after_its_time() {
     kind.hang_preflights();
     let plan = fixture::plan(vec![fixture::step("a", "fake.write", Effect::Write, "")]);
     let preview = preview(&plan, &kind, &world).await;
-    let message = &preview.problems[0].message;
-    insta::assert_snapshot!(message, @"checking what the step needs took longer than 30s (step `a`)");
+    insta::assert_snapshot!(rendering::render(&preview.problems), @"
+    rekindle::preflight::timed_out: checking what the step needs took longer than 30s (step `a`)
+      help: see whether the servers and stores that it uses answer, then try again
+    ");
 }
 
 #[tokio::test]
@@ -170,8 +172,55 @@ async fn skipped_and_on_failure_steps_are_not_asked_and_unknown_kinds_are_told()
     steps[3].kind = "fake.gone".to_owned();
     let preview = preview(&fixture::plan(steps), &kind, &world).await;
     assert_eq!(kind.preflighted(), ["c"]);
-    let message = &preview.problems[0].message;
-    insta::assert_snapshot!(message, @"this version of rekindle has no step kind `fake.gone` (step `d`)");
+    insta::assert_snapshot!(rendering::render(&preview.problems), @"
+    rekindle::plan::unknown_step_kind: this version of rekindle has no step kind `fake.gone` (step `d`)
+      help: use the version that made the plan, or plan again with this one
+    ");
+}
+
+/// Runs into a bug when it is asked.
+struct Panics;
+
+#[async_trait]
+impl Step for Panics {
+    const KIND: &'static str = "fake.panics";
+    const SUMMARY: &'static str = "Panics.";
+    const EFFECT: Effect = Effect::Read;
+    type Params = serde_json::Value;
+    type Outputs = serde_json::Value;
+
+    fn plan(&self, _: &Planned<Self::Params>) -> Result<Intent, StepError> {
+        Ok(Intent::default())
+    }
+
+    async fn preflight(&self, _: &Planned<Self::Params>, _: &PreflightContext) -> Preflight {
+        panic!("as the test wanted")
+    }
+
+    async fn run(&self, _: &Self::Params, _: &StepContext) -> Result<Self::Outputs, StepError> {
+        Err(StepError::permanent("a preflight must not run anything"))
+    }
+}
+
+#[tokio::test]
+async fn a_check_that_panics_is_a_problem_of_its_step() {
+    let mut registry = Registry::default();
+    registry.register(Panics);
+    let plan = fixture::plan(vec![fixture::step("a", "fake.panics", Effect::Read, "")]);
+    let preview = preflight(&plan, &registry, &world().world).await;
+    let text = rendering::render(&preview.problems);
+    // What follows is the number of a task.
+    let text = text.split_once(": task ").map_or(text.as_str(), |(before, _)| before);
+    insta::assert_snapshot!(text, @"rekindle::preflight::panicked: checking what the step needs ran into a bug");
+}
+
+#[test]
+fn an_error_of_a_step_is_a_problem_beforehand() {
+    let error = StepError::permanent("it is full").help("make room");
+    insta::assert_snapshot!(Problem::from(error), @r"
+    rekindle::preflight::failed: it is full
+      help: make room
+    ");
 }
 
 #[tokio::test]

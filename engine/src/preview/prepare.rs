@@ -186,7 +186,7 @@ fn failed(error: StepError) -> Problem {
     Problem { code: "rekindle::plan::lookup_failed", message: error.message, help: error.help, pointer: None }
 }
 
-fn never_ready(step: &PlanStep) -> Problem {
+pub(super) fn never_ready(step: &PlanStep) -> Problem {
     Problem {
         code: "rekindle::plan::never_ready",
         message: format!("`{}` can't run while planning: it needs something known only in the run", step.id),

@@ -196,3 +196,13 @@ async fn a_lookup_in_a_group_whose_condition_only_the_run_tells_is_never_ready()
     assert_eq!(diagnostic.code, "rekindle::plan::never_ready");
     assert_eq!(diagnostic.location().unwrap().source.name, "kinds/fake.group.yaml");
 }
+
+#[test]
+fn a_lookup_that_can_never_run_is_told() {
+    // Compiling lets none through that it knows of.
+    let step = crate::plan::fixture::step("find", "fake.find", Effect::Read, "");
+    insta::assert_snapshot!(super::prepare::never_ready(&step), @r"
+    rekindle::plan::never_ready: `find` can't run while planning: it needs something known only in the run
+      help: remove `phase: plan`, or what it refers to
+    ");
+}

@@ -222,6 +222,17 @@ pub struct Problem {
     pub pointer: Option<&'static str>,
 }
 
+impl std::fmt::Display for Problem {
+    /// Writes everything of it: `CODE: MESSAGE (POINTER)`, and the help on a line of its own.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.code, self.message)?;
+        if let Some(pointer) = self.pointer {
+            write!(f, " ({pointer})")?;
+        }
+        self.help.as_ref().map_or(Ok(()), |help| write!(f, "\n  help: {help}"))
+    }
+}
+
 impl From<StepError> for Problem {
     fn from(error: StepError) -> Self {
         Self { code: "rekindle::preflight::failed", message: error.message, help: error.help, pointer: None }

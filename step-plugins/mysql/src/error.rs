@@ -254,6 +254,49 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn every_kind_of_error_has_its_code() {
+        let text = |text: &str| text.to_owned();
+        let (target, address) = (text("primary"), text("db-1:3306"));
+        let errors = [
+            ServerError::Refused {
+                target: target.clone(),
+                address,
+                why: text("error 1040 (08004): Too many connections"),
+                passing: true,
+            },
+            ServerError::TooOld {
+                target: target.clone(),
+                found: text("MariaDB 10.3.1"),
+                oldest: text("MariaDB 10.6"),
+            },
+            ServerError::OtherFlavour {
+                target: target.clone(),
+                found: text("MySQL 8.4.1"),
+                wanted: text("MariaDB"),
+            },
+            ServerError::Statement {
+                target: target.clone(),
+                what: text("lock all tables"),
+                code: 1227,
+                state: text("42000"),
+                message: text("Access denied; you need (at least one of) the RELOAD privilege(s)"),
+            },
+            ServerError::Answer { target, what: text("read its variables"), why: text("it has no rows") },
+        ];
+        let told: Vec<_> = errors.into_iter().map(|error| error.problem("/target").to_string()).collect();
+        insta::assert_snapshot!(told.join("\n"), @"
+        rekindle::target::refused: `primary` at db-1:3306 refuses the connection: error 1040 (08004): Too many connections (/target)
+        rekindle::target::too_old: `primary` is MariaDB 10.3.1; the oldest that rekindle works with is MariaDB 10.6 (/target)
+          help: upgrade the server first
+        rekindle::target::other_flavour: `primary` is MySQL 8.4.1, not MariaDB (/target)
+          help: check `host` and `port` of `targets.primary` in the environment
+        rekindle::target::statement_refused: `primary` refused to lock all tables: error 1227 (42000): Access denied; you need (at least one of) the RELOAD privilege(s) (/target)
+          help: grant the privilege named above to the account, or use another account
+        rekindle::target::unexpected_answer: `primary` gave an answer to read its variables that can't be read: it has no rows (/target)
+        ");
+    }
+
     fn spoken(code: u16, message: &str) -> Error {
         Error::Server(Spoken { code, message: message.to_owned(), state: "HY000".to_owned() })
     }

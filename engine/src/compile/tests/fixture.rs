@@ -231,6 +231,21 @@ pub(super) fn planned_with(sections: &str, pinned: &[PinnedStep]) -> Plan {
     compiled(sections, pinned).unwrap_or_else(|found| panic!("{}", rendering::render(&found)))
 }
 
+/// Compiles a runbook that was changed after it was read, and writes what is wrong with it.
+pub(super) fn mistakes_of(sections: &str, change: impl FnOnce(&mut runbook::Runbook)) -> String {
+    let mut runbook = runbook::parse(&Source::new("test.yaml", format!("{HEAD}{sections}"))).unwrap();
+    change(&mut runbook);
+    let (environment, registry) = (environment(), registry());
+    let input = CompileInput {
+        runbook: &runbook,
+        environment: &environment,
+        overrides: &[],
+        registry: &registry,
+        pinned: &[],
+    };
+    rendering::render(&compile(&input).expect_err("the runbook is right"))
+}
+
 /// Compiles a runbook that is wrong, and writes what is wrong with it.
 pub(super) fn mistakes(sections: &str) -> String {
     rendering::render(&compiled(sections, &[]).expect_err("the runbook is right"))

@@ -264,3 +264,19 @@ steps:
       help: write `steps.g.outputs[0].uri`, or `steps.g.outputs | map(attribute="uri")`
     "#);
 }
+
+#[test]
+fn a_condition_that_is_no_text_is_refused_whoever_made_the_runbook() {
+    // Reading refuses it before; a runbook can be put together in other ways.
+    let steps = "steps:\n  - { id: a, uses: run, when: \"true\", with: { command: [a] } }\n";
+    let told = super::fixture::mistakes_of(steps, |runbook| {
+        if let Some(when) = &mut runbook.steps[0].when {
+            when.value = crate::document::NodeValue::Integer(5);
+        }
+    });
+    insta::assert_snapshot!(told, @r#"
+    rekindle::runbook::condition: `when` is an integer, not a condition
+      test.yaml:15:31 "\"true\"": expected an expression
+      help: write an expression such as `values.replicas | length > 0`, or true or false
+    "#);
+}

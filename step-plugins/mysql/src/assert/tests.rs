@@ -84,8 +84,10 @@ async fn an_inventory_is_equal_until_a_row_a_table_or_a_trigger_is_not() {
     let cx = testing::context(&world).settings(settings).preflight([]);
     let gone = json!({ "target": "primary", "inventory": "backup://main/shop/gone" });
     let found = Assert.preflight(&planned(&gone), &cx).await;
-    insta::assert_snapshot!(found.problems[0].message, @"there is no backup backup://main/shop/gone");
-    assert_eq!(found.problems[0].pointer, Some("/inventory"));
+    insta::assert_snapshot!(found.problems[0], @"
+    rekindle::backup::unusable: there is no backup backup://main/shop/gone (/inventory)
+      help: `rekindle backups list` shows what is there
+    ");
 }
 
 #[tokio::test]

@@ -224,3 +224,36 @@ impl From<SandboxError> for StepError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_error_has_its_code_and_its_help() {
+        let directory = || PathBuf::from("box");
+        let errors = [
+            SandboxError::NotLoopback { target: "primary".to_owned(), host: "db-1".to_owned() },
+            SandboxError::ForeignDirectory { directory: directory() },
+            SandboxError::Busy { directory: directory() },
+            SandboxError::PortTaken { port: 3306 },
+            SandboxError::Option { option: "--datadir=x".to_owned(), why: "the sandbox sets it" },
+            SandboxError::Died { directory: directory(), why: "no space left on device".to_owned() },
+        ];
+        let told: Vec<_> = errors.iter().map(|error| error.problem(error.parameter()).to_string()).collect();
+        insta::assert_snapshot!(told.join("\n"), @"
+        rekindle::sandbox::not_loopback: a sandbox only runs on this machine, but `primary` is at `db-1` (/target)
+          help: set `host: 127.0.0.1` in `targets.primary`, or name another target
+        rekindle::sandbox::foreign_directory: `box` is not empty and is no sandbox of rekindle (/directory)
+          help: name a directory that does not exist yet, or an empty one
+        rekindle::sandbox::busy: another program is working on the sandbox `box` (/directory)
+          help: wait for it to end, then try again
+        rekindle::sandbox::port_taken: port 3306 of this machine is taken by another program (/target)
+          help: choose another port for the target, or stop what listens there
+        rekindle::sandbox::option: the option `--datadir=x` can't be given to a sandbox: the sandbox sets it (/options)
+          help: write options as the server takes them: `--name=value`
+        rekindle::sandbox::failed: the server in `box` ended while starting: no space left on device (/target)
+          help: see `box/server.log`
+        ");
+    }
+}

@@ -51,6 +51,31 @@ async fn a_wrong_password_or_another_flavour_ends_it_at_once() {
 }
 
 #[tokio::test]
+async fn a_target_that_is_not_declared_and_a_password_that_can_not_be_read_are_problems_beforehand() {
+    let login = Login {
+        target: "primary".to_owned(),
+        host: "127.0.0.1".to_owned(),
+        port: 1,
+        user: "root".to_owned(),
+        password: Some(Secret::new("x")),
+    };
+    let (world, mut settings) = world_of(&[("primary", &login)]);
+    settings.secrets.clear();
+    let cx = testing::context(&world).settings(settings).preflight([]);
+    let mut told = Vec::new();
+    for target in ["primary", "nowhere"] {
+        let found = WaitReady.preflight(&planned(&json!({ "target": target })), &cx).await;
+        told.push(found.problems[0].to_string());
+    }
+    insta::assert_snapshot!(told.join("\n"), @"
+    rekindle::secret::unreadable: the environment has no secret `secret-of-primary` (/target)
+      help: declare it under `secrets:` in the environment
+    rekindle::target::unknown: the environment has no target `nowhere` (/target)
+      help: declare it under `targets:` in the environment
+    ");
+}
+
+#[tokio::test]
 async fn a_server_that_is_not_there_is_a_note_before_the_run_and_cancelling_ends_the_wait() {
     let login = Login {
         target: "primary".to_owned(),

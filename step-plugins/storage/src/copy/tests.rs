@@ -126,7 +126,10 @@ async fn a_copy_onto_itself_and_of_nothing_is_refused() {
     let error = shop.run("backup.copy", none.clone()).await.unwrap_err();
     assert_eq!(error.message, "there is no backup backup://primary/shop/b2");
     let found = shop.preflight(&CopyStep, none).await;
-    assert_eq!(found.problems[0].code, "rekindle::backup::not_usable");
+    insta::assert_snapshot!(found.problems[0], @"
+    rekindle::backup::not_usable: there is no backup backup://primary/shop/b2 (/backup)
+      help: `rekindle backups list` shows what is there
+    ");
     assert!(shop.offsite.keys().is_empty());
 }
 

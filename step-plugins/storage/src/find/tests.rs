@@ -162,9 +162,15 @@ async fn a_store_that_can_not_be_read_is_a_problem_beforehand() {
     let shop = shop().await;
     shop.primary.fail(Operation::List, 1, StoreErrorKind::NotFound);
     let found = shop.preflight(&FindStep, json!({ "store": "primary" })).await;
-    assert_eq!(found.problems[0].code, "rekindle::store::not_readable");
+    insta::assert_snapshot!(found.problems[0], @"
+    rekindle::store::not_readable: the store `primary` can't be read: failed to list `backups/shop/` in memory:primary: a fault of the test (/store)
+      help: check the store's `url:` in the environment, and that it is mounted
+    ");
     let found = shop.preflight(&FindStep, json!({ "store": "nowhere" })).await;
-    assert_eq!(found.problems[0].code, "rekindle::store::unusable");
+    insta::assert_snapshot!(found.problems[0], @"
+    rekindle::store::unusable: the environment has no store `nowhere` (/store)
+      help: declare it under `stores:` in the environment
+    ");
 }
 
 #[test]

@@ -117,7 +117,10 @@ async fn a_server_with_data_is_left_alone_unless_they_may_be_replaced() {
     let cx = || context(&bench.world).settings(bench.settings.clone()).preflight([]);
     let look = |more| Bench::json(&more);
     let found = Restore.preflight(&planned(&look(json!({}))), &cx()).await;
-    assert_eq!(found.problems[0].code, "rekindle::restore::not_empty");
+    insta::assert_snapshot!(found.problems[0], @"
+    rekindle::restore::not_empty: `fresh` holds 1 database (other) with 1 table (/target)
+      help: nothing was changed. If that may be lost, set `overwrite: true` (for disaster-recovery `--set overwrite_primary=true`, and `--set reseed_replicas=true` for its replicas)
+    ");
 
     // Not even then, when it is of the other family.
     let manifest = bench.manifest("b1");
@@ -128,7 +131,12 @@ async fn a_server_with_data_is_left_alone_unless_they_may_be_replaced() {
     let error = Restore.run(&Bench::params(replace.clone()), &bench.cx().cx).await.unwrap_err();
     assert!(error.message.contains("and the backup is of MySQL"), "{error}");
     let found = Restore.preflight(&planned(&look(replace.clone())), &cx()).await;
-    assert_eq!(found.problems[0].code, "rekindle::restore::not_possible");
+    let (version, number) = (&manifest.server.version, manifest.server.version.split('-').next().unwrap());
+    let text = found.problems[0].to_string().replace(version, "VERSION").replace(number, "NUMBER");
+    insta::assert_snapshot!(text, @"
+    rekindle::restore::not_possible: `fresh` is MariaDB NUMBER, and the backup is of MySQL VERSION (/target)
+      help: restore to a server of the same flavour: dumps of one are not sound for the other
+    ");
     bench.put_manifest("b1", &manifest);
 
     assert_eq!(state(fresh.login()).await, before);

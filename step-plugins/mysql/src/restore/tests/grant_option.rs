@@ -27,5 +27,10 @@ async fn an_account_that_can_not_make_accounts_is_refused_before_anything_is_wri
     let params = json!({ "backup": "backup://primary/shop/b1", "target": "new" });
     let cx = context(&bench.world).settings(bench.settings.clone()).preflight([]);
     let found = Restore.preflight(&crate::testing::planned(&params), &cx).await;
-    assert_eq!(found.problems.iter().map(|one| one.code).collect::<Vec<_>>(), [run::MISSING_PRIVILEGE]);
+    assert_eq!(found.problems.len(), 1);
+    let text = found.problems[0].to_string().replace(&format!("'{user}'@'{host}'"), "ACCOUNT");
+    insta::assert_snapshot!(text, @"
+    rekindle::restore::missing_privilege: the account ACCOUNT of `new` has no WITH GRANT OPTION on *.* (/target)
+      help: the backup has accounts, which it can't give their privileges; run `GRANT ALL PRIVILEGES ON *.* TO ACCOUNT WITH GRANT OPTION`
+    ");
 }
