@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod approve;
+mod approve_here;
 mod cancel;
 mod composites;
 mod damage;

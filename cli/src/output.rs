@@ -39,7 +39,21 @@ pub(crate) fn stdout_is_terminal() -> bool {
 
 /// Tells whether colours may be used on standard output (`https://no-color.org`).
 pub(crate) fn colours() -> bool {
-    stdout_is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    stdout_is_terminal() && colours_wanted()
+}
+
+fn colours_wanted() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Tells whether a person reads standard error and can type on standard input.
+pub(crate) fn is_terminal() -> bool {
+    stderr_is_terminal() && std::io::stdin().is_terminal()
+}
+
+/// Tells whether colours may be used on standard error.
+pub(crate) fn error_colours() -> bool {
+    stderr_is_terminal() && colours_wanted()
 }
 
 /// Gives how many columns a diagnostic may take; nothing is wrapped where no terminal does it anyway.

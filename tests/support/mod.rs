@@ -3,7 +3,9 @@
 mod cluster;
 mod large;
 mod program;
+mod terminal;
 
 pub(crate) use cluster::{CANARY, Cluster, kill, server_pid};
 pub(crate) use large::{Large, large};
 pub(crate) use program::{Answer, Project};
+pub(crate) use terminal::Terminal;

@@ -2,13 +2,12 @@
 
 mod elsewhere;
 
-use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
 use rekindle_engine::id::StepId;
 use rekindle_engine::journal::{RunDirectory, Runs};
-use rekindle_engine::plan::{Plan, Style, step_text};
+use rekindle_engine::plan::{Plan, Style};
 use rekindle_engine::run::{self, Answer, Awaited, Resume, RunState, Verdict};
 
 use super::drive::{self, Options};
@@ -16,6 +15,7 @@ use super::runs::find;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::person::Person;
+use crate::terminal::{missing, question, short_hash};
 use crate::{output, world};
 
 /// Fewer digits of a hash may fit several plans by chance.
@@ -33,9 +33,6 @@ pub(crate) struct Args {
     /// Why; kept in the journal
     #[arg(long, value_name = "TEXT", default_value = "")]
     because: String,
-    /// Who you are, where several people share an account; kept with the account's number
-    #[arg(long = "as", value_name = "NAME")]
-    name: Option<String>,
     #[command(flatten)]
     options: Options,
 }
@@ -61,9 +58,10 @@ async fn answer(args: &Args, answer: Answer, state_dir: &Path) -> Result<Exit, F
     let directory = find(&Runs::new(state_dir), &args.run)?;
     let plan = directory.plan().map_err(|error| Failure::input(error.to_string()))?;
     check_hash(args.plan.as_deref(), &plan)?;
-    let person = Person::here(args.name.as_deref())?;
+    let person = Person::here(args.options.name.as_deref())?;
     let awaited = choose(&directory, args.step.as_ref())?;
-    output::print(&question(&directory, &plan, &awaited));
+    let style = if output::colours() { Style::Ansi } else { Style::Plain };
+    output::print(&question(directory.id(), &plan, &awaited, style));
     if answer == Answer::Approve && awaited.approved_by.contains(&person.name) {
         let text = format!("{} has approved {} already; {}\n", person.name, awaited.step, missing(&awaited));
         output::error(&text);
@@ -100,12 +98,11 @@ fn check_hash(seen: Option<&str>, plan: &Plan) -> Result<(), Failure> {
     if plan.hash.starts_with(&seen.to_lowercase()) {
         return Ok(());
     }
-    Err(Failure::input(format!("the run has the plan {}, not {seen}: nothing was recorded", short(plan)))
-        .help("look at the plan that it runs: `rekindle runs show RUN`"))
-}
-
-fn short(plan: &Plan) -> &str {
-    plan.hash.get(..12).unwrap_or(&plan.hash)
+    Err(Failure::input(format!(
+        "the run has the plan {}, not {seen}: nothing was recorded",
+        short_hash(plan)
+    ))
+    .help("look at the plan that it runs: `rekindle runs show RUN`"))
 }
 
 /// Folds the journal as it is now.
@@ -140,31 +137,5 @@ fn choose(directory: &RunDirectory, step: Option<&StepId>) -> Result<Awaited, Fa
             Err(Failure::input(format!("several steps of run {run} wait for approval"))
                 .help(format!("name one of {}", steps.join(", "))))
         }
-    }
-}
-
-/// Shows what the answer is to, and which plan it binds to.
-fn question(directory: &RunDirectory, plan: &Plan, awaited: &Awaited) -> String {
-    let style = if output::colours() { Style::Ansi } else { Style::Plain };
-    let (runbook, place) = (&plan.runbook, &plan.settings.name);
-    let mut text = format!(
-        "run {}: {} {} on {place}, plan {}\n",
-        directory.id(),
-        runbook.name,
-        runbook.version,
-        short(plan)
-    );
-    if let Some(step) = plan.steps.iter().find(|step| step.id == awaited.step) {
-        text.push_str(&step_text(plan, step, style));
-    }
-    let _ = writeln!(text, "      now: {}", awaited.what);
-    text
-}
-
-/// `1 more approval is needed, from somebody else`
-pub(crate) fn missing(awaited: &Awaited) -> String {
-    match awaited.missing() {
-        1 => "1 more approval is needed, from somebody else".to_owned(),
-        more => format!("{more} more approvals are needed, each from somebody else"),
     }
 }

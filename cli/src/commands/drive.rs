@@ -17,6 +17,7 @@ use super::group;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output;
+use crate::person::Person;
 use crate::terminal::{self, LogFormat, words};
 
 /// How a run is driven, from the command line.
@@ -31,11 +32,14 @@ pub(crate) struct Options {
     /// How long running steps may take to stop when the run is cancelled
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = parse_duration)]
     pub(crate) grace: std::time::Duration,
+    /// Who you are, where several people share an account; kept with the account's number
+    #[arg(long = "as", value_name = "NAME")]
+    pub(crate) name: Option<String>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { jobs: 4, log_format: LogFormat::Text, grace: RunOptions::GRACE }
+        Self { jobs: 4, log_format: LogFormat::Text, grace: RunOptions::GRACE, name: None }
     }
 }
 
@@ -65,6 +69,7 @@ pub(crate) async fn ready(
     let runner = rekindle_host::identity(env!("CARGO_PKG_VERSION"))
         .map_err(|error| Failure::failed(format!("failed to find out who I am: {error}")))?;
     let owner = LockOwner { run: directory.id().clone(), runner: runner.clone() };
+    let person = Person::here(options.name.as_deref())?;
     let cancellation = Cancellation::default();
     // A run that is under its second plan began with the first.
     let mut earlier = directory.plans().map_err(|error| Failure::input(error.to_string()))?;
@@ -78,6 +83,8 @@ pub(crate) async fn ready(
         None => None,
     };
     let plan = Arc::new(plan);
+    let inbox = InboxApprovals::new(Inbox::of(directory), Arc::clone(&world.clock));
+    let view = terminal::view(directory.id(), &plan, options.log_format, person, inbox);
     let journal = match directory.journal(Arc::clone(&world.clock)) {
         Ok(journal) => journal,
         Err(error) => {
@@ -86,9 +93,8 @@ pub(crate) async fn ready(
         }
     };
     let fence = lease.as_ref().map_or_else(|| Arc::new(NoFence) as Arc<dyn Fence>, GroupLease::fence);
-    let approvals = InboxApprovals::new(Inbox::of(directory), Arc::clone(&world.clock));
     let request = RunRequest {
-        observer: terminal::observer(&plan, options.log_format),
+        observer: view.observer,
         plan,
         earlier,
         run: directory.id().clone(),
@@ -97,7 +103,7 @@ pub(crate) async fn ready(
         fence,
         logs: Arc::new(FileLogs::new(directory.clone(), Arc::clone(&world.clock))),
         world,
-        approvals: Arc::new(approvals),
+        approvals: view.approvals,
         cancellation: cancellation.clone(),
         options: RunOptions { jobs: usize::from(options.jobs), grace: options.grace, runner, commit: None },
     };

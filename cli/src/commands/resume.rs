@@ -48,7 +48,7 @@ fn parse_resolution(text: &str) -> Result<(StepId, Resolution), String> {
 
 pub(crate) async fn resume(args: &Args, state_dir: &Path) -> Result<Exit, Failure> {
     let directory = find(&Runs::new(state_dir), &args.run)?;
-    let by = Person::here(None)?.name;
+    let by = Person::here(args.options.name.as_deref())?.name;
     let decisions = args
         .resolve
         .iter()

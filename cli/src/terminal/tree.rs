@@ -1,10 +1,10 @@
 //! The live tree: one line a step, with bytes, rate and elapsed time, on a terminal.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rekindle_engine::id::StepId;
 use rekindle_engine::journal::{Event, Record};
 use rekindle_engine::plan::{Plan, PlanStep, Section};
@@ -17,7 +17,12 @@ use super::words;
 pub(super) struct Tree {
     lines: MultiProgress,
     steps: Mutex<HashMap<StepId, Line>>,
+    /// What was said while the tree was hidden.
+    held: Mutex<Option<VecDeque<String>>>,
 }
+
+/// More than that is not kept while the tree is hidden; the logs have it all.
+const MOST_HELD: usize = 1000;
 
 struct Line {
     bar: ProgressBar,
@@ -40,13 +45,13 @@ impl Tree {
             }
             let next = plan.steps.get(position + 1);
             let last = next.is_none_or(|next| next.section != step.section);
-            let bar = lines.add(ProgressBar::new(0));
+            let bar = lines.add(unstyled());
             bar.set_prefix(if last { "└─" } else { "├─" });
             let label = format!("{:width$}", label(step));
             settle(&bar, "·", "dim", &label, "");
             steps.insert(step.id.clone(), Line { bar, label, started: None, bytes: 0 });
         }
-        Self { lines, steps: Mutex::new(steps) }
+        Self { lines, steps: Mutex::new(steps), held: Mutex::default() }
     }
 
     fn with(&self, step: &StepId, act: impl FnOnce(&mut Line)) {
@@ -56,7 +61,38 @@ impl Tree {
         }
     }
 
-    fn say(&self, text: &str) {
+    /// Makes room for something else on the terminal.
+    pub(super) fn hide(&self) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.is_none() {
+            *held = Some(VecDeque::new());
+            let _ = self.lines.clear();
+            self.lines.set_draw_target(ProgressDrawTarget::hidden());
+        }
+    }
+
+    /// Draws the tree again, below what was said meanwhile.
+    pub(super) fn show(&self) {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(held) = held else { return };
+        self.lines.set_draw_target(ProgressDrawTarget::stderr());
+        for line in self.steps.lock().unwrap_or_else(PoisonError::into_inner).values() {
+            line.bar.tick();
+        }
+        for text in held {
+            self.say(&text);
+        }
+    }
+
+    /// Says something above the tree.
+    pub(super) fn say(&self, text: &str) {
+        if let Some(held) = self.held.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+            held.push_back(text.to_owned());
+            if held.len() > MOST_HELD {
+                held.pop_front();
+            }
+            return;
+        }
         // A line above the tree; lost only when the terminal is gone.
         let _ = self.lines.println(text);
     }
@@ -70,13 +106,18 @@ fn label(step: &PlanStep) -> String {
 }
 
 fn add_heading(lines: &MultiProgress, section: Section) {
-    let heading = lines.add(ProgressBar::new(0));
+    let heading = lines.add(unstyled());
     heading.set_style(style("{msg:.dim}"));
     heading.finish_with_message(match section {
         Section::Main => "steps",
         Section::OnFailure => "on failure",
         Section::Finally => "finally",
     });
+}
+
+/// A bar without the style that would be drawn, full width, before the first one of ours.
+fn unstyled() -> ProgressBar {
+    ProgressBar::new(0).with_style(style("{msg}"))
 }
 
 fn style(template: &str) -> ProgressStyle {

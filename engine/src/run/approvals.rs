@@ -53,8 +53,8 @@ impl Verdict {
 /// Asks people, or waits for what they say elsewhere.
 #[async_trait]
 pub trait Approvals: Send + Sync {
-    /// Says whether somebody here will answer, so that the run stays when nothing else can go on.
-    fn attended(&self) -> bool;
+    /// Says whether somebody here can answer one of these, so that the run stays when nothing else can go on.
+    fn attended(&self, awaited: &[Awaited]) -> bool;
 
     /// Waits for the next answer to one of these; none when that changed [`Approvals::attended`].
     ///
@@ -78,7 +78,7 @@ impl Unattended {
 
 #[async_trait]
 impl Approvals for Unattended {
-    fn attended(&self) -> bool {
+    fn attended(&self, _: &[Awaited]) -> bool {
         false
     }
 

@@ -53,10 +53,10 @@ impl Driver {
     /// Stays where somebody will answer; lets go of the run otherwise.
     pub(super) async fn await_approval(&mut self, until: Option<Timestamp>) -> Result<Turn, RunError> {
         // A look that is under way may change what is next.
-        if self.request.approvals.attended() || !self.probing.is_empty() {
+        let awaited = self.state.awaited();
+        if self.request.approvals.attended(&awaited) || !self.probing.is_empty() {
             return Ok(Turn::Waits(until));
         }
-        let awaited = self.state.awaited();
         let steps = awaited.iter().map(|awaited| awaited.step.clone()).collect();
         self.write(vec![Event::RunWaiting { steps }]).await?;
         Ok(Turn::Ended(RunEnd::Waiting { awaited }))

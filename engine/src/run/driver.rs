@@ -145,8 +145,11 @@ impl Driver {
             () = cancellation.graceful().cancelled(), if !self.state.cancel_requested() => {}
             Some(message) = self.messages.recv() => return self.take_in(message).await,
             () = shared.warned.notified() => return self.write(Vec::new()).await,
-            Some(verdict) = approvals.next(&awaited), if !awaited.is_empty() => {
-                return self.take_verdict(verdict).await;
+            verdict = approvals.next(&awaited), if !awaited.is_empty() => {
+                // None: whoever was there has gone, and the next turn may let go of the run.
+                if let Some(verdict) = verdict {
+                    return self.take_verdict(verdict).await;
+                }
             }
             () = due => {}
         }

@@ -106,7 +106,7 @@ impl InboxApprovals {
 
 #[async_trait]
 impl Approvals for InboxApprovals {
-    fn attended(&self) -> bool {
+    fn attended(&self, _: &[Awaited]) -> bool {
         false
     }
 

@@ -6,10 +6,11 @@ use rekindle_engine::journal::{Event, LockError, LockOwner, Record, RunDirectory
 use rekindle_engine::run::{Answer, Inbox, Verdict};
 
 use super::super::runs::last_runner;
-use super::{missing, replay};
+use super::replay;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output;
+use crate::terminal::missing;
 
 /// How long the process that drives the run may take to write the answer down.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -45,7 +45,7 @@ impl People {
 
 #[async_trait]
 impl Approvals for People {
-    fn attended(&self) -> bool {
+    fn attended(&self, _: &[Awaited]) -> bool {
         self.stay || !self.says.lock().unwrap().is_empty()
     }
 
@@ -60,6 +60,24 @@ impl Approvals for People {
     fn settled(&self, _: &Verdict, taken: Result<(), &str>) {
         self.refused.lock().unwrap().extend(taken.err().map(str::to_owned));
     }
+}
+
+/// Somebody who sat at the terminal, and leaves.
+#[derive(Default)]
+struct Leaving(Mutex<bool>);
+
+#[async_trait]
+impl Approvals for Leaving {
+    fn attended(&self, _: &[Awaited]) -> bool {
+        !*self.0.lock().unwrap()
+    }
+
+    async fn next(&self, _: &[Awaited]) -> Option<Verdict> {
+        *self.0.lock().unwrap() = true;
+        None
+    }
+
+    fn settled(&self, _: &Verdict, _: Result<(), &str>) {}
 }
 
 fn finished(end: Result<RunEnd, RunError>) -> Outcome {
@@ -95,6 +113,14 @@ async fn without_anybody_the_run_is_let_go_of_when_nothing_else_can_go_on() {
     rig.next_process(None);
     assert_eq!(finished(rig.answer(vec![verdict("a", 2, "ana", Answer::Approve)]).await), Outcome::Succeeded);
     assert_eq!(rig.write.order(), ["free", "a", "b"]);
+}
+
+#[tokio::test]
+async fn a_run_is_let_go_of_when_the_person_at_the_terminal_leaves() {
+    let mut rig = Rig::new(vec![guarded(step("a", &[]), 1, None)]);
+    rig.approvals = Arc::new(Leaving::default());
+    assert_eq!(awaited(rig.execute().await)[0].words(), "a (0 of 1)");
+    assert_eq!(rig.write.runs(), 0);
 }
 
 #[tokio::test]
