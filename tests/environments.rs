@@ -157,16 +157,32 @@ fn a_base_alone_is_no_environment() {
 }
 
 #[test]
-fn a_misspelt_runbook_among_patches_gets_a_hint_and_others_none() {
+fn a_misspelt_runbook_among_patches_is_a_mistake_and_one_that_is_elsewhere_is_pointed_out() {
     let project = Project::new();
-    project.write(
-        "environments/here.yaml",
-        "apiVersion: rekindle/v1\nkind: Environment\nextends: base\nname: here\n\
-         patches: { backpu: [], of-another-team: [], disaster-recovery: [] }\n",
-    );
     copy_example(&project);
+    let environment = |patches: &str| {
+        format!(
+            "apiVersion: rekindle/v1\nkind: Environment\nextends: base\nname: here\npatches:\n  {patches}\n"
+        )
+    };
+    project.write("environments/here.yaml", &environment("{ of-another-team: [], disaster-recovery: [] }"));
     let answer = project.run(&["check", "backup", "-e", "here"]).success();
-    insta::assert_snapshot!(answer.stderr, @"hint: environment `here` patches a runbook `backpu` that is not there: is `backup` meant?");
+    insta::assert_snapshot!(answer.stderr, @"hint: environment `here` patches a runbook `of-another-team` that is not there");
+
+    let misspelt = "disaster_recovery:\n    - { step: report, set: { timeout: 1m } }";
+    project.write("environments/here.yaml", &environment(misspelt));
+    insta::assert_snapshot!(project.run(&["check", "backup", "-e", "here"]).code(2).stderr, @"
+    rekindle::patch::unknown_runbook
+
+      × environment `here` patches a runbook `disaster_recovery` that is not there
+       ╭─[environments/here.yaml:7:7]
+     6 │   disaster_recovery:
+     7 │     - { step: report, set: { timeout: 1m } }
+       ·       ───────────────────┬──────────────────
+       ·                          ╰── never applied to `disaster-recovery`
+       ╰────
+      help: did you mean `disaster-recovery`?
+    ");
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 mod approve;
 mod approve_here;
+mod beside;
 mod cancel;
 mod composites;
 mod damage;

@@ -296,14 +296,17 @@ fn a_plugin_that_misbehaves_fails_its_step_with_a_clear_error() {
     insta::assert_snapshot!(failed("echo 'starting up...'; sleep 1000"), @"
     say: the plugin wrote a line that is no message: `starting up...`: expected value at line 1 column 1
     help: a plugin writes messages only to its standard output; its other words belong on standard error
+    with --replan, where the runbook or environment had to be mended
     ");
     insta::assert_snapshot!(failed("echo 'no route' >&2; exit 7"), @"
     say: the plugin ended with exit code 7 before it gave a result: no route
     help: `rekindle plugin test PATH` shows what the plugin does wrong
+    with --replan, where the runbook or environment had to be mended
     ");
     insta::assert_snapshot!(failed(&format!("{DONE}; {DONE}; sleep 1000")), @"
     say: the plugin gave two results
     help: `rekindle plugin test PATH` shows what the plugin does wrong
+    with --replan, where the runbook or environment had to be mended
     ");
     insta::assert_snapshot!(failed("head -c 10485760 /dev/zero; sleep 1000"), @"
     say: the plugin wrote a line of more than 1048576 bytes

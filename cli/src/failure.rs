@@ -35,6 +35,15 @@ impl Failure {
         Self::Plain { message: message.into(), help: None, exit: Exit::Failed }
     }
 
+    /// Says how the program ends, where a signal brought this about.
+    #[must_use]
+    pub(crate) fn ending(mut self, by: Option<Exit>) -> Self {
+        if let (Self::Plain { exit, .. }, Some(by)) = (&mut self, by) {
+            *exit = by;
+        }
+        self
+    }
+
     /// Says what to do.
     #[must_use]
     pub(crate) fn help(mut self, text: impl Into<String>) -> Self {
@@ -87,14 +96,10 @@ impl From<Diagnostic> for Failure {
     }
 }
 
-/// Tells whether colours may be used on standard error (`https://no-color.org`).
-pub(crate) fn colours() -> bool {
-    output::stderr_is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-}
-
 /// Renders diagnostics one after the other with their source lines, and a count when there are several.
 pub(crate) fn render(diagnostics: &[Diagnostic]) -> String {
-    let theme = if colours() { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+    let theme =
+        if output::error_colours() { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
     let handler = GraphicalReportHandler::new_themed(theme).with_width(output::width()).with_context_lines(1);
     let mut text = String::new();
     for diagnostic in diagnostics {

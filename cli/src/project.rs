@@ -4,7 +4,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
-use rekindle_engine::diagnostic::nearest;
+use rekindle_engine::diagnostic::{Diagnostic, nearest};
 use rekindle_engine::document::{self, Node, Source};
 use rekindle_engine::environment::{self, Environment, NotFound};
 use rekindle_engine::plan::{PlanSource, SourceRole};
@@ -71,7 +71,10 @@ pub(crate) fn load(runbook: &str, environment: &EnvironmentArg) -> Result<Projec
             let name = document.get("name").and_then(Node::text).unwrap_or_default();
             let patches = environment.patches.get(name).map_or(&[][..], Vec::as_slice);
             let runbook = runbook::read_patched(&document, patches)?;
-            hint_at_misspelt_runbooks(&runbook.name.value, &environment);
+            let misspelt = misspelt_runbooks(&runbook.name.value, &environment);
+            if !misspelt.is_empty() {
+                return Err(misspelt.into());
+            }
             Ok(Project { document, runbook, environment })
         }
         (Err(Failure::Mistakes(mut mistakes)), Err(Failure::Mistakes(more))) => {
@@ -143,19 +146,28 @@ fn plain(path: &Path) -> PathBuf {
     plain
 }
 
-/// An environment serves many runbooks, so patches of another one are no mistake; a slip of the fingers is.
-fn hint_at_misspelt_runbooks(loaded: &str, environment: &Environment) {
+/// An environment may serve runbooks of other folders too, so patches of one that is not here are only pointed out; a
+/// slip of the fingers is a mistake: what was meant would silently not be done.
+pub(crate) fn misspelt_runbooks(loaded: &str, environment: &Environment) -> Vec<Diagnostic> {
     let mut known = names_in(Path::new("runbooks"));
     known.extend(embedded::RUNBOOKS.iter().map(|(name, _)| (*name).to_owned()));
     known.push(loaded.to_owned());
-    for name in environment.patches.keys().filter(|name| !known.contains(name)) {
-        if let Some(near) = nearest(name, known.iter().map(String::as_str)) {
-            output::error(&format!(
-                "hint: environment `{}` patches a runbook `{name}` that is not there: is `{near}` meant?\n",
-                environment.settings.name
-            ));
-        }
+    let place = &environment.settings.name;
+    let mut mistakes = Vec::new();
+    for (name, patches) in environment.patches.iter().filter(|(name, _)| !known.contains(name)) {
+        let message = format!("environment `{place}` patches a runbook `{name}` that is not there");
+        let Some(near) = nearest(name, known.iter().map(String::as_str)) else {
+            output::error(&format!("hint: {message}\n"));
+            continue;
+        };
+        let mistake = Diagnostic::new("rekindle::patch::unknown_runbook", message);
+        let mistake = match patches.first() {
+            Some(patch) => mistake.label(&patch.location, format!("never applied to `{near}`")),
+            None => mistake,
+        };
+        mistakes.push(mistake.help(format!("did you mean `{near}`?")));
     }
+    mistakes
 }
 
 /// What stands after the name of a runbook that is part of this program.

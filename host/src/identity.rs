@@ -49,7 +49,7 @@ pub fn liveness(runner: &RunnerIdentity) -> Liveness {
     }
 }
 
-fn boot_id() -> io::Result<String> {
+pub(crate) fn boot_id() -> io::Result<String> {
     Ok(std::fs::read_to_string(BOOT_ID)?.trim().to_owned())
 }
 

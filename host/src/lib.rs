@@ -17,7 +17,7 @@ use rekindle_engine::host::{Masker, Stores, World};
 pub use clock::SystemClock;
 pub use identity::{identity, is_alive, liveness};
 pub use proc_stat::{ProcStat, live_group_members};
-pub use processes::SystemProcesses;
+pub use processes::{LivingChild, RecordedProcesses, SystemProcesses, living_children};
 pub use reaper::{Reaper, reaper_main};
 pub use secrets::SystemSecrets;
 

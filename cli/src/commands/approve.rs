@@ -62,7 +62,7 @@ async fn answer(args: &Args, answer: Answer, state_dir: &Path) -> Result<Exit, F
     let awaited = choose(&directory, args.step.as_ref())?;
     let style = if output::colours() { Style::Ansi } else { Style::Plain };
     output::print(&question(directory.id(), &plan, &awaited, style));
-    if answer == Answer::Approve && awaited.approved_by.contains(&person.name) {
+    if answer == Answer::Approve && awaited.has_approved(&person.name) {
         let text = format!("{} has approved {} already; {}\n", person.name, awaited.step, missing(&awaited));
         output::error(&text);
         return Ok(Exit::Waiting);

@@ -81,8 +81,10 @@ pub(crate) async fn backups(args: &Args, state_dir: &Path) -> Result<Exit, Failu
 async fn list(settings: &Settings, name: &StoreName) -> Result<Vec<Listed>, Failure> {
     let config = settings.stores.get(name).ok_or_else(|| {
         let known: Vec<_> = settings.stores.keys().map(StoreName::as_str).collect();
-        Failure::input(format!("the environment has no store `{name}`"))
-            .help(format!("it has {}", known.join(", ")))
+        Failure::input(format!("the environment has no store `{name}`")).help(match known.as_slice() {
+            [] => "it has no stores: declare one under `stores:`".to_owned(),
+            _ => format!("it has {}", known.join(", ")),
+        })
     })?;
     let store =
         world::world()?.stores.open(config).await.map_err(|error| Failure::input(error.to_string()))?;

@@ -29,11 +29,16 @@ pub(crate) async fn cancel(args: &Args, state_dir: &Path) -> Result<Exit, Failur
     if let Some(Event::RunFinished { .. }) = records.last().map(|record| &record.event) {
         return Err(Failure::input(format!("run {} has finished already", directory.id())));
     }
+    let driver = directory.locked_by().filter(rekindle_host::is_alive);
+    if records.is_empty() && driver.is_none() {
+        return forget(&directory);
+    }
     let runner = records.iter().rev().find_map(|record| match &record.event {
         Event::RunStarted { runner, .. } | Event::RunResumed { runner, .. } => Some(runner),
         _ => None,
     });
-    match runner.filter(|runner| rekindle_host::is_alive(runner)) {
+    // Before its first event a run may wait for its group: only the lock tells who drives it.
+    match runner.filter(|runner| rekindle_host::is_alive(runner)).or(driver.as_ref()) {
         Some(runner) => ask_runner(&directory, runner, Duration::from_secs(args.wait_seconds)).await,
         None => cancel_here(&directory, state_dir).await,
     }
@@ -60,6 +65,15 @@ async fn ask_runner(
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     output::line(&format!("run {} has stopped", directory.id()));
+    Ok(Exit::Done)
+}
+
+/// It never began: nothing is lost with it.
+fn forget(directory: &RunDirectory) -> Result<Exit, Failure> {
+    let path = directory.path();
+    std::fs::remove_dir_all(path)
+        .map_err(|error| Failure::failed(format!("failed to remove {}: {error}", path.display())))?;
+    output::line(&format!("run {} had not started; it is gone", directory.id()));
     Ok(Exit::Done)
 }
 

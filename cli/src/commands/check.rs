@@ -55,5 +55,9 @@ fn with_all_stages(failure: Failure, what: &What, registry: &Registry) -> Failur
     }
     let input =
         CompileInput { runbook, environment: &environment, overrides: &overrides, registry, pinned: &[] };
-    mistakes(&input, &partly.doubtful, partly.mistakes).into()
+    let mut known = partly.mistakes;
+    known.extend(project::misspelt_runbooks(&runbook.name.value, &environment));
+    let all = mistakes(&input, &partly.doubtful, known);
+    // What is not found again by looking more closely is told all the same.
+    if all.is_empty() { failure } else { all.into() }
 }

@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use rekindle_engine::host::World;
 use rekindle_engine::journal::{Fence, GroupLease, Lock, LockOwner, NoFence, Outcome, RunDirectory, Runs};
-use rekindle_engine::plan::Plan;
+use rekindle_engine::plan::{Plan, printable};
 use rekindle_engine::run::{
     Cancellation, FileLogs, Inbox, InboxApprovals, RunEnd, RunError, RunOptions, RunRequest,
 };
 use rekindle_engine::step::Registry;
+use rekindle_host::RecordedProcesses;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::group;
@@ -50,7 +51,7 @@ fn parse_duration(text: &str) -> Result<std::time::Duration, String> {
 /// A run that is ready to be driven, its locks held until this is dropped.
 pub(crate) struct Ready {
     pub(crate) request: RunRequest,
-    cancellation: Cancellation,
+    heard: Heard,
     runs: Runs,
     lease: Option<GroupLease>,
     // Dropped last: nobody else may drive the run while we do.
@@ -76,10 +77,15 @@ pub(crate) async fn ready(
     earlier.pop_if(|last| last.hash == plan.hash);
     let runs = Runs::new(state_dir);
     let lock = directory.lock(&owner).map_err(|error| group::locked(&error))?;
+    refuse_beside_children(directory).await?;
+    let world = recorded(world, directory)?;
+    let heard = Heard::listen(&cancellation);
     let lease = match &plan.concurrency {
-        Some(wanted) => {
-            Some(group::take(&runs, wanted, &owner, &world.clock, cancellation.graceful()).await?)
-        }
+        Some(wanted) => Some(
+            group::take(&runs, wanted, &owner, &world.clock, cancellation.graceful())
+                .await
+                .map_err(|failure| failure.ending(heard.first()))?,
+        ),
         None => None,
     };
     let plan = Arc::new(plan);
@@ -107,7 +113,7 @@ pub(crate) async fn ready(
         cancellation: cancellation.clone(),
         options: RunOptions { jobs: usize::from(options.jobs), grace: options.grace, runner, commit: None },
     };
-    Ok(Ready { request, cancellation, runs, lease, _lock: lock })
+    Ok(Ready { request, heard, runs, lease, _lock: lock })
 }
 
 impl Ready {
@@ -122,10 +128,8 @@ impl Ready {
         F: Future<Output = Result<RunEnd, RunError>>,
     {
         let run = self.request.run.clone();
-        let heard = Arc::new(std::sync::OnceLock::new());
-        let listening = tokio::spawn(listen(self.cancellation.clone(), Arc::clone(&heard)));
         let ended = drive(self.request.clone()).await;
-        listening.abort();
+        let heard = self.heard.first();
         group::give_back(&self.runs, self.lease, &run).await;
         let end = ended.map_err(|error| {
             let help = error.help().map_or(format!("`rekindle resume {run}` goes on"), str::to_owned);
@@ -149,7 +153,62 @@ impl Ready {
             };
             failure.help(help)
         })?;
-        Ok(say_end(&run, &end, heard.get().copied()))
+        Ok(say_end(&run, &end, heard))
+    }
+}
+
+/// How long the reaper of a runner that was just killed may take to end its children.
+const REAPER_PATIENCE: std::time::Duration = std::time::Duration::from_secs(6);
+
+/// A child of a runner that was killed may still be at work: going on beside it would do things twice.
+async fn refuse_beside_children(directory: &RunDirectory) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| {
+        Failure::failed(format!("failed to read {}: {error}", directory.children_path().display()))
+    };
+    let begun = std::time::Instant::now();
+    let mut living = rekindle_host::living_children(&directory.children_path()).map_err(failed)?;
+    while !living.is_empty() && begun.elapsed() < REAPER_PATIENCE {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        living = rekindle_host::living_children(&directory.children_path()).map_err(failed)?;
+    }
+    let Some(child) = living.first() else { return Ok(()) };
+    let (run, group, program) = (directory.id(), child.group, printable(&child.program));
+    Err(Failure::input(format!(
+        "`{program}`, started by the last runner of run {run}, still runs (process group {group})"
+    ))
+    .help(format!("wait for its end, or end it with `kill -- -{group}`; then go on")))
+}
+
+/// Writes down what the run starts.
+fn recorded(world: World, directory: &RunDirectory) -> Result<World, Failure> {
+    let path = directory.children_path();
+    let processes = RecordedProcesses::begin(Arc::clone(&world.processes), &path)
+        .map_err(|error| Failure::failed(format!("failed to write {}: {error}", path.display())))?;
+    Ok(World { processes: Arc::new(processes), ..world })
+}
+
+/// The operator's signals, from the time a run is taken up.
+struct Heard {
+    first: Arc<std::sync::OnceLock<Exit>>,
+    listening: tokio::task::JoinHandle<()>,
+}
+
+impl Heard {
+    fn listen(cancellation: &Cancellation) -> Self {
+        let first = Arc::new(std::sync::OnceLock::new());
+        let listening = tokio::spawn(listen(cancellation.clone(), Arc::clone(&first)));
+        Self { first, listening }
+    }
+
+    /// Gives how the program ends when a signal has ended the run.
+    fn first(&self) -> Option<Exit> {
+        self.first.get().copied()
+    }
+}
+
+impl Drop for Heard {
+    fn drop(&mut self) {
+        self.listening.abort();
     }
 }
 
@@ -181,6 +240,7 @@ fn say_end(run: &rekindle_engine::id::RunId, end: &RunEnd, heard: Option<Exit>) 
                     let _ = writeln!(text, "  help: {help}");
                 }
                 let _ = writeln!(text, "  once it is mended, `rekindle resume {run}` goes on from there");
+                let _ = writeln!(text, "  with --replan, where the runbook or environment had to be mended");
             }
             output::error(&text);
             match outcome {

@@ -45,6 +45,8 @@ pub(super) async fn take(
     let lease = locks.acquire(wanted, cancel, waits).await.map_err(|error| locked(&error))?;
     if let Some(before) = last_token(runs, &owner.run)
         && lease.token() > before + 1
+        // A resume that was refused takes the group too.
+        && lease.previous() != Some(&owner.run)
     {
         output::error(&format!(
             "warning: other runs of the group `{}` went on since run {} was last driven; what it found then may \

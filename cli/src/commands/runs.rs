@@ -138,25 +138,38 @@ fn summarise(run: &RunDirectory) -> Summary {
     let Some(Record { at, event: Event::RunStarted { runbook, runbook_version, environment, .. }, .. }) =
         records.first()
     else {
-        return unreadable("it never started".to_owned());
+        return Summary { status: status(run, &records, &[]), ..unreadable("no step has begun".to_owned()) };
     };
     let awaited = awaited(run, &records);
     Summary {
-        status: status(&records, &awaited),
+        status: status(run, &records, &awaited),
         awaited,
         what: format!("{runbook} {runbook_version} in {environment}"),
         started: format!("{at:.0}"),
     }
 }
 
-fn status(records: &[Record], awaited: &[Awaited]) -> &'static str {
+fn status(run: &RunDirectory, records: &[Record], awaited: &[Awaited]) -> &'static str {
     match records.last().map(|record| &record.event) {
+        None if is_driven(run) => "starting",
+        None => "not started",
         Some(Event::RunFinished { outcome }) => words::outcome(*outcome),
         Some(Event::RunPaused { .. }) => "paused",
+        Some(_) if is_overdue(awaited) => "too few approved in time",
         Some(_) if !awaited.is_empty() => "waiting for approval",
         _ if last_runner(records).is_some_and(rekindle_host::is_alive) => "running",
         _ => "interrupted",
     }
+}
+
+/// Says whether the time for an approval is over, and nobody has looked since.
+fn is_overdue(awaited: &[Awaited]) -> bool {
+    awaited.iter().any(|awaited| awaited.expires_at.is_some_and(|at| at <= jiff::Timestamp::now()))
+}
+
+/// Says whether a process of this machine has the run in hand, also before its first event.
+pub(super) fn is_driven(run: &RunDirectory) -> bool {
+    run.locked_by().is_some_and(|runner| rekindle_host::is_alive(&runner))
 }
 
 /// Gives who drove a run last.
@@ -219,8 +232,8 @@ fn read(run: &RunDirectory) -> Result<Vec<Record>, Failure> {
 fn show(run: &RunDirectory, json: bool) -> Result<Exit, Failure> {
     let records = read(run)?;
     let plan = run.plan().map_err(|error| Failure::input(error.to_string()))?;
-    let awaited = awaited(run, &records);
-    let status = status(&records, &awaited);
+    let mut awaited = awaited(run, &records);
+    let status = status(run, &records, &awaited);
     if json {
         output::json(&compare::as_json(run, status, &plan, &records))?;
         return Ok(Exit::Done);
@@ -231,7 +244,13 @@ fn show(run: &RunDirectory, json: bool) -> Result<Exit, Failure> {
     for record in &records {
         if let Some(event) = words::event(&record.event) {
             let _ = writeln!(text, "{:>4}  {:.3}  {event}", record.seq, record.at);
+            text.extend(words::help(&record.event).map(|help| format!("{help}\n")));
         }
+    }
+    if is_overdue(&awaited) {
+        let _ =
+            writeln!(text, "the time for an approval is over: `rekindle resume {}` ends the run", run.id());
+        awaited.clear();
     }
     for awaited in &awaited {
         let _ = writeln!(text, "waits for {}", words::awaited(awaited));

@@ -16,7 +16,7 @@ use rekindle_engine::values::DurationText;
 use serde_json::Value;
 
 use super::plan::{Documents, What};
-use crate::failure::{self, Failure};
+use crate::failure::Failure;
 use crate::output;
 use crate::project::{self, EnvironmentArg, ValueArgs};
 
@@ -240,7 +240,7 @@ impl Saved {
 }
 
 fn style() -> Style {
-    if failure::colours() { Style::Ansi } else { Style::Plain }
+    if output::error_colours() { Style::Ansi } else { Style::Plain }
 }
 
 /// Refuses to run a runbook where only saved plans may be run.

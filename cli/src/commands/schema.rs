@@ -14,11 +14,18 @@ use crate::{output, world};
 pub(crate) struct Args {
     /// Which schema; all names are listed without it
     name: Option<String>,
+    /// Print the names as JSON; a schema is JSON anyway
+    #[arg(long)]
+    json: bool,
 }
 
 pub(crate) fn schema(args: &Args) -> Result<Exit, Failure> {
     let documents = documents();
     let Some(name) = &args.name else {
+        if args.json {
+            output::json(&documents.keys().collect::<Vec<_>>())?;
+            return Ok(Exit::Done);
+        }
         for name in documents.keys() {
             output::line(name);
         }

@@ -54,7 +54,7 @@ impl Asker {
         let asked = self.asked();
         let open = |awaited: &&Awaited| {
             !asked.gone
-                && !awaited.approved_by.contains(&self.person.name)
+                && !awaited.has_approved(&self.person.name)
                 && !asked.passed.contains(&(awaited.step.clone(), awaited.request))
         };
         awaited.iter().find(open)

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use jiff::Timestamp;
 use rekindle_engine::id::StepId;
 use rekindle_engine::journal::{Event, Record};
+use rekindle_engine::plan::printable;
 use rekindle_engine::run::Observer;
 use rekindle_engine::step::Progress;
 
@@ -42,7 +43,8 @@ impl Observer for Lines {
             }
             _ => {}
         }
-        output::error(&format!("{:.0} {text}\n", record.at));
+        let help = words::help(&record.event).map_or(String::new(), |help| format!("{help}\n"));
+        output::error(&format!("{:.0} {text}\n{help}", record.at));
     }
 
     fn progress(&self, step: &StepId, progress: &Progress) {
@@ -59,12 +61,12 @@ impl Observer for Lines {
         output::error(&format!(
             "{now:.0} {step}: {}{total} {}\n",
             words::bytes(progress.bytes),
-            progress.note
+            printable(&progress.note)
         ));
     }
 
     fn log(&self, step: &StepId, line: &str) {
-        output::error(&format!("{:.0} {step}: {line}\n", Timestamp::now()));
+        output::error(&format!("{:.0} {step}: {}\n", Timestamp::now(), printable(line)));
     }
 }
 

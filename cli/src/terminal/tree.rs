@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rekindle_engine::id::StepId;
 use rekindle_engine::journal::{Event, Record};
-use rekindle_engine::plan::{Plan, PlanStep, Section};
+use rekindle_engine::plan::{Plan, PlanStep, Section, printable};
 use rekindle_engine::run::Observer;
 use rekindle_engine::step::Progress;
 
@@ -163,7 +163,7 @@ impl Line {
         }
         self.bar.set_position(progress.bytes);
         if !progress.note.is_empty() {
-            let note: String = progress.note.chars().take(40).collect();
+            let note: String = printable(&progress.note).chars().take(40).collect();
             self.bar.set_message(format!("{}  {note}", self.label));
         }
     }
@@ -199,7 +199,9 @@ impl Observer for Tree {
             Event::StepSucceeded { step, .. } => self.with(step, |line| line.end("✔", "green", "")),
             Event::StepFailed { step, error, retry_at } => {
                 let again = if retry_at.is_some() { "will try again: " } else { "" };
-                self.with(step, |line| line.end("✘", "red", &format!("{again}{error}")));
+                self.with(step, |line| {
+                    line.end("✘", "red", &format!("{again}{}", printable(&error.to_string())));
+                });
             }
             Event::StepSkipped { step } => self.with(step, |line| line.end("–", "dim", "skipped")),
             Event::StepBlocked { step, by } => {
@@ -246,6 +248,6 @@ impl Observer for Tree {
     }
 
     fn log(&self, step: &StepId, line: &str) {
-        self.say(&format!("{step}: {line}"));
+        self.say(&format!("{step}: {}", printable(line)));
     }
 }

@@ -33,6 +33,16 @@ pub(crate) fn outcome(outcome: Outcome) -> &'static str {
     }
 }
 
+/// Gives the help that belongs to an event, on a line of its own.
+pub(crate) fn help(event: &Event) -> Option<String> {
+    match event {
+        Event::StepFailed { error, .. } => {
+            error.help.as_ref().map(|help| format!("    help: {}", printable(help)))
+        }
+        _ => None,
+    }
+}
+
 /// Gives an event as one line without its time, or nothing when a person has no use for it.
 pub(crate) fn event(event: &Event) -> Option<String> {
     Some(match event {
@@ -43,19 +53,18 @@ pub(crate) fn event(event: &Event) -> Option<String> {
         Event::StepStarted { step, attempt: 1 } => format!("{step}: started"),
         Event::StepStarted { step, attempt } => format!("{step}: started, attempt {attempt}"),
         Event::StepCheckpoint { .. } => return None,
-        Event::StepWarned { step, text } => format!("{step}: warning: {text}"),
+        Event::StepWarned { step, text } => format!("{step}: warning: {}", printable(text)),
         Event::StepSucceeded { step, .. } => format!("{step}: done"),
         Event::StepFailed { step, error, retry_at } => {
             let next = retry_at.map_or(String::new(), |at| format!("; next attempt at {at:.0}"));
-            let help = error.help.as_ref().map_or(String::new(), |help| format!("\n    help: {help}"));
-            format!("{step}: failed: {error}{next}{help}")
+            format!("{step}: failed: {}{next}", printable(&error.to_string()))
         }
         Event::StepSkipped { step } => format!("{step}: skipped, its condition is false"),
         Event::StepBlocked { step, by } => format!("{step}: blocked by {by}"),
         Event::StepCancelled { step } => format!("{step}: cancelled"),
         Event::StepProbed { step, finding } => format!("{step}: looked: {}", found(finding)),
-        Event::StepResolved { step, resolution, by, .. } => {
-            format!("{step}: {by} decided: {}", format!("{resolution:?}").to_lowercase())
+        Event::StepResolved { step, resolution, by, why } => {
+            said(step, &format!("decided as {}", format!("{resolution:?}").to_lowercase()), by, "", why)
         }
         Event::ApprovalRequested { step, needed, what, expires_at } => {
             let until = expires_at.map_or(String::new(), |at| format!(", until {at:.0}"));

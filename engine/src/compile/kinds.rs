@@ -2,7 +2,7 @@
 
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::plan::Section;
-use crate::runbook::Phase;
+use crate::runbook::{OnCrash, Phase};
 use crate::step::{Effect, KindInfo, Registry};
 
 use super::draft::{Draft, Drafts};
@@ -20,6 +20,7 @@ pub(super) fn check(drafts: &Drafts<'_>, registry: &Registry, report: &mut Repor
             Some(kind) => {
                 check_effect(draft, kind.info(), report);
                 check_phase(draft, kind.info(), report);
+                check_probe(draft, kind.info(), report);
             }
         }
     }
@@ -88,6 +89,30 @@ fn check_effect(draft: &Draft<'_>, info: &KindInfo, report: &mut Report) {
             .label(&declared.location, "can't be declared here")
             .help("remove `effect`; it is for `run` and external kinds, whose effect nobody else knows"),
         );
+    }
+}
+
+/// What only a probe makes possible must not be promised without one.
+fn check_probe(draft: &Draft<'_>, info: &KindInfo, report: &mut Report) {
+    if info.probes {
+        return;
+    }
+    let definition = draft.definition;
+    let kind = &info.kind;
+    let wrong = |message: String, help: &str| {
+        Diagnostic::new("rekindle::runbook::no_probe", message)
+            .label(&definition.id.location, format!("`{kind}` can't look whether its effect is there"))
+            .help(help)
+    };
+    if definition.on_crash == Some(OnCrash::Probe) {
+        let help = "write `on_crash: ask`, or `rerun` where doing it twice does no harm";
+        report.add(wrong(format!("`{}` can't be probed after a crash", draft.id()), help));
+    }
+    let repeats = definition.retry.as_ref().is_some_and(|retry| retry.attempts > 1);
+    if repeats && effect(draft, info) == Effect::Destroy {
+        let help = "remove `retry`, or give the step another effect if it destroys nothing";
+        let message = format!("`{}` destroys, and can't be tried again without a probe", draft.id());
+        report.add(wrong(message, help));
     }
 }
 

@@ -9,6 +9,7 @@
 //! rendering is checked once for each body. A `frame` is one use of a body; `group` opens one for each step that
 //! uses a composite, with the values `given` to it, and makes its steps in the same way.
 
+mod absent;
 mod approval;
 mod body;
 mod cycle;

@@ -8,6 +8,7 @@ use crate::plan::Section;
 use crate::runbook::{Phase, Spanned};
 use crate::template::ROOTS;
 
+use super::absent;
 use super::body::Owner;
 use super::draft::{self, Draft, Drafts, Place, Tree, Use, template_name};
 use super::report::Report;
@@ -212,7 +213,7 @@ impl Scope<'_, '_> {
                 "refer to a step of the same section or an earlier one",
             ));
         }
-        outputs(used, step)
+        outputs(used, step).or_else(|| absent::check(used, step, draft, self.drafts))
     }
 
     fn unknown_step(&self, used: &Use, name: &str) -> Diagnostic {

@@ -174,10 +174,12 @@ impl Maker<'_, '_> {
         };
         let definition = self.draft.definition;
         let defaults = &self.shared.input.runbook.defaults;
+        // A default is for the steps that it fits.
+        let may_retry = effect != Effect::Destroy || info.probes;
         let on_crash = definition.on_crash.unwrap_or_else(|| on_crash(effect, info));
         let kind = info.kind.clone();
         Some(PlanStep {
-            retry: definition.retry.clone().or_else(|| defaults.retry.clone()),
+            retry: definition.retry.clone().or_else(|| defaults.retry.clone().filter(|_| may_retry)),
             timeout: definition.timeout.or(defaults.timeout).map(DurationText),
             deadline: definition.deadline.map(DurationText),
             approval,

@@ -9,6 +9,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::RunnerIdentity;
 use super::file::sync_parent;
 use super::{
     Event, FileJournal, JournalError, Lock, LockError, LockOwner, Record, Waiting, file_name, waiting,
@@ -236,6 +237,16 @@ impl RunDirectory {
     /// Takes the lock that keeps two processes from driving this run.
     pub fn lock(&self, owner: &LockOwner) -> Result<Lock, LockError> {
         Lock::try_acquire(&self.path.join("lock"), &format!("the run {}", self.id), Some(owner))
+    }
+
+    /// Gives the process that holds the run's lock, or held it when it was killed.
+    pub fn locked_by(&self) -> Option<RunnerIdentity> {
+        super::lock::owner_in(&self.path.join("lock")).map(|owner| owner.runner)
+    }
+
+    /// Where the children of the process that drives the run are written down.
+    pub fn children_path(&self) -> PathBuf {
+        self.path.join("children")
     }
 
     /// Opens the journal to write to it; makes it when the run has none yet. The run's lock must be held.

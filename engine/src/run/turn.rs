@@ -200,8 +200,12 @@ impl Driver {
                 vec![Event::StepSucceeded { step, outputs: self.shared.masked_value(outputs) }]
             }
             AttemptEnd::Failed(error) => {
-                let error = self.shared.masked_error(error);
-                let retry_at = self.state.retry_at(&step, &error, self.request.world.clock.now());
+                let now = self.request.world.clock.now();
+                let mut error = self.shared.masked_error(error);
+                let retry_at = self.state.retry_at(&step, &error, now);
+                if self.state.is_out_of_time(&step, &error, now) {
+                    error.message.push_str(" (not tried again: its deadline comes first)");
+                }
                 vec![Event::StepFailed { step, error, retry_at }]
             }
             AttemptEnd::Stopped(said) => {

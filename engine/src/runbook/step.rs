@@ -76,14 +76,16 @@ pub(super) fn read(reader: &mut Reader, node: &Node, section: Section) -> Option
 
 fn read_id(reader: &mut Reader, node: &Node) -> Option<Spanned<String>> {
     let text = reader.text(node, "`id`")?;
+    let word =
+        |word: &str| !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
     let fits = text.len() <= 63
         && text.starts_with(|first: char| first.is_ascii_lowercase())
-        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+        && text.split('-').all(word);
     if !fits {
         return reader.wrong_value(
             node,
             format!("`{text}` is no step id"),
-            "ids are kebab-case: a small letter, then small letters, digits and `-`, at most 63",
+            "ids are kebab-case: small letters and digits, a letter first, words joined by one `-`, at most 63",
         );
     }
     Some(Spanned { value: text.to_owned(), location: node.location.clone() })

@@ -26,10 +26,10 @@ fn ids_are_kebab_case_and_unique_over_all_sections() {
         @r#"
     rekindle::runbook::wrong_value: `Wait` is no step id
       r.yaml:7:9 "Wait": this value
-      help: ids are kebab-case: a small letter, then small letters, digits and `-`, at most 63
+      help: ids are kebab-case: small letters and digits, a letter first, words joined by one `-`, at most 63
     rekindle::runbook::wrong_value: `wait_ready` is no step id
       r.yaml:9:9 "wait_ready": this value
-      help: ids are kebab-case: a small letter, then small letters, digits and `-`, at most 63
+      help: ids are kebab-case: small letters and digits, a letter first, words joined by one `-`, at most 63
     rekindle::runbook::duplicate_id: the ids `wait-ready` and `wait_ready` are the same in templates
       r.yaml:9:9 "wait_ready": used again
       r.yaml:8:9 "wait-ready": first used here

@@ -156,7 +156,7 @@ fn retry() -> Value {
                 "maximum": LIMITS.backoff,
                 "description": "The factor between delays.",
             },
-            "max_delay": duration("The longest delay."),
+            "max_delay": duration("The longest delay, before jitter lengthens it."),
             "jitter": {
                 "type": "number",
                 "minimum": 0,

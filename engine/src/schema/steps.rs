@@ -69,7 +69,8 @@ pub(super) fn step(kinds: &[&KindInfo]) -> Value {
         "properties": {
             "id": {
                 "type": "string",
-                "pattern": "^[a-z][a-z0-9-]{0,62}$",
+                "pattern": "^[a-z][a-z0-9]*(-[a-z0-9]+)*$",
+                "maxLength": 63,
                 "description": "Its name in the runbook, kebab-case.",
             },
             "name": { "type": "string", "description": "Its name for people." },

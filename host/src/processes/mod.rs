@@ -3,6 +3,7 @@
 
 mod capture;
 mod detached;
+mod ledger;
 mod private_file;
 mod running;
 #[cfg(test)]
@@ -20,6 +21,7 @@ use rekindle_engine::host::{
     CommandSpec, PrivateFile, ProcessError, Processes, RunningProcess, Secret, Stdin,
 };
 
+pub use self::ledger::{LivingChild, RecordedProcesses, living_children};
 use self::private_file::GuardedFile;
 use self::running::Running;
 use crate::reaper::Reaper;

@@ -105,6 +105,9 @@ finally:
     rekindle::runbook::out_of_scope: `z` runs after `y`
       test.yaml:22:66 "steps.z.outputs.uri": not here
       help: refer to a step of the same section or an earlier one
+    rekindle::template::undefined: `steps.y.outputs.uri` is undefined when `y` has not run
+      test.yaml:24:66 "steps.y.outputs.uri": a failure may come before it
+      help: write `steps.y.outputs.uri | default("…")`, or give `z` a `when` too
     rekindle::template::undefined: `failure.step` is undefined when nothing has failed
       test.yaml:24:92 "failure.step": `finally` runs after success too
       help: write `failure.step | default("nothing")`, or move the step to `on_failure:`

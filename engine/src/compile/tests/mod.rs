@@ -1,5 +1,6 @@
 //! Plans and mistakes of small runbooks over a few kinds that do nothing.
 
+mod absent;
 mod approval;
 mod composite_mistakes;
 mod composites;

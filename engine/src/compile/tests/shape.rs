@@ -86,7 +86,7 @@ fn the_last_sections_run_in_the_order_written() {
 steps:
   - { id: a, uses: test.work, with: { target: primary } }
 on_failure:
-  - { id: page, uses: test.work, with: { target: primary, text: "{{ failure.step }} {{ steps.a.outputs.uri }}" } }
+  - { id: page, uses: test.work, with: { target: primary, text: "{{ failure.step }} {{ steps.a.outputs.uri | default('nothing') }}" } }
   - { id: mail, uses: test.work, with: { target: primary } }
 finally:
   - { id: y, uses: test.work, with: { target: primary, text: "{{ run.id }}" } }

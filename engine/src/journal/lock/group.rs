@@ -106,7 +106,8 @@ impl GroupLocks {
             // Refused when somebody was faster: then it is looked at again.
             if self.store.replace(&lease, expected).await?.is_some() {
                 let (store, clock) = (Arc::clone(&self.store), Arc::clone(&self.clock));
-                return Ok(GroupLease::new(store, clock, wanted.owner.clone(), &lease));
+                let previous = before.and_then(|before| before.run.clone());
+                return Ok(GroupLease::new(store, clock, wanted.owner.clone(), &lease, previous));
             }
         }
     }

@@ -10,11 +10,13 @@ use tokio_util::sync::CancellationToken;
 use super::lease::{MARGIN, RENEW_EVERY, held};
 use super::{Fence, FenceError, Hold, Holder, Lease, LeaseStore, LockError, LockOwner, Waiting};
 use crate::host::Clock;
+use crate::id::RunId;
 
 /// A group that this process holds for its run. It is renewed until it is given back or dropped; after a drop it
 /// is free once the process is gone, or once the lease has run out.
 pub struct GroupLease {
     inner: Arc<Inner>,
+    previous: Option<RunId>,
     /// The renewal; dropping it ends it.
     _renewal: JoinSet<()>,
 }
@@ -39,6 +41,7 @@ impl GroupLease {
         clock: Arc<dyn Clock>,
         owner: LockOwner,
         lease: &Lease,
+        previous: Option<RunId>,
     ) -> Self {
         let inner = Arc::new(Inner {
             store,
@@ -52,12 +55,17 @@ impl GroupLease {
         });
         let mut renewal = JoinSet::new();
         renewal.spawn(renew_for_ever(Arc::clone(&inner)));
-        Self { inner, _renewal: renewal }
+        Self { inner, previous, _renewal: renewal }
     }
 
     /// Gives the fencing token.
     pub fn token(&self) -> u64 {
         self.inner.token
+    }
+
+    /// Gives the run that had the group before, as far as that was written down.
+    pub fn previous(&self) -> Option<&RunId> {
+        self.previous.as_ref()
     }
 
     /// Gives what the driver asks before it destroys anything.

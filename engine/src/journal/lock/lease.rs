@@ -32,6 +32,9 @@ pub struct Lease {
     pub group: String,
     /// The fencing token: one more each time the group is taken, by whomever.
     pub token: u64,
+    /// The run that it was taken for with this token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunId>,
     /// Nobody when it is free.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holder: Option<Holder>,
@@ -136,7 +139,8 @@ impl Lease {
 /// Gives the lease that follows `before` when `owner` takes the group.
 pub(super) fn taken(group: &str, before: Option<&Lease>, owner: &LockOwner, now: Timestamp) -> Lease {
     let token = before.map_or(0, |lease| lease.token) + 1;
-    Lease { format: LEASE_FORMAT, group: group.to_owned(), token, holder: Some(held(owner, now)) }
+    let (group, run) = (group.to_owned(), Some(owner.run.clone()));
+    Lease { format: LEASE_FORMAT, group, token, run, holder: Some(held(owner, now)) }
 }
 
 /// Gives a holder whose lease is fresh.

@@ -28,6 +28,7 @@ pub use group::{GroupLocks, Holders, Liveness, Wanted};
 pub use held::GroupLease;
 pub use lease::{Hold, Holder, LEASE_FORMAT, Lease, LeaseStore, Revision};
 pub use process::Lock;
+pub(in crate::journal) use process::owner_in;
 pub use waiting::{Waiting, waiting};
 
 /// Who holds a lock.

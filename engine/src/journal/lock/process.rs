@@ -57,6 +57,11 @@ impl Drop for Lock {
     }
 }
 
+/// Reads who a lock file names, without taking the lock.
+pub(in crate::journal) fn owner_in(path: &Path) -> Option<LockOwner> {
+    read_owner(&mut File::open(path).ok()?).map(|owner| *owner)
+}
+
 fn is_still_named(file: &File, path: &Path) -> io::Result<bool> {
     let ours = file.metadata()?;
     match std::fs::metadata(path) {

@@ -36,10 +36,20 @@ impl Awaited {
         usize::try_from(self.needed).unwrap_or(usize::MAX).saturating_sub(self.approved_by.len())
     }
 
+    /// Says whether a person of this name has approved. Names that differ in case are one: `Kim` is no second person.
+    pub fn has_approved(&self, name: &str) -> bool {
+        knows(&self.approved_by, name)
+    }
+
     /// Says it for people: `restore (1 of 2)`.
     pub fn words(&self) -> String {
         format!("{} ({} of {})", self.step, self.approved_by.len(), self.needed)
     }
+}
+
+fn knows(names: &[String], name: &str) -> bool {
+    let same = |known: &String| known.trim().to_lowercase() == name.trim().to_lowercase();
+    names.iter().any(same)
 }
 
 /// A question that is open.
@@ -98,7 +108,7 @@ impl RunState {
         if let Some(at) = request.expires_at.filter(|at| *at <= now) {
             return Some(format!("the time to approve step `{}` was over at {at:.0}", verdict.step));
         }
-        let again = verdict.answer == Answer::Approve && request.by.contains(&verdict.by);
+        let again = verdict.answer == Answer::Approve && knows(&request.by, &verdict.by);
         again.then(|| format!("{} has approved step `{}` already", verdict.by, verdict.step))
     }
 
@@ -124,7 +134,7 @@ impl RunState {
         self.check_answer(step, plan_hash)?;
         let state = self.found(step)?;
         let Some(request) = &mut state.request else { return Err(illegal(step, state, "be approved")) };
-        if !request.by.iter().any(|known| known == by) {
+        if !knows(&request.by, by) {
             request.by.push(by.to_owned());
         }
         if request.by.len() >= usize::try_from(request.needed).unwrap_or(usize::MAX) {

@@ -11,6 +11,7 @@
 mod apply;
 mod approval;
 mod commands;
+mod groups;
 mod replanned;
 mod resumed;
 mod step;
@@ -171,6 +172,16 @@ impl RunState {
     /// Gives when a failed attempt of a running step may be repeated; never for permanent errors, nor past the
     /// budget or the deadline.
     pub fn retry_at(&self, step: &StepId, error: &StepError, now: Timestamp) -> Option<Timestamp> {
+        self.due(step, error, now)
+            .filter(|due| self.steps.get(step).is_some_and(|state| state.is_in_time(*due)))
+    }
+
+    /// Says whether a failed attempt of a running step would be repeated if its deadline were later.
+    pub fn is_out_of_time(&self, step: &StepId, error: &StepError, now: Timestamp) -> bool {
+        self.due(step, error, now).is_some() && self.retry_at(step, error, now).is_none()
+    }
+
+    fn due(&self, step: &StepId, error: &StepError, now: Timestamp) -> Option<Timestamp> {
         let (state, started) = (self.steps.get(step)?, self.started.as_ref()?);
         let retry = state.rules.retry.as_ref()?;
         let failures = state.failures + 1;
@@ -178,8 +189,7 @@ impl RunState {
             return None;
         }
         let fraction = retry::fraction(&started.run, step, state.attempt);
-        let due = retry::later(now, retry::delay(retry, failures, fraction));
-        state.deadline().is_none_or(|deadline| due < deadline).then_some(due)
+        Some(retry::later(now, retry::delay(retry, failures, fraction)))
     }
 
     /// Gives how long an attempt of a step that starts now may take: its timeout, or what is left of its deadline.
@@ -254,8 +264,11 @@ impl RunState {
 
 fn steps_of(plan: &Plan) -> IndexMap<StepId, StepState> {
     let places: BTreeMap<&StepId, Section> = plan.steps.iter().map(|step| (&step.id, step.section)).collect();
-    plan.steps
+    let mut steps = plan
+        .steps
         .iter()
         .map(|step| (step.id.clone(), StepState::new(step, |id| places.get(id).copied())))
-        .collect()
+        .collect();
+    groups::keep_together(plan, &mut steps);
+    steps
 }

@@ -191,6 +191,11 @@ impl StepState {
         Some(retry::later(self.began_at?, self.rules.deadline?))
     }
 
+    /// Says whether an attempt may begin then.
+    pub(super) fn is_in_time(&self, at: Timestamp) -> bool {
+        self.deadline().is_none_or(|deadline| at < deadline)
+    }
+
     /// Says whether a cancellation ends it at once: it has not begun, or nothing of it runs now.
     pub(super) fn can_be_called_off(&self) -> bool {
         match self.status {

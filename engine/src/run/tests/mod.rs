@@ -4,6 +4,7 @@ mod approvals;
 mod approving;
 mod driver;
 mod fence;
+mod groups;
 mod invariants;
 mod killed;
 mod logs;

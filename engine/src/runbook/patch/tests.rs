@@ -350,7 +350,7 @@ fn what_a_patch_makes_of_a_step_is_checked_and_told_in_its_own_file() {
       help: did you mean `timeout`?
     rekindle::runbook::wrong_value: `Smoke` is no step id
       e.yaml:7:38 "Smoke": this value
-      help: ids are kebab-case: a small letter, then small letters, digits and `-`, at most 63
+      help: ids are kebab-case: small letters and digits, a letter first, words joined by one `-`, at most 63
     rekindle::runbook::wrong_type: `run` must be a list of arguments or a script, found an integer
       e.yaml:7:50 "3": expected a list of arguments or a script
     rekindle::runbook::unknown_step: there is no step `verfiy` in `steps`

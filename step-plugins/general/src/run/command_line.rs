@@ -39,6 +39,9 @@ pub(super) fn what(command: Option<Vec<String>>, script: Option<String>) -> Resu
                 .help("write `command: [program, argument, …]`"))
         }
         (Some(words), None) => Ok(What::Command(words)),
+        (None, Some(script)) if script.trim().is_empty() => {
+            Err(StepError::permanent("the script is empty").help("write what it is to do"))
+        }
         (None, Some(script)) => Ok(What::Script(script)),
         (None, None) => Err(StepError::permanent("there is nothing to run")
             .help("write `run: [program, argument, …]`, or `run: |` and a script")),

@@ -90,9 +90,9 @@ fn a_lock_file_tells_a_person_who_holds_the_group() {
     runtime.block_on(lease.release()).unwrap();
     let free = std::fs::read_to_string(file(&place)).unwrap();
     insta::assert_snapshot!(text + &free, @r#"
-    {"format":1,"group":"recover/prod","token":1,"holder":{"run":"run-1","runner":{"pid":1,"started_ticks":1,"boot_id":"boot","host":"db-1","version":"0.1.0"},"hold":{"state":"held","expires_at":"2026-11-22T15:01:00Z"}}}
-    49a281813100d15a
-    {"format":1,"group":"recover/prod","token":1}
-    2cccfd1e94958202
+    {"format":1,"group":"recover/prod","token":1,"run":"run-1","holder":{"run":"run-1","runner":{"pid":1,"started_ticks":1,"boot_id":"boot","host":"db-1","version":"0.1.0"},"hold":{"state":"held","expires_at":"2026-11-22T15:01:00Z"}}}
+    015675a28314ce9a
+    {"format":1,"group":"recover/prod","token":1,"run":"run-1"}
+    a159cb36539b6342
     "#);
 }
