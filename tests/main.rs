@@ -6,6 +6,7 @@
 mod approve;
 mod approve_here;
 mod beside;
+mod buckets;
 mod cancel;
 mod composites;
 mod damage;

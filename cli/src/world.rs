@@ -8,7 +8,7 @@ use rekindle_engine::composite;
 use rekindle_engine::host::World;
 use rekindle_engine::step::Registry;
 use rekindle_external::Found;
-use rekindle_storage::FileStores;
+use rekindle_storage::{EveryStore, FileStores};
 
 use crate::failure::Failure;
 use crate::project;
@@ -72,7 +72,7 @@ pub(crate) fn world() -> Result<World, Failure> {
         .map_err(|error| Failure::failed(format!("failed to find my own program: {error}")))?;
     let reaper = rekindle_host::Reaper::start(program, [crate::REAPER])
         .map_err(|error| Failure::failed(format!("failed to start the reaper: {error}")))?;
-    let stores = FileStores::from_working_directory()
+    let files = FileStores::from_working_directory()
         .map_err(|error| Failure::failed(format!("failed to find the working directory: {error}")))?;
-    Ok(rekindle_host::world(Arc::new(stores), Some(Arc::new(reaper))))
+    Ok(rekindle_host::world(Arc::new(EveryStore::new(files)), Some(Arc::new(reaper))))
 }

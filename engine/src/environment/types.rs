@@ -112,11 +112,42 @@ pub struct SecretRef {
 }
 
 /// A place for objects, by URL.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StoreConfig {
-    /// `file:///var/backups` or `file:relative/to/the/working/directory`.
+    /// `file:///var/backups`, `file:relative/to/the/working/directory` or `s3://bucket/prefix`.
     pub url: String,
+    /// S3: the bucket's region.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// S3 and Google: the service's URL, when it is not the provider's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    /// S3: whether the bucket stands in the path instead of the host name, as many other servers want it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path_style: Option<bool>,
+    /// S3: the profile of the AWS configuration files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// S3: `AES256` or `aws:kms`; the bucket's own rule when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_side_encryption: Option<String>,
+    /// The key of the provider's key service that encrypts what is written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kms_key: Option<String>,
+    /// The class that objects are written in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage_class: Option<String>,
+    /// S3: agrees to pay for requests to somebody else's bucket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requester_pays: Option<bool>,
+}
+
+impl StoreConfig {
+    /// Names a store by its URL alone.
+    pub fn at(url: impl Into<String>) -> Self {
+        Self { url: url.into(), ..Self::default() }
+    }
 }
 
 /// Where a secret's value comes from: exactly one of the fields.

@@ -17,7 +17,9 @@ pub use processes::{
     CommandSpec, ExitReport, PrivateFile, ProcessError, Processes, RunningProcess, Stdin, TerminateReason,
 };
 pub use secret::{Secret, SecretError, Secrets};
-pub use store::{Key, KeyError, ObjectInfo, ObjectStore, PutMode, StoreError, StoreErrorKind, Stores};
+pub use store::{
+    Key, KeyError, ObjectInfo, ObjectStore, ProviderPlace, PutMode, Stamp, StoreError, StoreErrorKind, Stores,
+};
 
 /// Everything a run may touch. Cheap to clone.
 #[derive(Clone)]

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -92,6 +93,8 @@ pub enum StoreErrorKind {
     NotFound,
     /// `PutMode::IfAbsent` found one.
     AlreadyExists,
+    /// [`ObjectStore::swap`] found another state than the expected one.
+    Changed,
     /// Credentials or permissions.
     Denied,
     /// No room left.
@@ -122,6 +125,22 @@ pub struct StoreError {
     pub why: String,
 }
 
+/// What marks one state of an object, for [`ObjectStore::swap`]. Opaque: an `ETag` of S3, a generation of GCS, a
+/// checksum of what is in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stamp(pub String);
+
+/// Where an object lies inside a provider, so that the provider can copy it by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProviderPlace {
+    /// The service, by protocol and endpoint: only stores of one service can copy among themselves.
+    pub service: String,
+    /// The bucket.
+    pub bucket: String,
+    /// The object's whole name in it.
+    pub object: String,
+}
+
 fn key_in(key: &str) -> String {
     if key.is_empty() { String::new() } else { format!("`{key}` in ") }
 }
@@ -147,6 +166,36 @@ pub trait ObjectStore: Send + Sync {
     /// Removes an object; removing what is not there is no error.
     async fn delete(&self, key: &Key) -> Result<(), StoreError>;
 
+    /// Reads a small object with the mark of its state; `None` when there is none.
+    ///
+    /// # Errors
+    /// As `get`, and `Invalid` when it has more than `limit_bytes`.
+    async fn read_stamped(&self, key: &Key, limit_bytes: usize)
+    -> Result<Option<(Bytes, Stamp)>, StoreError>;
+
+    /// Puts `bytes` in place of the state `expected`, or of nothing at all (`None`), atomically against every
+    /// other `swap` of this object, from whatever machine. An object is written either by `swap` or by `put`.
+    ///
+    /// # Errors
+    /// `Changed` when the object is not, or no longer, in that state; `AlreadyExists` when there was to be none.
+    async fn swap(&self, key: &Key, expected: Option<&Stamp>, bytes: Bytes) -> Result<Stamp, StoreError>;
+
+    /// Says where an object lies inside a provider that copies by itself.
+    fn place(&self, _key: &Key) -> Option<ProviderPlace> {
+        None
+    }
+
+    /// Lets the provider copy an object to `key` without its bytes passing through us.
+    /// `None` when this store can't take it from that place: then it has to be read and put.
+    async fn copy_from(
+        &self,
+        _from: &ProviderPlace,
+        _key: &Key,
+        _mode: PutMode,
+    ) -> Result<Option<ObjectInfo>, StoreError> {
+        Ok(None)
+    }
+
     /// Proves that objects can be written, without leaving one behind.
     async fn check_writable(&self) -> Result<(), StoreError>;
 
@@ -159,6 +208,6 @@ pub trait ObjectStore: Send + Sync {
 /// Opens stores by their configuration.
 #[async_trait]
 pub trait Stores: Send + Sync {
-    /// Opens one. The URL's scheme (`file:`, later `s3:` and `gs:`) picks the implementation.
+    /// Opens one. The URL's scheme (`file:`, `s3:`, later `gs:`) picks the implementation.
     async fn open(&self, config: &StoreConfig) -> Result<Arc<dyn ObjectStore>, StoreError>;
 }

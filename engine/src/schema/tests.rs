@@ -13,7 +13,7 @@ use crate::{environment, runbook};
 const UNKNOWN: &str = "qqqqqqqqqqqqqqqq";
 
 /// What the reader knows only to say that this version does not do it.
-const REFUSED: [&str; 4] = ["endpoint", "kubernetes", "lifecycle", "region"];
+const REFUSED: [&str; 2] = ["kubernetes", "lifecycle"];
 
 /// What the reader says it knows where the unknown field stands.
 fn known(found: &[Diagnostic]) -> BTreeSet<String> {

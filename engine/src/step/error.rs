@@ -60,6 +60,7 @@ impl From<StoreError> for StepError {
             StoreErrorKind::Unavailable | StoreErrorKind::Source => Self::transient(error.to_string()),
             StoreErrorKind::NotFound
             | StoreErrorKind::AlreadyExists
+            | StoreErrorKind::Changed
             | StoreErrorKind::Denied
             | StoreErrorKind::Corrupt
             | StoreErrorKind::Invalid => Self::permanent(error.to_string()),

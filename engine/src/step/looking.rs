@@ -49,6 +49,7 @@ impl Problem {
             StoreErrorKind::Denied => "let the user that runs rekindle write there, or name another place",
             StoreErrorKind::NotFound
             | StoreErrorKind::AlreadyExists
+            | StoreErrorKind::Changed
             | StoreErrorKind::Unavailable
             | StoreErrorKind::Corrupt
             | StoreErrorKind::Source

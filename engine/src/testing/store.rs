@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use jiff::{SignedDuration, Timestamp};
 
 use super::locked;
-use crate::host::{Body, Key, ObjectInfo, ObjectStore, PutMode, StoreError, StoreErrorKind};
+use crate::host::{Body, Key, ObjectInfo, ObjectStore, PutMode, Stamp, StoreError, StoreErrorKind};
 
 /// Objects are read in pieces of this size, so that readers meet more than one.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -46,6 +46,13 @@ impl Operation {
 struct Object {
     bytes: Bytes,
     modified: Timestamp,
+}
+
+impl Object {
+    /// Every write has a time of its own.
+    fn stamp(&self) -> Stamp {
+        Stamp(self.modified.to_string())
+    }
 }
 
 /// What to do at a coming call.
@@ -280,6 +287,36 @@ impl ObjectStore for MemoryStore {
         self.begin(Operation::Delete, key.as_str())?;
         locked(&self.state).objects.remove(key);
         Ok(())
+    }
+
+    async fn read_stamped(
+        &self,
+        key: &Key,
+        limit_bytes: usize,
+    ) -> Result<Option<(Bytes, Stamp)>, StoreError> {
+        self.begin(Operation::Get, key.as_str())?;
+        let state = locked(&self.state);
+        let Some(object) = state.objects.get(key) else { return Ok(None) };
+        if object.bytes.len() > limit_bytes {
+            let why = format!("it has more than {limit_bytes} bytes");
+            return Err(self.error(StoreErrorKind::Invalid, Operation::Get, key.as_str(), why));
+        }
+        Ok(Some((object.bytes.clone(), object.stamp())))
+    }
+
+    async fn swap(&self, key: &Key, expected: Option<&Stamp>, bytes: Bytes) -> Result<Stamp, StoreError> {
+        self.begin(Operation::Put, key.as_str())?;
+        let mut state = locked(&self.state);
+        let found = state.objects.get(key).map(Object::stamp);
+        if found.as_ref() != expected {
+            let (kind, why) = match expected {
+                None => (StoreErrorKind::AlreadyExists, "there is one already"),
+                Some(_) => (StoreErrorKind::Changed, "it is in another state"),
+            };
+            return Err(self.error(kind, Operation::Put, key.as_str(), why));
+        }
+        state.insert(key, bytes);
+        Ok(state.objects.get(key).map_or_else(|| Stamp(String::new()), Object::stamp))
     }
 
     async fn check_writable(&self) -> Result<(), StoreError> {

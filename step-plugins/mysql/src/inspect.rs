@@ -258,7 +258,7 @@ mod tests {
     async fn facts_are_stored_once_and_found_again_but_never_into_a_finished_backup() {
         let server = TempServer::start("primary", &processes()).await.unwrap();
         let (world, mut settings) = world_of(&[("primary", server.login())]);
-        settings.stores.insert("main".into(), StoreConfig { url: "memory:main".to_owned() });
+        settings.stores.insert("main".into(), StoreConfig::at("memory:main"));
         let test = testing::context(&world).settings(settings.clone()).build();
         let params: InspectParams =
             serde_json::from_value(json!({ "target": "primary", "store": "main" })).unwrap();
@@ -284,7 +284,7 @@ mod tests {
 
         store.limit_bytes(Some(0));
         let wrong = Login { password: Some(Secret::new("wrong")), ..server.login().clone() };
-        settings.stores.insert("gone".into(), StoreConfig { url: "memory:gone".to_owned() });
+        settings.stores.insert("gone".into(), StoreConfig::at("memory:gone"));
         world.stores.refuse("memory:gone", StoreErrorKind::Denied);
         let (other_world, other_settings) = world_of(&[("primary", &wrong)]);
         settings.targets = other_settings.targets;

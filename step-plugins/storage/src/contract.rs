@@ -1,7 +1,7 @@
 //! What every object store promises: the same facts are tested on each of them.
 //!
 //! A store's tests call [`store_contract!`] with an expression that makes an empty store and a guard that
-//! removes it; S3 and GCS will do the same.
+//! removes it.
 
 use std::io;
 use std::sync::Arc;
@@ -206,6 +206,56 @@ pub(crate) async fn checking_that_it_is_writable_leaves_no_object(store: Store) 
     assert_eq!(names(&store, "").await, ["a"]);
 }
 
+pub(crate) async fn a_swap_changes_only_the_state_that_was_read(store: Store) {
+    let name = key("lease");
+    assert_eq!(store.read_stamped(&name, 100).await.unwrap(), None);
+    let first = store.swap(&name, None, Bytes::from_static(b"one")).await.unwrap();
+    let again = store.swap(&name, None, Bytes::from_static(b"other")).await.unwrap_err();
+    assert_eq!(again.kind, StoreErrorKind::AlreadyExists);
+    let (bytes, read) = store.read_stamped(&name, 100).await.unwrap().unwrap();
+    assert_eq!((&bytes[..], &read), (&b"one"[..], &first));
+    let second = store.swap(&name, Some(&first), Bytes::from_static(b"two")).await.unwrap();
+    let late = store.swap(&name, Some(&first), Bytes::from_static(b"late")).await.unwrap_err();
+    assert_eq!(late.kind, StoreErrorKind::Changed);
+    assert_eq!(text(&store, "lease").await, "two");
+    store.delete(&name).await.unwrap();
+    let gone = store.swap(&name, Some(&second), Bytes::from_static(b"three")).await.unwrap_err();
+    assert_eq!(gone.kind, StoreErrorKind::Changed);
+    assert_eq!(names(&store, "").await, Vec::<String>::new());
+}
+
+pub(crate) async fn of_many_swaps_none_is_lost(store: Store) {
+    let name = key("counter");
+    let mut writers = tokio::task::JoinSet::new();
+    for _ in 0..4 {
+        let (store, name) = (Arc::clone(&store), name.clone());
+        writers.spawn(async move {
+            let mut done = 0;
+            while done < 5 {
+                let read = store.read_stamped(&name, 100).await.unwrap();
+                let count = read.as_ref().map_or(0, |(bytes, _)| bytes.len());
+                let swapped =
+                    store.swap(&name, read.as_ref().map(|(_, stamp)| stamp), vec![b'x'; count + 1].into());
+                match swapped.await {
+                    Ok(_) => done += 1,
+                    Err(error) => assert!(
+                        matches!(error.kind, StoreErrorKind::Changed | StoreErrorKind::AlreadyExists),
+                        "{error}"
+                    ),
+                }
+            }
+        });
+    }
+    writers.join_all().await;
+    assert_eq!(text(&store, "counter").await.len(), 20);
+}
+
+pub(crate) async fn what_is_too_large_to_be_swapped_is_not_read(store: Store) {
+    put(&store, "large", "0123456789").await;
+    assert!(store.read_stamped(&key("large"), 10).await.unwrap().is_some());
+    assert_eq!(store.read_stamped(&key("large"), 9).await.unwrap_err().kind, StoreErrorKind::Invalid);
+}
+
 /// Tests every fact above on stores that `$make` makes: an expression of `(Arc<dyn ObjectStore>, guard)`.
 macro_rules! store_contract {
     ($make:expr; $($fact:ident)*) => {
@@ -234,6 +284,9 @@ macro_rules! store_contract {
             a_list_is_by_prefix_and_in_key_order
             a_deleted_object_is_gone_and_its_neighbours_stay
             checking_that_it_is_writable_leaves_no_object
+            a_swap_changes_only_the_state_that_was_read
+            of_many_swaps_none_is_lost
+            what_is_too_large_to_be_swapped_is_not_read
         }
     };
 }

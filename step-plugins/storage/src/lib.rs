@@ -6,12 +6,15 @@ mod contract;
 mod testing;
 
 mod copy;
+mod failure;
 pub mod file;
 mod find;
 mod looking;
 mod prune;
 mod publish;
 mod reading;
+pub mod s3;
+mod stores;
 mod verify;
 
 use rekindle_engine::step::Registry;
@@ -23,6 +26,8 @@ pub use prune::{Fate, PruneOutputs, PruneParams, PruneStep};
 pub use publish::{PublishOutputs, PublishParams, PublishStep};
 /// What backups a store holds; shared with the crates that restore and compare them.
 pub use rekindle_backup::catalogue;
+pub use s3::S3Store;
+pub use stores::EveryStore;
 pub use verify::{VerifyOutputs, VerifyParams, VerifyStep};
 
 /// Adds the step kinds of this crate: `backup.publish`, `backup.find`, `backup.verify`, `backup.copy` and

@@ -41,7 +41,7 @@ impl Shop {
     }
 
     pub(crate) fn settings() -> Settings {
-        let store = |name: &str| (name.into(), StoreConfig { url: format!("memory:{name}") });
+        let store = |name: &str| (name.into(), StoreConfig::at(format!("memory:{name}")));
         Settings {
             name: "shop".to_owned(),
             stores: ["primary", "offsite"].map(store).into_iter().collect(),

@@ -51,7 +51,7 @@ async fn publish(world: &FakeWorld, server: &mut Server, inventory: Inventory) -
 async fn an_inventory_is_equal_until_a_row_a_table_or_a_trigger_is_not() {
     let (server, mut open) = filled("primary").await;
     let (world, mut settings) = world_of(&[("primary", server.login())]);
-    settings.stores.insert("main".into(), StoreConfig { url: "memory:main".to_owned() });
+    settings.stores.insert("main".into(), StoreConfig::at("memory:main"));
     let inventory = crate::inventory::read(&mut open.session).await.unwrap();
     let uri = publish(&world, &mut open, inventory).await;
     let params = json!({ "target": "primary", "inventory": uri });

@@ -71,7 +71,7 @@ async fn bench_as(login: Option<&Login>) -> Bench {
             (rekindle_engine::testing::world(), Settings { name: "shop".to_owned(), ..Settings::default() })
         }
     };
-    let config = StoreConfig { url: "file:backups".to_owned() };
+    let config = StoreConfig::at("file:backups");
     settings.stores.insert("primary".into(), config.clone());
     let store = world.world.stores.open(&config).await.unwrap();
     let test = context(&world).step("full").settings(settings).build();

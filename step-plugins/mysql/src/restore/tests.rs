@@ -34,7 +34,7 @@ impl Bench {
     async fn of(servers: &[&TempServer]) -> Self {
         let logins: Vec<_> = servers.iter().map(|s| (s.login().target.as_str(), s.login())).collect();
         let (world, mut settings) = world_of(&logins);
-        let config = StoreConfig { url: "file:backups".to_owned() };
+        let config = StoreConfig::at("file:backups");
         settings.stores.insert("primary".into(), config.clone());
         let store = world.world.stores.open(&config).await.unwrap();
         Self { world, settings, store }

@@ -11,7 +11,7 @@ use rekindle_engine::host::Key;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
-use super::errors::Failure;
+use crate::failure::Failure;
 
 /// Backups hold everybody's data: only the owner reads them.
 pub(super) const FOLDER_MODE: Mode = Mode::RWXU;

@@ -3,16 +3,17 @@
 //! ```text
 //! ROOT/backups/shop/ID/full.sql.gz      an object; its key is its path below the root, one to one
 //! ROOT/.partial/PID-N                   what is being written; never listed, removed when it fails
+//! ROOT/.partial-swap                    the lock of those who change an object by comparing
 //! ```
 //!
 //! An object appears in one atomic step (rename or link) after its bytes are synced, and the folders that lead
 //! to it are synced before `put` returns. Nothing below the root is reached through a symbolic link, so no
 //! key leads outside; the root itself may be one.
 
-mod errors;
 mod folder;
 mod read;
 mod stores;
+mod swap;
 mod walk;
 mod write;
 
@@ -22,10 +23,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use jiff::Timestamp;
-use rekindle_engine::host::{Body, Key, ObjectInfo, ObjectStore, PutMode, StoreError};
+use rekindle_engine::host::{Body, Key, ObjectInfo, ObjectStore, PutMode, Stamp, StoreError};
 
-use errors::{Failure, Operation};
+use crate::failure::{Failure, Operation};
 pub use stores::FileStores;
 
 /// The top-level folder of unfinished objects. No key begins with this text.
@@ -125,6 +127,28 @@ impl ObjectStore for FileStore {
         self.blocking(Operation::Delete, key.as_str(), move |place| {
             check_key(&wanted)?;
             write::delete(place, &wanted)
+        })
+        .await
+    }
+
+    async fn read_stamped(
+        &self,
+        key: &Key,
+        limit_bytes: usize,
+    ) -> Result<Option<(Bytes, Stamp)>, StoreError> {
+        let wanted = key.clone();
+        self.blocking(Operation::Read, key.as_str(), move |place| {
+            check_key(&wanted)?;
+            swap::read_stamped(place, &wanted, limit_bytes)
+        })
+        .await
+    }
+
+    async fn swap(&self, key: &Key, expected: Option<&Stamp>, bytes: Bytes) -> Result<Stamp, StoreError> {
+        let (wanted, expected) = (key.clone(), expected.cloned());
+        self.blocking(Operation::Write, key.as_str(), move |place| {
+            check_key(&wanted)?;
+            swap::swap(place, &wanted, expected.as_ref(), bytes)
         })
         .await
     }

@@ -11,8 +11,8 @@ use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::Place;
-use super::errors::Failure;
 use super::folder::{self, Chain};
+use crate::failure::Failure;
 
 const CHUNK_BYTES: usize = 256 * 1024;
 
@@ -68,6 +68,17 @@ impl Opened {
         let (sender, body) = Body::channel();
         tokio::task::spawn_blocking(move || self.feed(sender));
         body
+    }
+
+    /// Reads all of it at once, if it has no more than so many bytes.
+    pub(super) fn read(self, limit_bytes: usize) -> Result<Bytes, Failure> {
+        let size = usize::try_from(self.range.end).unwrap_or(usize::MAX);
+        if size > limit_bytes {
+            return Err(Failure::invalid(format!("it has more than {limit_bytes} bytes")));
+        }
+        let mut bytes = BytesMut::zeroed(size);
+        self.file.read_exact_at(&mut bytes, 0)?;
+        Ok(bytes.freeze())
     }
 
     fn feed(self, sender: BodySender) {

@@ -33,7 +33,7 @@ impl FileStores {
             return Err("it has no scheme; write `file:///absolute/folder` or `file:relative/folder`".into());
         };
         if scheme != "file" {
-            return Err(format!("the scheme `{scheme}:` is not known; `file:` is"));
+            return Err(format!("the scheme `{scheme}:` is not known; `file:` and `s3:` are"));
         }
         let path = match rest.strip_prefix("//") {
             Some(path) if path.starts_with('/') => path,

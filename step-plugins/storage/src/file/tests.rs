@@ -283,7 +283,7 @@ async fn a_read_only_file_system_is_denied() {
 
 async fn open(url: &str) -> Result<String, String> {
     let stores = FileStores::new("/base");
-    match stores.open(&StoreConfig { url: url.into() }).await {
+    match stores.open(&StoreConfig::at(url)).await {
         Ok(store) => Ok(store.url().to_owned()),
         Err(error) => Err(error.to_string()),
     }
@@ -305,12 +305,12 @@ async fn file_urls_are_absolute_or_relative_to_the_base() {
 #[tokio::test]
 async fn other_urls_are_refused_with_what_to_write() {
     let mut errors = String::new();
-    for url in ["s3://bucket/x", "backups", "file:", "file://", "file://host/x", "file:/100%", "file:/%00"] {
+    for url in ["ftp://bucket/x", "backups", "file:", "file://", "file://host/x", "file:/100%", "file:/%00"] {
         errors.push_str(&open(url).await.unwrap_err());
         errors.push('\n');
     }
     insta::assert_snapshot!(errors, @r"
-    failed to open s3://bucket/x: the scheme `s3:` is not known; `file:` is
+    failed to open ftp://bucket/x: the scheme `ftp:` is not known; `file:` and `s3:` are
     failed to open backups: it has no scheme; write `file:///absolute/folder` or `file:relative/folder`
     failed to open file:: it names no folder
     failed to open file://: `` stands where a host does; an absolute folder has three slashes: `file:///…`

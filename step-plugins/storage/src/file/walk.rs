@@ -7,9 +7,9 @@ use rekindle_engine::host::{Key, ObjectInfo, StoreErrorKind};
 use rustix::fs::{AtFlags, Dir, FileType};
 use rustix::io::Errno;
 
-use super::errors::Failure;
 use super::folder::{self, Chain};
 use super::{PARTIAL, Place};
+use crate::failure::Failure;
 
 /// Folders deeper than any key (1,024 bytes) can name are not walked.
 const MAX_DEPTH: usize = 512;

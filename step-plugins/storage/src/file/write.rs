@@ -11,9 +11,9 @@ use rekindle_engine::host::{Body, Key, ObjectInfo, PutMode, StoreErrorKind};
 use rustix::fs::{AtFlags, FileType, OFlags, RenameFlags};
 use rustix::io::Errno;
 
-use super::errors::Failure;
 use super::folder::{self, Chain, FILE_MODE};
 use super::{PARTIAL, Place};
+use crate::failure::Failure;
 
 /// How often folders that another writer or a deletion takes away are made again.
 const MAX_TRIES: u32 = 64;

@@ -31,7 +31,7 @@ pub(super) struct Bench {
 pub(super) fn bench(source: &Login, fresh: &Login) -> Bench {
     let (mut world, mut settings) = world_of(&[("source", source), ("fresh", fresh)]);
     world.world.clock = Arc::new(rekindle_host::SystemClock);
-    settings.stores.insert("primary".into(), StoreConfig { url: "memory:primary".to_owned() });
+    settings.stores.insert("primary".into(), StoreConfig::at("memory:primary"));
     let store = world.stores.store("memory:primary");
     Bench { world, settings, store }
 }

@@ -1,4 +1,4 @@
-//! Operating-system errors in, the kinds a caller can act on out.
+//! What a store could not do, before store, operation and key are named; and operating-system errors into it.
 
 use std::io;
 
@@ -7,7 +7,7 @@ use rustix::io::Errno;
 
 /// What was being done, as [`StoreError::operation`] words it.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Operation {
+pub(crate) enum Operation {
     Read,
     Write,
     List,
@@ -15,29 +15,35 @@ pub(super) enum Operation {
     LookAt,
     /// Any object, to see whether it can be done.
     WriteTo,
+    /// The store itself.
+    Open,
 }
 
 /// Why it failed, before store, operation and key are named.
 #[derive(Debug)]
-pub(super) struct Failure {
-    pub(super) kind: StoreErrorKind,
-    pub(super) why: String,
+pub(crate) struct Failure {
+    pub(crate) kind: StoreErrorKind,
+    pub(crate) why: String,
 }
 
 impl Failure {
-    pub(super) fn new(kind: StoreErrorKind, why: impl Into<String>) -> Self {
+    pub(crate) fn new(kind: StoreErrorKind, why: impl Into<String>) -> Self {
         Self { kind, why: why.into() }
     }
 
-    pub(super) fn invalid(why: impl Into<String>) -> Self {
+    pub(crate) fn invalid(why: impl Into<String>) -> Self {
         Self::new(StoreErrorKind::Invalid, why)
     }
 
-    pub(super) fn not_found() -> Self {
+    pub(crate) fn not_found() -> Self {
         Self::new(StoreErrorKind::NotFound, "there is no such object")
     }
 
-    pub(super) fn into_error(self, store: &str, operation: Operation, key: &str) -> StoreError {
+    pub(crate) fn is_not_found(&self) -> bool {
+        self.kind == StoreErrorKind::NotFound
+    }
+
+    pub(crate) fn into_error(self, store: &str, operation: Operation, key: &str) -> StoreError {
         let operation = match operation {
             Operation::Read => "read",
             Operation::Write => "write",
@@ -45,6 +51,7 @@ impl Failure {
             Operation::Delete => "delete",
             Operation::LookAt => "look at",
             Operation::WriteTo => "write to",
+            Operation::Open => "open",
         };
         StoreError { kind: self.kind, store: store.to_owned(), operation, key: key.to_owned(), why: self.why }
     }

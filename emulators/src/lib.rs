@@ -1,0 +1,10 @@
+//! Object stores on this machine, for tests and the demo: they speak the providers' protocols over loopback.
+//!
+//! S3 is `s3s-fs`, a server of its own project, made strict where it is not. Nothing here is part of the product.
+
+mod faults;
+mod s3;
+mod strict;
+
+pub use faults::{Fault, Faults};
+pub use s3::{ACCESS_KEY, S3Server, SECRET_KEY};

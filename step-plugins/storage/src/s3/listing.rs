@@ -1,0 +1,72 @@
+//! What is there: objects, and uploads that were never completed.
+
+use jiff::Timestamp;
+use rekindle_engine::host::{Key, ObjectInfo};
+
+use super::{S3Store, errors, size, timestamp};
+use crate::failure::Failure;
+
+/// Lists objects by prefix in key order, page by page (1,000 keys each, the API's limit).
+pub(super) async fn list(store: &S3Store, prefix: &str) -> Result<Vec<ObjectInfo>, Failure> {
+    let mut pages = store
+        .client
+        .list_objects_v2()
+        .bucket(&store.bucket)
+        .prefix(format!("{}{prefix}", store.prefix))
+        .set_request_payer(store.how.payer.clone())
+        .into_paginator()
+        .send();
+    let mut found = Vec::new();
+    while let Some(page) = pages.next().await {
+        for object in page.map_err(errors::failure)?.contents() {
+            let name = object.key().and_then(|name| name.strip_prefix(&store.prefix));
+            // Markers of "folders" and names that are no keys were put there by others.
+            let Some(Ok(key)) = name.map(Key::new) else { continue };
+            let modified = timestamp(object.last_modified());
+            found.push(ObjectInfo { key, size_bytes: size(object.size()), modified });
+        }
+    }
+    // S3 promises this order (UTF-8 binary); servers that speak its protocol do not all keep it.
+    found.sort_by(|one, other| one.key.cmp(&other.key));
+    Ok(found)
+}
+
+/// Aborts uploads below the prefix that were begun before `before`; gives how many.
+pub(super) async fn remove_abandoned(store: &S3Store, before: Timestamp) -> Result<u64, Failure> {
+    let (mut removed, mut key_marker, mut upload_marker) = (0, None, None);
+    loop {
+        let page = store
+            .client
+            .list_multipart_uploads()
+            .bucket(&store.bucket)
+            .prefix(&store.prefix)
+            .set_key_marker(key_marker)
+            .set_upload_id_marker(upload_marker)
+            .set_request_payer(store.how.payer.clone())
+            .send()
+            .await
+            .map_err(errors::failure)?;
+        for upload in page.uploads() {
+            let (Some(key), Some(id)) = (upload.key(), upload.upload_id()) else { continue };
+            if timestamp(upload.initiated()) < before {
+                abort(store, key, id).await?;
+                removed += 1;
+            }
+        }
+        if !page.is_truncated().unwrap_or_default() {
+            return Ok(removed);
+        }
+        key_marker = page.next_key_marker().map(str::to_owned);
+        upload_marker = page.next_upload_id_marker().map(str::to_owned);
+    }
+}
+
+/// Aborts an upload; one that is gone already is no error. `object` is the whole name in the bucket.
+pub(super) async fn abort(store: &S3Store, object: &str, upload: &str) -> Result<(), Failure> {
+    let request = store.client.abort_multipart_upload().bucket(&store.bucket).key(object).upload_id(upload);
+    match request.set_request_payer(store.how.payer.clone()).send().await.map_err(errors::failure) {
+        Ok(_) => Ok(()),
+        Err(failure) if failure.is_not_found() => Ok(()),
+        Err(failure) => Err(failure),
+    }
+}

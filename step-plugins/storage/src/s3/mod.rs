@@ -1,0 +1,182 @@
+//! A store in an S3 bucket: `s3://BUCKET/PREFIX` URLs in, objects out.
+//!
+//! An object appears when its single put or its multipart upload is completed, never before. What a killed
+//! upload leaves is not listed and is removed by [`ObjectStore::remove_abandoned`].
+
+mod checksum;
+mod copying;
+mod download;
+mod errors;
+mod listing;
+mod multipart;
+mod open;
+mod retry;
+mod upload;
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::ops::Range;
+
+use async_trait::async_trait;
+use aws_sdk_s3::Client;
+use aws_sdk_s3::types::{RequestPayer, ServerSideEncryption, StorageClass};
+use bytes::Bytes;
+use jiff::Timestamp;
+use rekindle_engine::environment::StoreConfig;
+use rekindle_engine::host::{Body, Key, ObjectInfo, ObjectStore, ProviderPlace, PutMode, Stamp, StoreError};
+
+use crate::failure::{Failure, Operation};
+pub(crate) use open::open;
+
+/// Objects below one prefix of a bucket. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct S3Store {
+    client: Client,
+    bucket: String,
+    /// Empty, or with a `/` at its end.
+    prefix: String,
+    url: String,
+    /// Whose buckets these are: `aws`, or the endpoint.
+    service: String,
+    /// Larger objects are copied in parts.
+    most_copied_at_once_bytes: u64,
+    how: How,
+}
+
+/// The metadata that says which write an object is from, so that a write whose answer got lost knows its own.
+const MARK: &str = "rekindle-write";
+
+/// Makes a mark that no other write has.
+fn new_mark() -> String {
+    // Each of them has fresh random keys.
+    let random = || RandomState::new().hash_one(std::process::id());
+    format!("{:016x}{:016x}", random(), random())
+}
+
+fn condition(mode: PutMode) -> Option<String> {
+    match mode {
+        PutMode::IfAbsent => Some("*".to_owned()),
+        PutMode::Replace => None,
+    }
+}
+
+/// What goes along with every request or every write.
+#[derive(Debug, Clone)]
+struct How {
+    encryption: Option<ServerSideEncryption>,
+    kms_key: Option<String>,
+    class: Option<StorageClass>,
+    payer: Option<RequestPayer>,
+}
+
+impl S3Store {
+    fn new(client: Client, bucket: String, prefix: String, config: &StoreConfig) -> Self {
+        let how = How {
+            encryption: config.server_side_encryption.as_deref().map(ServerSideEncryption::from),
+            kms_key: config.kms_key.clone(),
+            class: config.storage_class.as_deref().map(StorageClass::from),
+            payer: config.requester_pays.unwrap_or_default().then_some(RequestPayer::Requester),
+        };
+        let service = config.endpoint.clone().unwrap_or_else(|| "aws".to_owned());
+        Self {
+            client,
+            bucket,
+            prefix,
+            url: config.url.clone(),
+            service: format!("s3 {service}"),
+            most_copied_at_once_bytes: copying::most_at_once_bytes(),
+            how,
+        }
+    }
+
+    fn object(&self, key: &Key) -> String {
+        format!("{}{key}", self.prefix)
+    }
+
+    fn error<'a>(&'a self, operation: Operation, key: &'a str) -> impl Fn(Failure) -> StoreError + 'a {
+        move |failure| failure.into_error(&self.url, operation, key)
+    }
+}
+
+/// Times come with nanoseconds out of the SDK; ones before 1970 or after 9999 are not S3's.
+fn timestamp(time: Option<&aws_sdk_s3::primitives::DateTime>) -> Timestamp {
+    time.and_then(|time| {
+        Timestamp::new(time.secs(), i32::try_from(time.subsec_nanos()).unwrap_or_default()).ok()
+    })
+    .unwrap_or_default()
+}
+
+fn size(length: Option<i64>) -> u64 {
+    length.and_then(|length| u64::try_from(length).ok()).unwrap_or_default()
+}
+
+async fn delete(store: &S3Store, key: &Key) -> Result<(), Failure> {
+    let request = store.client.delete_object().bucket(&store.bucket).key(store.object(key));
+    let request = request.set_request_payer(store.how.payer.clone());
+    request.send().await.map(|_| ()).map_err(errors::failure)
+}
+
+#[async_trait]
+impl ObjectStore for S3Store {
+    fn url(&self) -> &str {
+        &self.url
+    }
+
+    async fn put(&self, key: &Key, body: Body, mode: PutMode) -> Result<ObjectInfo, StoreError> {
+        upload::put(self, key, body, mode).await.map_err(self.error(Operation::Write, key.as_str()))
+    }
+
+    async fn get(&self, key: &Key, range: Option<Range<u64>>) -> Result<Body, StoreError> {
+        download::get(self, key, range).await.map_err(self.error(Operation::Read, key.as_str()))
+    }
+
+    async fn head(&self, key: &Key) -> Result<Option<ObjectInfo>, StoreError> {
+        download::head(self, key).await.map_err(self.error(Operation::LookAt, key.as_str()))
+    }
+
+    async fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>, StoreError> {
+        listing::list(self, prefix).await.map_err(self.error(Operation::List, prefix))
+    }
+
+    async fn delete(&self, key: &Key) -> Result<(), StoreError> {
+        delete(self, key).await.map_err(self.error(Operation::Delete, key.as_str()))
+    }
+
+    async fn read_stamped(
+        &self,
+        key: &Key,
+        limit_bytes: usize,
+    ) -> Result<Option<(Bytes, Stamp)>, StoreError> {
+        download::stamped(self, key, limit_bytes).await.map_err(self.error(Operation::Read, key.as_str()))
+    }
+
+    async fn swap(&self, key: &Key, expected: Option<&Stamp>, bytes: Bytes) -> Result<Stamp, StoreError> {
+        upload::swap(self, key, expected, bytes).await.map_err(self.error(Operation::Write, key.as_str()))
+    }
+
+    fn place(&self, key: &Key) -> Option<ProviderPlace> {
+        let (service, bucket) = (self.service.clone(), self.bucket.clone());
+        Some(ProviderPlace { service, bucket, object: self.object(key) })
+    }
+
+    async fn copy_from(
+        &self,
+        from: &ProviderPlace,
+        key: &Key,
+        mode: PutMode,
+    ) -> Result<Option<ObjectInfo>, StoreError> {
+        copying::copy(self, from, key, mode).await.map_err(self.error(Operation::Write, key.as_str()))
+    }
+
+    async fn check_writable(&self) -> Result<(), StoreError> {
+        upload::check_writable(self).await.map_err(self.error(Operation::WriteTo, ""))
+    }
+
+    async fn remove_abandoned(&self, before: Timestamp) -> Result<u64, StoreError> {
+        listing::remove_abandoned(self, before).await.map_err(self.error(Operation::Delete, ""))
+    }
+}
+
+#[cfg(test)]
+mod fault_tests;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,133 @@
+//! A store's configuration in, a client for its bucket out.
+
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, ConfigLoader, Region};
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::{RuntimeComponents, SharedHttpClient};
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::Provider;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::{Builder, Connector};
+use rekindle_engine::environment::StoreConfig;
+use rekindle_engine::host::StoreErrorKind;
+
+use super::S3Store;
+use super::retry::{RetryAfter, Visible};
+use crate::failure::Failure;
+
+/// How long things may take, and how often they are tried.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// Tries of one request in all, the first included.
+    pub(super) attempts: u32,
+    /// The wait after the first one; it doubles with every further one, up to 20 s, and carries jitter.
+    pub(super) first_wait: Duration,
+    /// A host that does not take a connection within this is not there.
+    pub(super) connect: Duration,
+    /// The first byte of an answer comes within this; a large part has been taken in by then.
+    pub(super) answer: Duration,
+    /// A stream that stands still for so long is cut off.
+    pub(super) stall: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            attempts: 5,
+            first_wait: Duration::from_secs(1),
+            connect: Duration::from_secs(10),
+            answer: Duration::from_mins(2),
+            stall: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Opens `s3://BUCKET/PREFIX`. Credentials come from the SDK's own chain: environment, profile, web identity,
+/// container, instance. Nothing is asked of the store yet.
+pub(crate) async fn open(config: &StoreConfig) -> Result<S3Store, Failure> {
+    open_with(config, aws_config::defaults(BehaviorVersion::latest()), Patience::default()).await
+}
+
+/// As [`open`], with the SDK's own sources chosen by the caller.
+pub(super) async fn open_with(
+    config: &StoreConfig,
+    loader: ConfigLoader,
+    patience: Patience,
+) -> Result<S3Store, Failure> {
+    let (bucket, prefix) = split(&config.url)?;
+    let times = TimeoutConfig::builder().connect_timeout(patience.connect).read_timeout(patience.answer);
+    let retries = RetryConfig::standard()
+        .with_max_attempts(patience.attempts)
+        .with_initial_backoff(patience.first_wait);
+    let stall = StalledStreamProtectionConfig::enabled().grace_period(patience.stall).build();
+    let mut loader = loader
+        .retry_config(retries)
+        .timeout_config(times.build())
+        .stalled_stream_protection(stall)
+        .http_client(through_proxies());
+    if let Some(region) = &config.region {
+        loader = loader.region(Region::new(region.clone()));
+    }
+    if let Some(profile) = &config.profile {
+        loader = loader.profile_name(profile);
+    }
+    let shared = loader.load().await;
+    let mut settings = aws_sdk_s3::config::Builder::from(&shared)
+        .force_path_style(config.path_style.unwrap_or_default())
+        .retry_classifier(RetryAfter)
+        .interceptor(Visible { url: config.url.clone() });
+    if let Some(endpoint) = &config.endpoint {
+        settings = settings.endpoint_url(endpoint);
+    }
+    if shared.region().is_none() {
+        // Only Amazon itself has regions that matter.
+        if config.endpoint.is_none() {
+            let why =
+                "no region is known: set `region:` of the store, AWS_REGION, or `region` of the profile";
+            return Err(Failure::new(StoreErrorKind::Invalid, why));
+        }
+        settings = settings.region(Region::new("us-east-1"));
+    }
+    Ok(S3Store::new(Client::from_conf(settings.build()), bucket, prefix, config))
+}
+
+/// Makes the HTTP client: rustls over aws-lc-rs, and the proxies of `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`,
+/// which the SDK's own client does not look at.
+fn through_proxies() -> SharedHttpClient {
+    Builder::new().build_with_connector_fn(|settings, components| {
+        let mut connector = Connector::builder().proxy_config(ProxyConfig::from_env());
+        connector.set_connector_settings(settings.cloned());
+        connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
+        connector.tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build()
+    })
+}
+
+/// Splits the URL into bucket and prefix; a prefix that is not empty ends with `/`.
+fn split(url: &str) -> Result<(String, String), Failure> {
+    let rest = url.strip_prefix("s3://").unwrap_or_default();
+    let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+    if bucket.is_empty() {
+        return Err(Failure::invalid("it names no bucket; write `s3://bucket/prefix`"));
+    }
+    let prefix = prefix.trim_matches('/');
+    let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
+    Ok((bucket.to_owned(), prefix))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::split;
+
+    #[test]
+    fn a_url_names_bucket_and_prefix() {
+        let parts = |url| split(url).unwrap();
+        assert_eq!(parts("s3://b"), ("b".to_owned(), String::new()));
+        assert_eq!(parts("s3://b/"), ("b".to_owned(), String::new()));
+        assert_eq!(parts("s3://b/mysql/prod/"), ("b".to_owned(), "mysql/prod/".to_owned()));
+        assert!(split("s3:///x").is_err());
+    }
+}

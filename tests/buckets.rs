@@ -1,0 +1,81 @@
+//! Backups in a bucket: written, proven, restored, pruned, by the same runbooks as in a folder.
+
+use std::path::{Path, PathBuf};
+
+use rekindle_emulators::{ACCESS_KEY, S3Server, SECRET_KEY};
+
+use crate::support::{Answer, Cluster};
+
+/// Runs a command line with credentials for the bucket.
+fn run(cluster: &Cluster, args: &[&str]) -> Answer {
+    let mut all = args.to_vec();
+    all.extend(["-e", "bucket.yaml"]);
+    let mut command = cluster.project.command(&all);
+    command.env("AWS_ACCESS_KEY_ID", ACCESS_KEY).env("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
+    Answer::from(command.output().unwrap())
+}
+
+fn in_a_bucket(cluster: &Cluster, endpoint: &str) {
+    let environment = format!(
+        "apiVersion: rekindle/v1\nkind: Environment\nname: bucket\nextends: box/environments/sandbox.yaml\n\
+         stores:\n  primary: {{ url: 's3://backups/mysql', endpoint: '{endpoint}', path_style: true, region: eu-central-1 }}\n"
+    );
+    cluster.project.write("bucket.yaml", &environment);
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).map(|entries| entries.flatten().collect::<Vec<_>>());
+    entries
+        .unwrap_or_default()
+        .into_iter()
+        .flat_map(|entry| if entry.path().is_dir() { files(&entry.path()) } else { vec![entry.path()] })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_in_a_bucket_is_proven_and_restored_from_there() {
+    let server = S3Server::start("backups").await.unwrap();
+    let cluster = Cluster::up(1);
+    in_a_bucket(&cluster, server.endpoint());
+    cluster.fill(5_000).await;
+    let before = cluster.checksums(0).await;
+
+    let backup = run(&cluster, &["run", "backup", "--yes"]).success();
+    let stored = files(&server.root().join("backups/mysql"));
+    assert!(stored.iter().any(|file| file.ends_with("manifest.json")), "{stored:?}");
+    assert!(files(&cluster.store("store")).is_empty(), "nothing went to the folder");
+    run(&cluster, &["run", "verify", "--yes"]).success();
+    run(&cluster, &["backups", "verify", "latest"]).success();
+    cluster.destroy_primary();
+    run(&cluster, &["run", "disaster-recovery", "--yes", "--set", "reseed_replicas=true"]).success();
+
+    assert_eq!(cluster.checksums(0).await, before);
+    assert_eq!(cluster.checksums(1).await, before);
+    assert!(!format!("{backup:?}").contains(SECRET_KEY));
+    for (path, bytes) in crate::support::Project::snapshot(cluster.project.path()) {
+        let told = bytes.windows(SECRET_KEY.len()).any(|text| text == SECRET_KEY.as_bytes());
+        assert!(!told, "{} holds the secret key", path.display());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_missing_bucket_and_wrong_credentials_are_found_before_anything_starts() {
+    let server = S3Server::start("other").await.unwrap();
+    let cluster = Cluster::up(0);
+    in_a_bucket(&cluster, server.endpoint());
+    let missing = run(&cluster, &["run", "backup", "--yes"]).code(2);
+    assert!(missing.stderr.contains("make the bucket first"), "{}", missing.stderr);
+    assert!(missing.stderr.contains("s3://backups/mysql"), "{}", missing.stderr);
+
+    let environment = ["run", "backup", "--yes", "-e", "bucket.yaml"];
+    let mut wrong = cluster.project.command(&environment);
+    wrong.env("AWS_ACCESS_KEY_ID", ACCESS_KEY).env("AWS_SECRET_ACCESS_KEY", "wrong");
+    let wrong = Answer::from(wrong.output().unwrap()).code(2);
+    assert!(wrong.stderr.contains("the secret key is wrong"), "{}", wrong.stderr);
+
+    // No other source of credentials is there, and the instance's is not asked for long.
+    let mut none = cluster.project.command(&environment);
+    none.env("AWS_EC2_METADATA_DISABLED", "true");
+    let none = Answer::from(none.output().unwrap()).code(2);
+    assert!(none.stderr.contains("credentials"), "{}", none.stderr);
+}
