@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rekindle_emulators::{ACCESS_KEY, S3Server, SECRET_KEY};
+use rekindle_emulators::{ACCESS_KEY, Fault, S3Server, SECRET_KEY};
 
 use crate::support::{Answer, Cluster};
 
@@ -40,7 +40,10 @@ async fn a_backup_in_a_bucket_is_proven_and_restored_from_there() {
     cluster.fill(5_000).await;
     let before = cluster.checksums(0).await;
 
+    // A hiccup on the way costs a try, and is told.
+    server.faults().add("PUT", "manifest.json", 1, Fault::Refuse(503, "SlowDown", None));
     let backup = run(&cluster, &["run", "backup", "--yes"]).success();
+    assert!(backup.stderr.contains("failed and may be tried again"), "{}", backup.stderr);
     let stored = files(&server.root().join("backups/mysql"));
     assert!(stored.iter().any(|file| file.ends_with("manifest.json")), "{stored:?}");
     assert!(files(&cluster.store("store")).is_empty(), "nothing went to the folder");

@@ -50,7 +50,8 @@ fn init_log(verbose: u8) {
         _ => "trace",
     };
     // Other crates' chatter can hold what they were given; only ours is masked.
-    let filter = format!("off,rekindle={level},rekindle_engine={level},rekindle_host={level}");
+    let ours = ["rekindle", "rekindle_engine", "rekindle_host", "rekindle_storage"];
+    let filter = ours.iter().fold("off".to_owned(), |filter, name| format!("{filter},{name}={level}"));
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
         .with_writer(std::io::stderr)
