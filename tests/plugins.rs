@@ -311,6 +311,7 @@ fn a_plugin_that_misbehaves_fails_its_step_with_a_clear_error() {
     insta::assert_snapshot!(failed("head -c 10485760 /dev/zero; sleep 1000"), @"
     say: the plugin wrote a line of more than 1048576 bytes
     help: `rekindle plugin test PATH` shows what the plugin does wrong
+    with --replan, where the runbook or environment had to be mended
     ");
 }
 
