@@ -56,6 +56,9 @@ fn a_run_does_not_go_on_beside_a_child_of_its_last_runner() {
     );
     let mut runner = begin(&project);
     until("started", || project.path().join("started").exists());
+    let noted = |run: std::fs::DirEntry| std::fs::read_to_string(run.path().join("children"));
+    let runs = || std::fs::read_dir(project.path().join(".rekindle/runs")).unwrap().flatten();
+    until("written down", || runs().filter_map(|run| noted(run).ok()).any(|text| text.starts_with('+')));
     let reaper = children_of(runner.id()).into_iter().find(|pid| is_reaper(*pid)).unwrap();
     let child = children_of(runner.id()).into_iter().find(|pid| *pid != reaper).unwrap();
     // The reaper first: it would end the child.
@@ -68,10 +71,10 @@ fn a_run_does_not_go_on_beside_a_child_of_its_last_runner() {
     assert!(refused.stderr.contains(&format!("kill -- -{group}")), "{}", refused.stderr);
 
     kill_process_group(child, Signal::KILL).unwrap();
-    project.write("runbooks/work.yaml", "");
+    std::fs::remove_file(project.path().join("started")).unwrap();
     let again = project.command(&["resume", "latest"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
     let mut again = again.unwrap();
-    until("started again", || !children_of(again.id()).iter().all(|pid| is_reaper(*pid)));
+    until("started again", || project.path().join("started").exists());
     kill_process(Pid::from_child(&again), Signal::TERM).unwrap();
     assert_eq!(again.wait().unwrap().code(), Some(143));
 }

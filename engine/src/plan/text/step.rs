@@ -21,7 +21,10 @@ impl Page {
                 Some(reason) => format!("disabled: {}", printable(reason)),
                 None => "skipped: its `when` is false".to_owned(),
             };
-            let skipped = self.style.paint(Paint::Quiet, &why);
+            let needs = needs(plan, &step.needs);
+            let after =
+                if needs.is_empty() { String::new() } else { format!(", after {}", needs.join(", ")) };
+            let skipped = self.style.paint(Paint::Quiet, &format!("{why}{after}"));
             self.line(2, &format!("- {id}  {kind}  {skipped}"));
             return;
         }

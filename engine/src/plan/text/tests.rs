@@ -80,7 +80,7 @@ fn a_disabled_step_is_shown_with_its_reason_in_every_view() {
     plan.steps[3].disabled = Some("replicas are \"managed\"".to_owned());
     let id = plan.steps[3].id.clone();
     let page = text(&plan, Beside::default(), Style::Plain);
-    let line = format!("  - {id}  mysql.reset-replication  disabled: replicas are \"managed\"\n");
+    let line = format!("  - {id}  mysql.reset-replication  disabled: replicas are \"managed\", after ");
     assert!(page.contains(&line), "{page}");
     assert!(page.contains("1 skipped, 1 disabled"), "{page}");
     let dot = crate::plan::dot(&plan, Beside::default());

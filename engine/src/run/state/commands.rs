@@ -159,7 +159,10 @@ impl RunState {
                 commands.push(Command::Cancel { step: id.clone() });
             } else if state.rules.skipped
                 && state.status == StepStatus::Pending
+                && !blocked.contains_key(id)
                 && self.is_open(state.rules.section)
+                // In its turn: what needs it waits for what it waits for, and is blocked by what blocks it.
+                && self.needs_have_ended(state)
             {
                 commands.push(Command::Skip { step: id.clone() });
             }
@@ -168,7 +171,7 @@ impl RunState {
     }
 
     fn may_close(&self, state: &StepState) -> bool {
-        !state.rules.skipped && !self.is_called_off(state) && self.is_open(state.rules.section)
+        !self.is_called_off(state) && self.is_open(state.rules.section)
     }
 
     fn starting(&self, now: Timestamp, jobs: usize) -> Vec<Command> {

@@ -68,6 +68,21 @@ fn a_failure_blocks_all_that_follow_it_and_names_the_culprit() {
 }
 
 #[test]
+fn what_needs_a_skipped_step_waits_for_what_that_waits_for() {
+    let middle = || with(step("b", &["a"]), |step| step.skipped = true);
+    let mut run = Ledger::new(vec![step("a", &[]), middle(), step("c", &["b"])]);
+    assert_eq!(run.settle(), [start("a", 1)]);
+    run.succeed("a");
+    assert_eq!(run.settle(), [start("c", 1)]);
+    assert_eq!(run.status("b"), StepStatus::Skipped);
+
+    let mut run = Ledger::new(vec![step("a", &[]), middle(), step("c", &["b"])]);
+    run.fail("a");
+    run.settle();
+    insta::assert_snapshot!(run.words(), @"a failed, b blocked, c blocked");
+}
+
+#[test]
 fn a_skipped_step_does_not_block() {
     let mut run = Ledger::new(vec![with(step("a", &[]), |step| step.skipped = true), step("b", &["a"])]);
     assert_eq!(run.settle(), [start("b", 1)]);
