@@ -8,6 +8,7 @@ mod approve_here;
 mod beside;
 mod buckets;
 mod cancel;
+mod catalogue;
 mod composites;
 mod damage;
 mod environments;

@@ -1,5 +1,7 @@
 //! What backups a store holds: only what has a manifest is one, and a damaged manifest is told, not hidden.
 
+mod marks;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -10,8 +12,11 @@ use rekindle_engine::id::StoreName;
 use rekindle_engine::step::StepError;
 use serde::de::DeserializeOwned;
 
+pub use marks::{StoredMark, load_mark, store_mark};
+
 use crate::layout::{BackupUri, KEEP_MARK, MANIFEST};
 use crate::manifest::{MANIFEST_FORMAT, Manifest};
+use crate::mark::{self, Mark};
 use crate::sealed::{self, SealError};
 use crate::verdict::{self, Level, Verdict};
 
@@ -79,8 +84,8 @@ pub struct Listed {
     pub verdicts: Vec<Verdict>,
     /// Verdict objects that can't be read, with why.
     pub damaged_verdicts: Vec<CatalogueError>,
-    /// Marked to be kept: pruning never removes it.
-    pub marked: bool,
+    /// What people said of it, or why that can't be known.
+    pub mark: Option<Result<Mark, CatalogueError>>,
     /// Size of all its objects, extra ones included.
     pub size_bytes: u64,
     /// When its manifest was stored, by the store's clock.
@@ -100,6 +105,24 @@ impl Listed {
     /// Gives the levels at which it is proven good, mildest first.
     pub fn proven(&self) -> Vec<Level> {
         if self.manifest.is_err() { Vec::new() } else { verdict::proven(&self.verdicts) }
+    }
+
+    /// Gives why it is marked to be kept; pruning never removes such a one. A mark that can't be read keeps too.
+    pub fn kept(&self) -> Option<String> {
+        match self.mark.as_ref()? {
+            Ok(mark) => mark.keep.then(|| mark.reason.clone()),
+            Err(error) => Some(error.to_string()),
+        }
+    }
+
+    /// Gives its labels: those of the manifest with those of its mark over them.
+    pub fn labels(&self) -> BTreeMap<String, String> {
+        let none = BTreeMap::new();
+        let manifest = self.manifest.as_ref().map_or(&none, |manifest| &manifest.labels);
+        match &self.mark {
+            Some(Ok(said)) => mark::laid_over(manifest, &said.labels),
+            Some(Err(_)) | None => manifest.clone(),
+        }
     }
 
     /// Tells whether a verification found it bad, and none has found it good since.
@@ -266,12 +289,28 @@ async fn look(
             }
         }
     }
-    let mark = uri.key(KEEP_MARK)?;
+    let mark_key = uri.key(KEEP_MARK)?;
+    let mark = if objects.iter().any(|object| object.key == mark_key) {
+        match load_mark(store, &uri).await {
+            Ok(stored) => stored.map(|stored| stored.mark),
+            // Too large for a mark: a trouble of this backup.
+            Err(CatalogueError::Store(error)) if error.kind == StoreErrorKind::Invalid => {
+                Some(Err(CatalogueError::Damaged {
+                    uri: uri.clone(),
+                    name: KEEP_MARK.to_owned(),
+                    why: error.why,
+                }))
+            }
+            Err(error) => return Err(error),
+        }
+    } else {
+        None
+    };
     Ok(Some(Listed {
         manifest,
         verdicts,
         damaged_verdicts,
-        marked: objects.iter().any(|object| object.key == mark),
+        mark,
         size_bytes: objects.iter().map(|object| object.size_bytes).sum(),
         stored_at,
         uri,

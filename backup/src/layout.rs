@@ -17,7 +17,7 @@ pub const SERVER_FACTS: &str = "server.json";
 /// The object that tells a person how to restore without rekindle.
 pub const INSTRUCTIONS: &str = "RESTORE.txt";
 
-/// The object whose presence keeps a backup from being pruned.
+/// The object that says whether a backup is kept from being pruned, and why (see [`crate::mark`]).
 pub const KEEP_MARK: &str = "keep.json";
 
 /// Gives the name of the index of the dump `name`: `full.index.json`.

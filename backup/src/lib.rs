@@ -7,6 +7,7 @@ pub mod dump;
 pub mod inventory;
 pub mod layout;
 pub mod manifest;
+pub mod mark;
 pub mod retention;
 pub mod sealed;
 pub mod sql;

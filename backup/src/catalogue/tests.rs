@@ -3,9 +3,10 @@
 use rekindle_engine::host::{Key, StoreErrorKind};
 use rekindle_engine::testing::{MemoryStore, Operation};
 
-use super::{CatalogueError, list_backups, load_manifest, scan, show, store_verdict};
+use super::{CatalogueError, list_backups, load_manifest, load_mark, scan, show, store_mark, store_verdict};
 use crate::layout::{BackupUri, MANIFEST};
 use crate::manifest::{BackupKind, ConsistentPoint, Flavour, MANIFEST_FORMAT, Manifest, ServerFacts};
+use crate::mark::{MARK_FORMAT, Mark};
 use crate::sealed;
 use crate::verdict::{Level, Verdict};
 
@@ -151,10 +152,49 @@ async fn verdicts_and_marks_are_shown_with_their_backup() {
     let listed = show(&store, &uri("a")).await.unwrap();
     assert_eq!(listed.verdicts, [verdict]);
     assert_eq!(listed.proven(), [Level::Content]);
-    assert!(listed.marked);
+    assert!(listed.kept().unwrap().contains("`keep.json`"), "what can't be read keeps");
 
     store.flip_byte(&uri("a").key("verified/content.json").unwrap(), 100);
     let listed = show(&store, &uri("a")).await.unwrap();
     assert!(listed.proven().is_empty());
     assert!(listed.damaged_verdicts[0].to_string().contains("`verified/content.json`"));
+}
+
+fn mark(keep: bool, reason: &str) -> Mark {
+    let labels = [("why", Some("audit")), ("gone", None)];
+    let owned = |(name, value): (&str, Option<&str>)| (name.to_owned(), value.map(str::to_owned));
+    let at = "2026-11-22T16:00:00Z".parse().unwrap();
+    let reason = reason.to_owned();
+    Mark { format: MARK_FORMAT, keep, reason, labels: labels.map(owned).into(), at, by_run: "r".into() }
+}
+
+#[tokio::test]
+async fn a_mark_is_changed_only_from_the_state_it_was_read_in() {
+    let store = MemoryStore::new("memory:a");
+    publish(&store, "a", "2026-11-22T15:00:00Z");
+    assert!(load_mark(&store, &uri("a")).await.unwrap().is_none());
+    assert!(store_mark(&store, &uri("a"), None, &mark(true, "audit")).await.unwrap());
+    let read = load_mark(&store, &uri("a")).await.unwrap().unwrap();
+    assert_eq!(read.mark.unwrap(), mark(true, "audit"));
+    assert!(!store_mark(&store, &uri("a"), None, &mark(false, "")).await.unwrap());
+    assert!(store_mark(&store, &uri("a"), Some(&read.stamp), &mark(false, "over")).await.unwrap());
+    assert!(!store_mark(&store, &uri("a"), Some(&read.stamp), &mark(true, "late")).await.unwrap());
+    let listed = show(&store, &uri("a")).await.unwrap();
+    assert_eq!(listed.kept(), None);
+    assert_eq!(listed.labels(), [("why".to_owned(), "audit".to_owned())].into());
+}
+
+#[tokio::test]
+async fn a_mark_that_can_not_be_read_keeps_its_backup_and_hides_no_other() {
+    let store = MemoryStore::new("memory:a");
+    for id in ["a", "b", "c"] {
+        publish(&store, id, "2026-11-22T15:00:00Z");
+    }
+    let newer = Mark { format: MARK_FORMAT + 1, ..mark(false, "") };
+    store.insert(&uri("a").key("keep.json").unwrap(), sealed::seal(&newer).unwrap());
+    store.insert(&uri("b").key("keep.json").unwrap(), vec![b' '; (1 << 20) + 1]);
+    let listed = list_backups(&store, &"primary".into(), Some("shop")).await.unwrap();
+    let kept: Vec<_> = listed.iter().map(|one| one.kept().is_some()).collect();
+    assert_eq!(kept, [true, true, false]);
+    assert!(listed[0].kept().unwrap().contains("format 2"));
 }

@@ -29,8 +29,8 @@ pub struct Candidate {
     pub at: Timestamp,
     /// What is known of its health.
     pub standing: Standing,
-    /// Marked to be kept.
-    pub marked: bool,
+    /// Why it is marked to be kept; absent when it is not.
+    pub kept: Option<String>,
 }
 
 /// What is known of a backup's health.
@@ -57,7 +57,7 @@ impl From<&Listed> for Candidate {
         } else {
             Standing::Verified
         };
-        Self { uri: listed.uri.clone(), at: listed.recovery_point(), standing, marked: listed.marked }
+        Self { uri: listed.uri.clone(), at: listed.recovery_point(), standing, kept: listed.kept() }
     }
 }
 
@@ -124,8 +124,10 @@ fn keep_always(newest_first: &mut [Judged<'_>]) {
         verified.keep("the last verified");
     }
     for judged in newest_first {
-        if judged.backup.marked {
-            judged.keep("marked");
+        match judged.backup.kept.as_deref() {
+            Some("") => judged.keep("marked"),
+            Some(why) => judged.keep(format!("marked: {why}")),
+            None => {}
         }
         if judged.backup.standing == Standing::Damaged {
             judged.keep("its manifest can't be read: look at it, then remove it by hand");

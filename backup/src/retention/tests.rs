@@ -15,7 +15,7 @@ const NOW: &str = "2026-11-22T15:00:00Z";
 
 fn candidate(at: &str, standing: Standing) -> Candidate {
     let uri = BackupUri { store: "p".into(), cluster: "shop".into(), id: at.to_owned() };
-    Candidate { uri, at: at.parse().unwrap(), standing, marked: false }
+    Candidate { uri, at: at.parse().unwrap(), standing, kept: None }
 }
 
 fn unverified<'a>(times: impl IntoIterator<Item = &'a str>) -> Vec<Candidate> {
@@ -117,12 +117,12 @@ fn the_last_verified_and_marked_ones_stay_whatever_the_rules_say() {
         candidate("2026-11-20T01:00:00Z", Standing::Verified),
         candidate("2026-11-19T01:00:00Z", Standing::Unverified),
     ];
-    backups[3].marked = true;
+    backups[3].kept = Some("the auditors want it".to_owned());
     insta::assert_snapshot!(decided(&backups, &last(1)), @r"
     keep 2026-11-22T01:00:00Z: the newest, last 1
     keep 2026-11-21T01:00:00Z: the last verified
     remove 2026-11-20T01:00:00Z: no rule keeps it
-    keep 2026-11-19T01:00:00Z: marked
+    keep 2026-11-19T01:00:00Z: marked: the auditors want it
     ");
 }
 
@@ -180,7 +180,7 @@ fn candidates() -> impl Strategy<Value = Vec<Candidate>> {
             .map(|(number, (hours, standing, marked))| {
                 let at = Timestamp::from_second(now.as_second() + hours * 3600).unwrap();
                 let uri = BackupUri { store: "p".into(), cluster: "c".into(), id: format!("{number:03}") };
-                Candidate { uri, at, standing, marked: marked && number % 5 == 0 }
+                Candidate { uri, at, standing, kept: (marked && number % 5 == 0).then(String::new) }
             })
             .collect()
     })
@@ -224,7 +224,7 @@ proptest! {
                 prop_assert!(is_kept(at, wanted));
             }
         }
-        for one in backups.iter().filter(|one| one.marked || one.standing == Standing::Damaged) {
+        for one in backups.iter().filter(|one| one.kept.is_some() || one.standing == Standing::Damaged) {
             prop_assert!(kept.contains(&one.uri));
         }
     }

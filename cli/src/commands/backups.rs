@@ -1,4 +1,6 @@
-//! `rekindle backups [list|show ID|verify ID] -e ENV`
+//! `rekindle backups [list|show ID|verify ID|mark ID] -e ENV`
+
+mod mark;
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -56,6 +58,8 @@ enum Command {
         /// The backup's id, or `latest`
         id: String,
     },
+    /// Keep a backup from being pruned, or give it free again, and label it
+    Mark(mark::Mark),
 }
 
 pub(crate) async fn backups(args: &Args, state_dir: &Path) -> Result<Exit, Failure> {
@@ -64,17 +68,25 @@ pub(crate) async fn backups(args: &Args, state_dir: &Path) -> Result<Exit, Failu
     };
     let environment = EnvironmentArg { environment };
     let store: StoreName = args.place.store.as_str().into();
-    if let Some(Command::Verify { id }) = &args.command {
-        let set = vec![format!("backup={id}"), format!("store={store}")];
-        let what =
-            What { runbook: "verify".to_owned(), environment, values: ValueArgs { set, values: Vec::new() } };
+    let shipped = match &args.command {
+        Some(Command::Verify { id }) => {
+            Some(("verify", vec![format!("backup={id}"), format!("store={store}")]))
+        }
+        Some(Command::Mark(mark)) => Some(("mark", mark.values(&store)?)),
+        None | Some(Command::List | Command::Show { .. }) => None,
+    };
+    if let Some((runbook, set)) = shipped {
+        let runbook = runbook.to_owned();
+        let what = What { runbook, environment, values: ValueArgs { set, values: Vec::new() } };
         return run::begin(&what, state_dir, Consent::Given, &Options::default()).await;
     }
     let settings = project::load_environment(&environment)?.settings;
     let listed = list(&settings, &store).await?;
     match &args.command {
-        None | Some(Command::List) => print_list(&listed, args.place.json, &settings, &store),
-        Some(Command::Show { id } | Command::Verify { id }) => show(&listed, id, args.place.json),
+        Some(Command::Show { id }) => show(&listed, id, args.place.json),
+        None | Some(Command::List | Command::Verify { .. } | Command::Mark(_)) => {
+            print_list(&listed, args.place.json, &settings, &store)
+        }
     }
 }
 
@@ -106,8 +118,12 @@ fn as_json(uri: &BackupUri, listed: &Listed) -> Value {
             "rows": manifest.inventory.row_count(),
             "proven": listed.proven(),
             "failed": listed.has_failed(),
+            "kept": listed.kept(),
+            "labels": listed.labels(),
         }),
-        Err(error) => json!({ "uri": uri, "id": uri.id, "damaged": error.to_string() }),
+        Err(error) => {
+            json!({ "uri": uri, "id": uri.id, "damaged": error.to_string(), "kept": listed.kept() })
+        }
     }
 }
 
@@ -153,7 +169,18 @@ fn row(listed: &Listed, now: Timestamp) -> String {
     )
 }
 
+/// Says what is known of it, and what was said of it.
 fn state(listed: &Listed) -> String {
+    let mut state = vec![health(listed)];
+    state.extend(listed.kept().map(|why| format!("kept: {why}")));
+    let labels: Vec<_> = listed.labels().into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+    if !labels.is_empty() {
+        state.push(format!("[{}]", labels.join(", ")));
+    }
+    state.join("; ")
+}
+
+fn health(listed: &Listed) -> String {
     let proven: Vec<String> = listed.proven().iter().map(ToString::to_string).collect();
     match (listed.has_failed(), proven.is_empty()) {
         (true, _) => "FAILED its verification".to_owned(),
@@ -171,7 +198,12 @@ fn show(listed: &[Listed], id: &str, json: bool) -> Result<Exit, Failure> {
     };
     let manifest = found.manifest.as_ref().map_err(|error| Failure::failed(error.to_string()))?;
     if json {
-        output::json(manifest)?;
+        let mut shown = serde_json::to_value(manifest).map_err(|error| Failure::failed(error.to_string()))?;
+        // As it was written, and beside it what was said since.
+        if let Some(Ok(said)) = &found.mark {
+            shown["mark"] = json!(said);
+        }
+        output::json(&shown)?;
         return Ok(Exit::Done);
     }
     let mut text = format!(

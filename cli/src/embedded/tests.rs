@@ -88,8 +88,12 @@ fn steps(name: &str, sets: &[&str]) -> Vec<String> {
 #[test]
 fn every_shipped_runbook_compiles_with_its_defaults() {
     for (name, _) in RUNBOOKS {
-        // Where a sandbox keeps its data is the one thing that has no default.
-        let sets: &[&str] = if name == SANDBOX_CLUSTER { &["directory=/tmp/sandbox"] } else { &[] };
+        // Where a sandbox keeps its data, and what to say of which backup, have no default.
+        let sets: &[&str] = match name {
+            SANDBOX_CLUSTER => &["directory=/tmp/sandbox"],
+            "mark" => &["backup=b1", "keep=false"],
+            _ => &[],
+        };
         assert!(!steps(name, sets).is_empty(), "{name}");
     }
 }

@@ -10,6 +10,7 @@ mod failure;
 pub mod file;
 mod find;
 mod looking;
+mod mark;
 mod prune;
 mod publish;
 mod reading;
@@ -22,6 +23,7 @@ use rekindle_engine::step::Registry;
 pub use copy::{CopyOutputs, CopyParams, CopyStep};
 pub use file::{FileStore, FileStores};
 pub use find::{FindOutputs, FindParams, FindStep};
+pub use mark::{MarkOutputs, MarkParams, MarkStep};
 pub use prune::{Fate, PruneOutputs, PruneParams, PruneStep};
 pub use publish::{PublishOutputs, PublishParams, PublishStep};
 /// What backups a store holds; shared with the crates that restore and compare them.
@@ -30,12 +32,13 @@ pub use s3::S3Store;
 pub use stores::EveryStore;
 pub use verify::{VerifyOutputs, VerifyParams, VerifyStep};
 
-/// Adds the step kinds of this crate: `backup.publish`, `backup.find`, `backup.verify`, `backup.copy` and
-/// `backup.prune`.
+/// Adds the step kinds of this crate: `backup.publish`, `backup.find`, `backup.verify`, `backup.copy`,
+/// `backup.mark` and `backup.prune`.
 pub fn register(registry: &mut Registry) {
     registry.register(PublishStep);
     registry.register(FindStep);
     registry.register(VerifyStep);
     registry.register(CopyStep);
+    registry.register(MarkStep);
     registry.register(PruneStep);
 }

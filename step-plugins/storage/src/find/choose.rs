@@ -88,6 +88,13 @@ fn unfit(listed: &Listed, manifest: &Manifest, params: &FindParams) -> Option<St
     if params.before.is_some_and(|before| point > before) {
         return Some(format!("is of {point}, which is too late"));
     }
+    let has = listed.labels();
+    if let Some((name, value)) = params.labels.iter().find(|(name, value)| has.get(*name) != Some(*value)) {
+        return Some(match has.get(name) {
+            Some(other) => format!("has the label {name}={other}, not {name}={value}"),
+            None => format!("has no label {name}={value}"),
+        });
+    }
     if params.verified && listed.proven().is_empty() {
         let failed = listed.has_failed();
         return Some(if failed { "was found bad by a verification" } else { "is not verified" }.to_owned());

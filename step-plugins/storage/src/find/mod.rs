@@ -4,6 +4,8 @@ mod choose;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 use rekindle_backup::catalogue::{self, Listed};
@@ -42,6 +44,9 @@ pub struct FindParams {
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub before: Option<Timestamp>,
+    /// Only a backup with all these labels, be they of its manifest or of its mark: `{ grade: gold }`.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
 }
 
 fn default_backup() -> String {
@@ -112,7 +117,8 @@ impl FindOutputs {
 #[async_trait]
 impl Step for FindStep {
     const KIND: &'static str = "backup.find";
-    const SUMMARY: &'static str = "Chooses a backup: the latest, the latest verified, or one by its id";
+    const SUMMARY: &'static str =
+        "Chooses a backup: the latest, the latest verified, or one by its id, time or labels";
     const EFFECT: Effect = Effect::Read;
     type Params = FindParams;
     type Outputs = FindOutputs;
@@ -126,8 +132,17 @@ impl Step for FindStep {
             text => text,
         };
         let verified = if params.show("/verified") == "true" { "verified " } else { "" };
+        let labels = match params.value("/labels").and_then(|labels| labels.as_object()) {
+            Some(labels) if !labels.is_empty() => {
+                let texts = labels.iter().map(|(name, value)| {
+                    format!("{name}={}", value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+                });
+                format!(" with the labels {}", texts.collect::<Vec<_>>().join(", "))
+            }
+            Some(_) | None => String::new(),
+        };
         Ok(Intent {
-            summary: format!("find the {verified}backup `{backup}` in {}", params.show("/store")),
+            summary: format!("find the {verified}backup `{backup}`{labels} in {}", params.show("/store")),
             ..Intent::default()
         })
     }

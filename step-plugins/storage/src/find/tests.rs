@@ -65,6 +65,27 @@ async fn a_backup_is_found_by_id_by_uri_and_by_time() {
 }
 
 #[tokio::test]
+async fn the_latest_with_all_labels_is_found() {
+    let shop = shop().await;
+    let wanted = "20261122T120000Z-bbbb";
+    for (id, labels) in [
+        ("20261122T100000Z-aaaa", json!({ "grade": "gold", "ticket": "7" })),
+        (wanted, json!({ "grade": "gold", "ticket": "7" })),
+        ("20261122T140000Z-cccc", json!({ "grade": "gold", "ticket": "8" })),
+    ] {
+        let mark = json!({ "backup": format!("backup://primary/shop/{id}"), "labels": labels });
+        shop.run("backup.mark", mark).await.unwrap();
+    }
+    assert_eq!(find(&shop, json!({ "labels": { "grade": "gold", "ticket": "7" } })).await, wanted);
+    insta::assert_snapshot!(find(&shop, json!({ "labels": { "ticket": "9" }, "before": "2026-11-22T13:00:00Z" })).await, @r"
+    there is no usable backup of cluster `shop` in store `primary`: passed over the backup `20261122T140000Z-cccc`: it is of 2026-11-22T14:00:00Z, which is too late; passed over the backup `20261122T120000Z-bbbb`: it has the label ticket=7, not ticket=9; passed over the backup `20261122T100000Z-aaaa`: it has the label ticket=7, not ticket=9
+    help: `rekindle backups list` shows what is there
+    ");
+    let named = find(&shop, json!({ "backup": wanted, "labels": { "vault": "x" } })).await;
+    assert!(named.starts_with(&format!("the backup `{wanted}` has no label vault=x")), "{named}");
+}
+
+#[tokio::test]
 async fn only_a_proven_backup_will_do_when_asked_for() {
     let shop = shop().await;
     shop.verdict("20261122T100000Z-aaaa", Level::Objects, true).await;

@@ -119,12 +119,13 @@ async fn other_clusters_are_never_touched() {
 #[tokio::test]
 async fn a_marked_backup_and_one_with_a_damaged_manifest_stay() {
     let shop = shop().await;
-    shop.put("a", "keep.json", b"{}");
+    let mark = json!({ "backup": "backup://primary/shop/a", "keep": true, "reason": "the auditors want it" });
+    shop.run("backup.mark", mark).await.unwrap();
     shop.primary.flip_byte(&key("c", "manifest.json"), 400);
     let outputs = shop.run("backup.prune", params()).await.unwrap();
     assert_eq!(fates(&outputs, "removed"), "");
     let kept = fates(&outputs, "kept");
-    assert!(kept.contains("a: marked"), "{kept}");
+    assert!(kept.contains("a: marked: the auditors want it"), "{kept}");
     assert!(kept.contains("c: its manifest can't be read"), "{kept}");
 }
 

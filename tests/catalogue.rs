@@ -1,0 +1,67 @@
+//! The catalogue of backups in a folder: what is said of them, and what pruning then does.
+
+use serde_json::Value;
+
+use crate::support::{Answer, Cluster, Project};
+
+/// Makes backups that no rule removes; gives their ids, the oldest first.
+fn backups(cluster: &Cluster, count: usize) -> Vec<String> {
+    for _ in 0..count {
+        let keep = "retention={keep_last: 99}";
+        cluster.with_environment(&["run", "backup", "--yes", "--set", "copy_to=[]", "--set", keep]).success();
+    }
+    let ids: Vec<_> = list(cluster).iter().map(|one| one["id"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(ids.len(), count);
+    ids
+}
+
+fn list(cluster: &Cluster) -> Vec<Value> {
+    let listed = cluster.with_environment(&["backups", "list", "--json"]).success().json();
+    listed.as_array().unwrap().clone()
+}
+
+fn mark(cluster: &Cluster, args: &[&str]) -> Answer {
+    let mut all = vec!["backups", "mark"];
+    all.extend(args);
+    cluster.with_environment(&all)
+}
+
+#[tokio::test]
+async fn a_marked_backup_is_shown_and_outlives_pruning_until_it_is_given_free() {
+    let cluster = Cluster::up(0);
+    cluster.fill(100).await;
+    let ids = backups(&cluster, 2);
+    let manifest = cluster.store("store").join("backups/sandbox").join(&ids[0]).join("manifest.json");
+    let written = std::fs::read(&manifest).unwrap();
+
+    let reason = "it's \"the\" one: 100 %, {yes}";
+    mark(&cluster, &[&ids[0], "--keep", "--reason", reason, "--label", "ticket=OPS-7"]).success();
+    assert_eq!(std::fs::read(&manifest).unwrap(), written);
+    assert_eq!(list(&cluster)[0]["kept"], reason);
+    let shown = cluster.with_environment(&["backups", "show", &ids[0]]).success();
+    assert!(shown.stdout.contains(&format!("kept: {reason}; [ticket=OPS-7]")), "{}", shown.stdout);
+
+    let before = Project::snapshot(&cluster.store("store"));
+    mark(&cluster, &[&ids[0], "--keep"]).code(2);
+    mark(&cluster, &[&ids[0], "--label", "ticket"]).code(2);
+    mark(&cluster, &[&ids[0]]).code(2);
+    mark(&cluster, &["nope", "--no-keep"]).code(2);
+    mark(&cluster, &[&ids[0], "--keep", "--reason", reason]).success();
+    assert_eq!(
+        Project::snapshot(&cluster.store("store")),
+        before,
+        "the same again, or nonsense, writes nothing"
+    );
+
+    let one = "retention={keep_last: 1, keep_within: null}";
+    let backup = ["run", "backup", "--yes", "--set", "copy_to=[]", "--set", one];
+    cluster.with_environment(&backup).success();
+    let left = list(&cluster);
+    assert_eq!(left.len(), 2, "{left:?}");
+    assert_eq!(left[0]["id"], ids[0].as_str());
+
+    mark(&cluster, &[&ids[0], "--no-keep", "--label", "ticket="]).success();
+    assert_eq!(list(&cluster)[0]["labels"], serde_json::json!({}));
+    cluster.with_environment(&backup).success();
+    assert!(list(&cluster).iter().all(|one| one["id"] != ids[0].as_str()));
+}
