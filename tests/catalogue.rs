@@ -65,3 +65,31 @@ async fn a_marked_backup_is_shown_and_outlives_pruning_until_it_is_given_free() 
     cluster.with_environment(&backup).success();
     assert!(list(&cluster).iter().all(|one| one["id"] != ids[0].as_str()));
 }
+
+#[tokio::test]
+async fn pruning_touches_nothing_without_yes_and_then_does_what_it_showed() {
+    let cluster = Cluster::up(0);
+    cluster.fill(100).await;
+    let ids = backups(&cluster, 3);
+    mark(&cluster, &[&ids[0], "--keep", "--reason", "the auditors want it"]).success();
+    let prune = ["backups", "prune", "--set", "retention={keep_last: 1, keep_within: null}"];
+    let before = Project::snapshot(&cluster.store("store"));
+
+    let shown = cluster.with_environment(&prune).success().stdout;
+    assert_eq!(Project::snapshot(&cluster.store("store")), before);
+    let wanted = [
+        format!("keep {}: the newest, the last verified, last 1", ids[2]),
+        format!("remove {}: no rule keeps it", ids[1]),
+        format!("keep {}: marked: the auditors want it", ids[0]),
+        "1 to remove: nothing was touched; --yes removes them".to_owned(),
+    ];
+    assert_eq!(shown.lines().collect::<Vec<_>>(), wanted);
+
+    let mut yes = prune.to_vec();
+    yes.push("--yes");
+    cluster.with_environment(&yes).success();
+    let left: Vec<_> = list(&cluster).iter().map(|one| one["id"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(left, [ids[0].clone(), ids[2].clone()]);
+    assert!(cluster.with_environment(&prune).success().stdout.ends_with("nothing to remove\n"));
+    cluster.with_environment(&["backups", "prune", "--store", "nowhere"]).code(2);
+}

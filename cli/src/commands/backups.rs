@@ -1,6 +1,7 @@
-//! `rekindle backups [list|show ID|verify ID|mark ID] -e ENV`
+//! `rekindle backups [list|show ID|verify ID|mark ID|prune] -e ENV`
 
 mod mark;
+mod prune;
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -60,6 +61,8 @@ enum Command {
     },
     /// Keep a backup from being pruned, or give it free again, and label it
     Mark(mark::Mark),
+    /// Show which backups no rule keeps, with the reason for each; remove them with --yes
+    Prune(prune::Prune),
 }
 
 pub(crate) async fn backups(args: &Args, state_dir: &Path) -> Result<Exit, Failure> {
@@ -73,6 +76,11 @@ pub(crate) async fn backups(args: &Args, state_dir: &Path) -> Result<Exit, Failu
             Some(("verify", vec![format!("backup={id}"), format!("store={store}")]))
         }
         Some(Command::Mark(mark)) => Some(("mark", mark.values(&store)?)),
+        Some(Command::Prune(prune)) => {
+            let values = prune.values(store.as_str());
+            let what = What { runbook: "prune".to_owned(), environment, values };
+            return prune.go(&what, state_dir, args.place.json).await;
+        }
         None | Some(Command::List | Command::Show { .. }) => None,
     };
     if let Some((runbook, set)) = shipped {
@@ -84,7 +92,7 @@ pub(crate) async fn backups(args: &Args, state_dir: &Path) -> Result<Exit, Failu
     let listed = list(&settings, &store).await?;
     match &args.command {
         Some(Command::Show { id }) => show(&listed, id, args.place.json),
-        None | Some(Command::List | Command::Verify { .. } | Command::Mark(_)) => {
+        None | Some(Command::List | Command::Verify { .. } | Command::Mark(_) | Command::Prune(_)) => {
             print_list(&listed, args.place.json, &settings, &store)
         }
     }

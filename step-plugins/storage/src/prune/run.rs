@@ -30,17 +30,23 @@ pub(super) async fn run(params: &PruneParams, cx: &StepContext) -> Result<PruneO
             cx.log(&format!("keep {}: {}", fate.id, fate.reason));
             outputs.kept.push(fate);
         } else {
-            doomed.push((decision.uri, fate));
+            doomed.push((decision.uri, fate, true));
         }
     }
     doomed.extend(leftovers.into_iter().map(|one| {
         let fate = Fate { id: one.uri.id.clone(), reason: sweep::leftover_reason(&one) };
-        (one.uri, fate)
+        (one.uri, fate, false)
     }));
     // The oldest first: what a cancelled run has not removed yet is worth the most.
-    for (uri, fate) in doomed.into_iter().rev() {
+    for (uri, mut fate, published) in doomed.into_iter().rev() {
         if cx.cancel().is_cancelled() {
             return Err(StepError::cancelled());
+        }
+        if published && let Some(why) = sweep::kept_since(&*store, &uri).await? {
+            cx.warn(&format!("{} was marked meanwhile and stays: {why}", fate.id));
+            fate.reason = format!("marked: {why}");
+            outputs.kept.push(fate);
+            continue;
         }
         cx.progress(Progress { note: format!("removing {}", fate.id), ..Progress::default() });
         sweep::remove(&*store, &uri).await?;

@@ -51,6 +51,20 @@ impl Sweep {
     }
 }
 
+/// Looks once more whether somebody has marked a backup since it was decided that it goes.
+pub(super) async fn kept_since(
+    store: &dyn ObjectStore,
+    uri: &BackupUri,
+) -> Result<Option<String>, StepError> {
+    Ok(match catalogue::load_mark(store, uri).await? {
+        Some(stored) => match stored.mark {
+            Ok(mark) => mark.keep.then_some(mark.reason),
+            Err(error) => Some(error.to_string()),
+        },
+        None => None,
+    })
+}
+
 /// Removes a backup: the manifest first, so that what remains after a crash is no backup but a leftover.
 pub(super) async fn remove(store: &dyn ObjectStore, uri: &BackupUri) -> Result<(), StepError> {
     let manifest = uri.key(MANIFEST).map_err(|error| StepError::permanent(error.to_string()))?;

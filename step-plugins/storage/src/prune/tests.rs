@@ -10,8 +10,8 @@ use rekindle_engine::testing::Operation;
 use serde_json::{Value, json};
 
 use super::PruneStep;
-use super::sweep::Sweep;
-use crate::testing::{Shop, key};
+use super::sweep::{self, Sweep};
+use crate::testing::{Shop, key, uri};
 
 fn params() -> Value {
     json!({ "store": "primary", "keep": { "keep_last": 1, "keep_within": "2h" } })
@@ -127,6 +127,19 @@ async fn a_marked_backup_and_one_with_a_damaged_manifest_stay() {
     let kept = fates(&outputs, "kept");
     assert!(kept.contains("a: marked: the auditors want it"), "{kept}");
     assert!(kept.contains("c: its manifest can't be read"), "{kept}");
+}
+
+#[tokio::test]
+async fn one_that_is_marked_after_the_decision_stays() {
+    let shop = shop().await;
+    assert_eq!(sweep::kept_since(&*shop.primary, &uri("a")).await.unwrap(), None);
+    for (keep, kept) in [(true, Some("wait".to_owned())), (false, None)] {
+        let mark = json!({ "backup": uri("a"), "keep": keep, "reason": "wait" });
+        shop.run("backup.mark", mark).await.unwrap();
+        assert_eq!(sweep::kept_since(&*shop.primary, &uri("a")).await.unwrap(), kept);
+    }
+    shop.put("a", "keep.json", b"damaged");
+    assert!(sweep::kept_since(&*shop.primary, &uri("a")).await.unwrap().is_some());
 }
 
 #[tokio::test]
