@@ -153,7 +153,7 @@ pub enum RunError {
         kind: String,
     },
     /// The plan needs a kind that is registered and can't be used.
-    #[error("step `{step}` uses `{kind}`, which can't be used: {}", problem.message)]
+    #[error("step `{step}` uses `{kind}`, which can't be used: {} ({})", problem.message, problem.code)]
     RefusedKind {
         /// Which step.
         step: StepId,
