@@ -1,5 +1,7 @@
 //! One deployment: values, targets, stores, secrets. What a runbook is run against.
 
+#[cfg(test)]
+mod bucket_tests;
 mod concealed;
 #[cfg(test)]
 mod layers_tests;

@@ -11,6 +11,7 @@ mod logs;
 mod random;
 mod random_driver;
 mod replan;
+mod replan_approved;
 mod resume;
 mod rig;
 mod rounds;

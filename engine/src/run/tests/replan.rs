@@ -7,18 +7,18 @@ use super::rig::{Rig, decision};
 use super::support::{Ledger, plan, runner, step, step_in, with, words};
 use crate::environment::Target;
 use crate::journal::{Event, Outcome, Resolution};
-use crate::plan::{ApprovalRule, Param, Plan, PlanStep, Section};
-use crate::run::{Answer, Decision, Proposal, Resume, Reuse, RunEnd, RunError, Verdict, replan, resume};
+use crate::plan::{Param, Plan, PlanStep, Section};
+use crate::run::{Decision, Proposal, Resume, Reuse, RunEnd, RunError, replan};
 use crate::runbook::OnCrash;
 use crate::step::Effect;
 use crate::testing::{Act, ScriptedStep};
 
 /// A new plan with its own hash.
-fn anew(hash: &str, steps: Vec<PlanStep>) -> Plan {
+pub(super) fn anew(hash: &str, steps: Vec<PlanStep>) -> Plan {
     Plan { hash: hash.to_owned(), ..plan(steps) }
 }
 
-fn param(step: PlanStep, value: &str) -> PlanStep {
+pub(super) fn param(step: PlanStep, value: &str) -> PlanStep {
     with(step, |step| step.params = Param::Value(json!({ "to": value })))
 }
 
@@ -56,7 +56,7 @@ impl Rig {
         self.earlier.push(old);
     }
 
-    async fn replan(&mut self, new: Plan, decisions: Vec<Decision>) -> Result<RunEnd, RunError> {
+    pub(super) async fn replan(&mut self, new: Plan, decisions: Vec<Decision>) -> Result<RunEnd, RunError> {
         let agreed = self.look(&new, &decisions)?;
         self.plan_anew(new, None);
         let resume = Resume { decisions, verdicts: Vec::new(), is_alive: Arc::new(|_| false) };
@@ -64,7 +64,7 @@ impl Rig {
     }
 }
 
-fn finished(end: Result<RunEnd, RunError>) -> Outcome {
+pub(super) fn finished(end: Result<RunEnd, RunError>) -> Outcome {
     match end {
         Ok(RunEnd::Finished { outcome, .. }) => outcome,
         other => panic!("the run did not finish: {other:?}"),
@@ -396,43 +396,4 @@ fn a_replanning_that_can_not_be_is_refused() {
     run.apply(replanned("bb", &["a"]));
     let twice = run.try_apply(replanned("bb", &["a"])).unwrap_err();
     assert!(twice.why.contains("is not known"), "{twice}");
-}
-
-#[tokio::test]
-async fn what_people_agreed_to_counts_for_the_plan_they_saw_alone() {
-    let approved =
-        |step: PlanStep| with(step, |step| step.approval = Some(ApprovalRule { needed: 1, timeout: None }));
-    let steps = |value: &str| {
-        vec![step("a", &[]), param(approved(step("b", &["a"])), value), approved(step("c", &["a"]))]
-    };
-    let mut rig = Rig::new(steps("x"));
-    assert!(matches!(rig.execute().await, Ok(RunEnd::Waiting { .. })));
-    let verdict = |rig: &Rig, id: &str| {
-        let awaited = rig.state().awaited().into_iter().find(|awaited| awaited.step.as_str() == id).unwrap();
-        Verdict {
-            step: awaited.step,
-            request: awaited.request,
-            plan_hash: rig.plan.hash.clone(),
-            answer: Answer::Approve,
-            by: "kim".to_owned(),
-            why: String::new(),
-            from: String::new(),
-        }
-    };
-    let answers = |verdicts| Resume { decisions: Vec::new(), verdicts, is_alive: Arc::new(|_| false) };
-    // `c` is agreed to and done; `b` is agreed to and fails.
-    rig.write.script("b", [Act::permanent("no such table")]);
-    let both = vec![verdict(&rig, "b"), verdict(&rig, "c")];
-    rig.next_process(None);
-    assert_eq!(finished(resume(rig.request(2), answers(both)).await), Outcome::Failed);
-
-    let end = rig.replan(anew("bb", steps("y")), Vec::new()).await;
-    assert!(matches!(end, Ok(RunEnd::Waiting { .. })), "{end:?}");
-    assert_eq!(rig.state().awaited().len(), 1, "what is done needs nobody's word");
-    let old = Verdict { plan_hash: "aa".to_owned(), ..verdict(&rig, "b") };
-    rig.next_process(None);
-    assert!(matches!(resume(rig.request(2), answers(vec![old])).await, Err(RunError::NotAwaited { .. })));
-    let new = vec![verdict(&rig, "b")];
-    assert_eq!(finished(resume(rig.request(2), answers(new)).await), Outcome::Succeeded);
-    assert_eq!((rig.write.runs_of("b"), rig.write.runs_of("c")), (2, 1));
 }
