@@ -12,7 +12,7 @@ use rekindle_engine::id::StoreName;
 use rekindle_engine::step::StepError;
 use serde::de::DeserializeOwned;
 
-pub use marks::{StoredMark, load_mark, store_mark};
+pub use marks::{StoredMark, load_mark, store_mark, why_kept};
 
 use crate::layout::{BackupUri, KEEP_MARK, MANIFEST};
 use crate::manifest::{MANIFEST_FORMAT, Manifest};
@@ -109,10 +109,7 @@ impl Listed {
 
     /// Gives why it is marked to be kept; pruning never removes such a one. A mark that can't be read keeps too.
     pub fn kept(&self) -> Option<String> {
-        match self.mark.as_ref()? {
-            Ok(mark) => mark.keep.then(|| mark.reason.clone()),
-            Err(error) => Some(error.to_string()),
-        }
+        self.mark.as_ref().and_then(why_kept)
     }
 
     /// Gives its labels: those of the manifest with those of its mark over them.

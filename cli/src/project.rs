@@ -71,6 +71,7 @@ pub(crate) fn load(runbook: &str, environment: &EnvironmentArg) -> Result<Projec
             let name = document.get("name").and_then(Node::text).unwrap_or_default();
             let patches = environment.patches.get(name).map_or(&[][..], Vec::as_slice);
             let runbook = runbook::read_patched(&document, patches)?;
+            hint_at_runbooks_elsewhere(&runbook.name.value, &environment);
             let misspelt = misspelt_runbooks(&runbook.name.value, &environment);
             if !misspelt.is_empty() {
                 return Err(misspelt.into());
@@ -146,28 +147,40 @@ fn plain(path: &Path) -> PathBuf {
     plain
 }
 
-/// An environment may serve runbooks of other folders too, so patches of one that is not here are only pointed out; a
-/// slip of the fingers is a mistake: what was meant would silently not be done.
+/// Tells of patches of a runbook whose name is a slip of the fingers: what was meant would silently not be done.
 pub(crate) fn misspelt_runbooks(loaded: &str, environment: &Environment) -> Vec<Diagnostic> {
-    let mut known = names_in(Path::new("runbooks"));
-    known.extend(embedded::RUNBOOKS.iter().map(|(name, _)| (*name).to_owned()));
-    known.push(loaded.to_owned());
-    let place = &environment.settings.name;
-    let mut mistakes = Vec::new();
-    for (name, patches) in environment.patches.iter().filter(|(name, _)| !known.contains(name)) {
-        let message = format!("environment `{place}` patches a runbook `{name}` that is not there");
-        let Some(near) = nearest(name, known.iter().map(String::as_str)) else {
-            output::error(&format!("hint: {message}\n"));
-            continue;
-        };
-        let mistake = Diagnostic::new("rekindle::patch::unknown_runbook", message);
-        let mistake = match patches.first() {
+    let misspelt = |(name, near): (&String, Option<String>)| {
+        let near = near?;
+        let mistake = Diagnostic::new("rekindle::patch::unknown_runbook", is_not_there(environment, name));
+        let mistake = match environment.patches[name].first() {
             Some(patch) => mistake.label(&patch.location, format!("never applied to `{near}`")),
             None => mistake,
         };
-        mistakes.push(mistake.help(format!("did you mean `{near}`?")));
+        Some(mistake.help(format!("did you mean `{near}`?")))
+    };
+    unknown_runbooks(loaded, environment).into_iter().filter_map(misspelt).collect()
+}
+
+/// An environment may serve runbooks of other folders too: patches of one that is not here are only pointed out.
+fn hint_at_runbooks_elsewhere(loaded: &str, environment: &Environment) {
+    for (name, near) in unknown_runbooks(loaded, environment) {
+        if near.is_none() {
+            output::error(&format!("hint: {}\n", is_not_there(environment, name)));
+        }
     }
-    mistakes
+}
+
+fn is_not_there(environment: &Environment, name: &str) -> String {
+    format!("environment `{}` patches a runbook `{name}` that is not there", environment.settings.name)
+}
+
+/// Gives the runbooks that are patched and not there, each with one of a similar name that is.
+fn unknown_runbooks<'a>(loaded: &str, environment: &'a Environment) -> Vec<(&'a String, Option<String>)> {
+    let mut known = names_in(Path::new("runbooks"));
+    known.extend(embedded::RUNBOOKS.iter().map(|(name, _)| (*name).to_owned()));
+    known.push(loaded.to_owned());
+    let unknown = environment.patches.keys().filter(|name| !known.contains(name));
+    unknown.map(|name| (name, nearest(name, known.iter().map(String::as_str)).map(str::to_owned))).collect()
 }
 
 /// What stands after the name of a runbook that is part of this program.

@@ -19,6 +19,14 @@ pub struct StoredMark {
     pub stamp: Stamp,
 }
 
+/// Gives why a mark keeps its backup from being pruned, if it does. One that can't be read keeps too.
+pub fn why_kept(mark: &Result<Mark, CatalogueError>) -> Option<String> {
+    match mark {
+        Ok(mark) => mark.keep.then(|| mark.reason.clone()),
+        Err(error) => Some(error.to_string()),
+    }
+}
+
 /// Reads the mark of a backup; `None` when nobody said anything of it.
 pub async fn load_mark(
     store: &dyn ObjectStore,

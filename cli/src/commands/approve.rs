@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rekindle_engine::id::StepId;
 use rekindle_engine::journal::{RunDirectory, Runs};
-use rekindle_engine::plan::{Plan, Style};
+use rekindle_engine::plan::{Plan, Style, short_hash};
 use rekindle_engine::run::{self, Answer, Awaited, Resume, RunState, Verdict};
 
 use super::drive::{self, Options};
@@ -15,7 +15,7 @@ use super::runs::find;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::person::Person;
-use crate::terminal::{missing, question, short_hash};
+use crate::terminal::{missing, question};
 use crate::{output, world};
 
 /// Fewer digits of a hash may fit several plans by chance.
@@ -100,7 +100,7 @@ fn check_hash(seen: Option<&str>, plan: &Plan) -> Result<(), Failure> {
     }
     Err(Failure::input(format!(
         "the run has the plan {}, not {seen}: nothing was recorded",
-        short_hash(plan)
+        short_hash(&plan.hash)
     ))
     .help("look at the plan that it runs: `rekindle runs show RUN`"))
 }

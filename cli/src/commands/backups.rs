@@ -71,31 +71,37 @@ pub(crate) async fn backups(args: &Args, state_dir: &Path) -> Result<Exit, Failu
     };
     let environment = EnvironmentArg { environment };
     let store: StoreName = args.place.store.as_str().into();
-    let shipped = match &args.command {
-        Some(Command::Verify { id }) => {
-            Some(("verify", vec![format!("backup={id}"), format!("store={store}")]))
+    match &args.command {
+        None | Some(Command::List) => {
+            let settings = project::load_environment(&environment)?.settings;
+            print_list(&list(&settings, &store).await?, args.place.json, &settings, &store)
         }
-        Some(Command::Mark(mark)) => Some(("mark", mark.values(&store)?)),
+        Some(Command::Show { id }) => {
+            let settings = project::load_environment(&environment)?.settings;
+            show(&list(&settings, &store).await?, id, args.place.json)
+        }
+        Some(Command::Verify { id }) => {
+            let set = vec![format!("backup={id}"), format!("store={store}")];
+            run_shipped("verify", environment, set, state_dir).await
+        }
+        Some(Command::Mark(mark)) => run_shipped("mark", environment, mark.values(&store)?, state_dir).await,
         Some(Command::Prune(prune)) => {
             let values = prune.values(store.as_str());
             let what = What { runbook: "prune".to_owned(), environment, values };
-            return prune.go(&what, state_dir, args.place.json).await;
-        }
-        None | Some(Command::List | Command::Show { .. }) => None,
-    };
-    if let Some((runbook, set)) = shipped {
-        let runbook = runbook.to_owned();
-        let what = What { runbook, environment, values: ValueArgs { set, values: Vec::new() } };
-        return run::begin(&what, state_dir, Consent::Given, &Options::default()).await;
-    }
-    let settings = project::load_environment(&environment)?.settings;
-    let listed = list(&settings, &store).await?;
-    match &args.command {
-        Some(Command::Show { id }) => show(&listed, id, args.place.json),
-        None | Some(Command::List | Command::Verify { .. } | Command::Mark(_) | Command::Prune(_)) => {
-            print_list(&listed, args.place.json, &settings, &store)
+            prune.go(&what, state_dir, args.place.json).await
         }
     }
+}
+
+async fn run_shipped(
+    runbook: &str,
+    environment: EnvironmentArg,
+    set: Vec<String>,
+    state_dir: &Path,
+) -> Result<Exit, Failure> {
+    let runbook = runbook.to_owned();
+    let what = What { runbook, environment, values: ValueArgs { set, values: Vec::new() } };
+    run::begin(&what, state_dir, Consent::Given, &Options::default()).await
 }
 
 async fn list(settings: &Settings, name: &StoreName) -> Result<Vec<Listed>, Failure> {

@@ -9,7 +9,7 @@ use rekindle_engine::run::{self, Resume};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::drive::{self, Options};
-use super::runs::find;
+use super::runs::{find, last_runner};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::{output, world};
@@ -33,12 +33,8 @@ pub(crate) async fn cancel(args: &Args, state_dir: &Path) -> Result<Exit, Failur
     if records.is_empty() && driver.is_none() {
         return forget(&directory);
     }
-    let runner = records.iter().rev().find_map(|record| match &record.event {
-        Event::RunStarted { runner, .. } | Event::RunResumed { runner, .. } => Some(runner),
-        _ => None,
-    });
     // Before its first event a run may wait for its group: only the lock tells who drives it.
-    match runner.filter(|runner| rekindle_host::is_alive(runner)).or(driver.as_ref()) {
+    match last_runner(&records).filter(|runner| rekindle_host::is_alive(runner)).or(driver.as_ref()) {
         Some(runner) => ask_runner(&directory, runner, Duration::from_secs(args.wait_seconds)).await,
         None => cancel_here(&directory, state_dir).await,
     }

@@ -165,11 +165,12 @@ async fn refuse_beside_children(directory: &RunDirectory) -> Result<(), Failure>
     let failed = |error: std::io::Error| {
         Failure::failed(format!("failed to read {}: {error}", directory.children_path().display()))
     };
+    let look = || rekindle_host::living_children(&directory.children_path()).map_err(failed);
     let begun = std::time::Instant::now();
-    let mut living = rekindle_host::living_children(&directory.children_path()).map_err(failed)?;
+    let mut living = look()?;
     while !living.is_empty() && begun.elapsed() < REAPER_PATIENCE {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        living = rekindle_host::living_children(&directory.children_path()).map_err(failed)?;
+        living = look()?;
     }
     let Some(child) = living.first() else { return Ok(()) };
     let (run, group, program) = (directory.id(), child.group, printable(&child.program));

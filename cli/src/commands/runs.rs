@@ -6,7 +6,7 @@ use std::path::Path;
 use clap::{Subcommand, ValueEnum};
 use rekindle_engine::id::{RunId, StepId};
 use rekindle_engine::journal::{Event, Record, RunDirectory, RunnerIdentity, Runs};
-use rekindle_engine::plan::Style;
+use rekindle_engine::plan::{Style, short_hash};
 use rekindle_engine::report;
 use rekindle_engine::run::{Awaited, RunState};
 use serde_json::json;
@@ -269,7 +269,7 @@ fn plans(records: &[Record]) -> String {
         .iter()
         .filter_map(|record| match &record.event {
             Event::RunStarted { plan_hash, .. } | Event::RunReplanned { plan_hash, .. } => {
-                Some(plan_hash.get(..12).unwrap_or(plan_hash))
+                Some(short_hash(plan_hash))
             }
             _ => None,
         })

@@ -88,10 +88,10 @@ impl Asker {
 
     /// As [`Asker::close`], where the person did not end the line.
     fn withdraw(&self) {
-        if self.asked().open.take().is_some() {
+        if self.asked().open.is_some() {
             output::error("\n");
-            self.tree.show();
         }
+        self.close();
     }
 
     fn verdict(&self, awaited: &Awaited, answer: Answer, why: String) -> Verdict {

@@ -16,7 +16,7 @@ use rekindle_engine::plan::Plan;
 use rekindle_engine::run::{Approvals, InboxApprovals, Observer};
 
 use crate::person::Person;
-pub(crate) use question::{missing, question, short_hash};
+pub(crate) use question::{missing, question};
 
 /// How the progress of a run is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]

@@ -3,13 +3,13 @@
 use std::fmt::Write as _;
 
 use rekindle_engine::id::RunId;
-use rekindle_engine::plan::{Plan, Style, printable, step_text};
+use rekindle_engine::plan::{Plan, Style, printable, short_hash, step_text};
 use rekindle_engine::run::{Answer, Awaited};
 
 /// Shows what the answer is to, and which plan it binds to.
 pub(crate) fn question(run: &RunId, plan: &Plan, awaited: &Awaited, style: Style) -> String {
     let (runbook, place) = (&plan.runbook, &plan.settings.name);
-    let hash = short_hash(plan);
+    let hash = short_hash(&plan.hash);
     let mut text = format!("run {run}: {} {} on {place}, plan {hash}\n", runbook.name, runbook.version);
     if let Some(step) = plan.steps.iter().find(|step| step.id == awaited.step) {
         text.push_str(&step_text(plan, step, style));
@@ -22,11 +22,6 @@ pub(crate) fn question(run: &RunId, plan: &Plan, awaited: &Awaited, style: Style
         let _ = writeln!(text, "      until {until:.0}");
     }
     text
-}
-
-/// As much of a plan's hash as people compare.
-pub(crate) fn short_hash(plan: &Plan) -> &str {
-    plan.hash.get(..12).unwrap_or(&plan.hash)
 }
 
 /// `1 more approval is needed, from somebody else`

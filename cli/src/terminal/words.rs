@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rekindle_engine::id::StepId;
 use rekindle_engine::journal::{Event, Outcome, StepFinding};
-use rekindle_engine::plan::printable;
+use rekindle_engine::plan::{printable, short_hash};
 use rekindle_engine::run::Awaited;
 
 /// Gives a duration with three digits that matter: `340ms`, `12.4s`, `3m05s`, `2h07m`.
@@ -75,7 +75,7 @@ pub(crate) fn event(event: &Event) -> Option<String> {
         Event::ApprovalExpired { step } => format!("{step}: too few approved in time"),
         Event::RunWaiting { .. } => "waiting for approval".to_owned(),
         Event::RunReplanned { plan_hash, by, reused } => {
-            let hash = plan_hash.get(..12).unwrap_or(plan_hash);
+            let hash = short_hash(plan_hash);
             format!("planned again by {by}: plan {hash}, {} steps still count", reused.len())
         }
         Event::CancelRequested { by } => format!("cancelling ({by})"),

@@ -45,11 +45,7 @@ fn is_decided_in_the_run(step: &Draft<'_>, drafts: &Drafts<'_>) -> bool {
     let Some(Condition::Expression(condition)) = &step.when else { return false };
     condition.references(Place::When).any(|used| match used.path.first().map(String::as_str) {
         Some("run" | "failure") => true,
-        Some("steps") => used
-            .path
-            .get(1)
-            .and_then(|name| drafts.find(name))
-            .is_some_and(|position| drafts.all[position].definition.phase != Phase::Plan),
+        Some("steps") => used.path.get(1).is_some_and(|name| drafts.find_later(name).is_some()),
         _ => false,
     })
 }

@@ -138,6 +138,12 @@ impl<'a> Drafts<'a> {
         self.doubtful.steps.contains(&template_name(name))
     }
 
+    /// Finds a step whose result only the run will tell, by either spelling of its id.
+    pub(super) fn find_later(&self, name: &str) -> Option<&Draft<'a>> {
+        let step = &self.all[self.find(name)?];
+        (step.definition.phase != Phase::Plan).then_some(step)
+    }
+
     /// Finds a step by either spelling of its id.
     pub(super) fn find(&self, name: &str) -> Option<usize> {
         self.by_name.get(&template_name(name)).copied()

@@ -6,7 +6,6 @@ use serde_json::Value;
 
 use crate::id::StepId;
 use crate::plan::{Edge, Section};
-use crate::runbook::Phase;
 
 use super::draft::Drafts;
 
@@ -64,10 +63,7 @@ impl Frame {
     pub(super) fn known_in_run_only<'d>(&self, path: &[String], drafts: &'d Drafts<'_>) -> Option<Late<'d>> {
         let (root, name) = (path.first()?, path.get(1)?);
         match root.as_str() {
-            "steps" => {
-                let step = &drafts.all[drafts.find(name)?];
-                (step.definition.phase != Phase::Plan).then(|| Late::Step(step.id()))
-            }
+            "steps" => drafts.find_later(name).map(|step| Late::Step(step.id())),
             "values" => self.in_run.contains(name).then(|| Late::Value(name.clone())),
             "run" | "failure" => Some(Late::Run),
             _ => None,

@@ -26,6 +26,11 @@ impl Plan {
     }
 }
 
+/// Gives as much of a hash as people compare: its first 12 digits.
+pub fn short_hash(hash: &str) -> &str {
+    hash.get(..12).unwrap_or(hash)
+}
+
 /// Computes the hash of a plan as it stands in a file.
 ///
 /// Taken over what is there and not over what this version understands of it, so that a plan keeps its hash when

@@ -23,6 +23,7 @@ pub use beside::Beside;
 pub use diff::{FieldChange, PlanDiff, StepChange, StepWords, diff, diff_pinned};
 pub use dot::dot;
 pub use files::{ReferencedFile, referenced_files};
+pub use hash::short_hash;
 pub use json::json;
 pub use mermaid::mermaid;
 pub use origin::{Inputs, KindIdentity, Origin, PlanSource, SourceRole};

@@ -13,18 +13,23 @@ impl Plan {
 
     /// Gives the groups around a step, the innermost first. The step that ends a group is in it.
     pub fn groups_around(&self, step: &PlanStep) -> impl Iterator<Item = &StepGroup> {
-        let first = step.group.as_ref().and_then(|id| self.groups.get(id));
-        std::iter::successors(first, |group| self.groups.get(group.within.as_ref()?))
+        self.named_groups_around(step).map(|(_, group)| group)
+    }
+
+    /// As [`Plan::groups_around`], with their ids.
+    pub(crate) fn named_groups_around(&self, step: &PlanStep) -> impl Iterator<Item = (&StepId, &StepGroup)> {
+        let named = |id: &StepId| self.groups.get_key_value(id);
+        let first = step.group.as_ref().and_then(named);
+        std::iter::successors(first, move |(_, group)| group.within.as_ref().and_then(named))
     }
 
     /// Gives the groups around a step with their ids, the outermost first; none around one that is skipped as a
     /// whole.
     pub(crate) fn group_path(&self, step: &PlanStep) -> Vec<(&StepId, &StepGroup)> {
-        let first = step.group.as_ref().filter(|_| !(step.ends_group() && step.skipped));
-        let named = |id: &StepId| self.groups.get_key_value(id);
-        let mut path: Vec<_> =
-            std::iter::successors(first.and_then(named), |(_, group)| group.within.as_ref().and_then(named))
-                .collect();
+        if step.ends_group() && step.skipped {
+            return Vec::new();
+        }
+        let mut path: Vec<_> = self.named_groups_around(step).collect();
         path.reverse();
         path
     }

@@ -8,7 +8,7 @@ use super::types::{Report, StepReport, StepStatus};
 use super::{report, words};
 use crate::id::{RunId, StepId};
 use crate::journal::{Event, Outcome, Record, SourceCommit};
-use crate::plan::{Paint, Plan, PlanDiff, Style, diff, printable};
+use crate::plan::{Paint, Plan, PlanDiff, Style, diff, printable, short_hash};
 
 /// What differed between two runs. Durations are in milliseconds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -113,7 +113,7 @@ fn step_side(report: &Report, id: &StepId) -> Option<StepSide> {
 impl SourceCommit {
     /// Says it in a few words: `3f2a91c0d4e5, edited since`.
     pub fn words(&self) -> String {
-        let id = printable(self.id.get(..12).unwrap_or(&self.id));
+        let id = printable(short_hash(&self.id));
         if self.dirty { format!("{id}, edited since") } else { id }
     }
 }
@@ -153,7 +153,7 @@ impl RunDiff {
             row("runbook", both(&|side| format!("{} {}", side.runbook, side.runbook_version))),
             row("commit", both(&|side| side.commit.as_ref().map_or("-".to_owned(), SourceCommit::words))),
             row("environment", both(&|side| side.environment.clone())),
-            row("plan", both(&|side| side.plan_hash.get(..12).unwrap_or(&side.plan_hash).to_owned())),
+            row("plan", both(&|side| short_hash(&side.plan_hash).to_owned())),
             row("ended", both(&|side| ended(side.outcome).to_owned())),
             row("took", both(&|side| words::duration(side.total_ms))),
         ]

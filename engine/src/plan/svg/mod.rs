@@ -16,7 +16,7 @@ mod words;
 use std::fmt::Write as _;
 
 use super::graph::Look;
-use super::{Beside, Plan};
+use super::{Beside, Plan, short_hash};
 use crate::estimate::Estimates;
 use crate::report::duration;
 use crate::step::Effect;
@@ -74,7 +74,7 @@ fn open(page: &mut String, plan: &Plan, scene: &Scene, width: f64, height: f64) 
          viewBox=\"0 0 {width} {height}\" role=\"img\" aria-labelledby=\"plan-title plan-description\">"
     );
     let _ = writeln!(page, "  <title id=\"plan-title\">{}</title>", escaped(&name(plan)));
-    let mut description = format!("The plan {}. ", plan.hash.get(..12).unwrap_or(&plan.hash));
+    let mut description = format!("The plan {}. ", short_hash(&plan.hash));
     for (band, title) in scene.bands.iter().enumerate() {
         let labels = scene.tiles.iter().filter(|tile| tile.band == band).map(|tile| tile.label.as_str());
         let _ = write!(description, "{title}: {}. ", labels.collect::<Vec<_>>().join(", "));
@@ -86,7 +86,7 @@ fn open(page: &mut String, plan: &Plan, scene: &Scene, width: f64, height: f64) 
 
 /// What stands above the picture, with the class of each line.
 fn header(plan: &Plan, estimates: Option<&Estimates>) -> Vec<(&'static str, String)> {
-    let hash = plan.hash.get(..12).unwrap_or(&plan.hash);
+    let hash = short_hash(&plan.hash);
     let mut lines = vec![("small", format!("plan {hash}: {}", super::text::counts(plan)))];
     let Some(estimates) = estimates else { return lines };
     let Some(path) = &estimates.longest_path else { return lines };

@@ -9,12 +9,13 @@ use indexmap::IndexMap;
 
 use super::step::{Need, StepState};
 use crate::id::StepId;
-use crate::plan::{EdgeReason, Plan, PlanStep};
+use crate::plan::{EdgeReason, Plan};
 
 /// Gives every step of a group the order that the group has to what lies outside of it.
 pub(super) fn keep_together(plan: &Plan, steps: &mut IndexMap<StepId, StepState>) {
+    let around = |step| plan.named_groups_around(step).map(|(id, _)| id).collect();
     let within: BTreeMap<&StepId, Vec<&StepId>> =
-        plan.steps.iter().map(|step| (&step.id, groups_of(plan, step))).collect();
+        plan.steps.iter().map(|step| (&step.id, around(step))).collect();
     let mut order: BTreeMap<&StepId, BTreeSet<&StepId>> = BTreeMap::new();
     for step in &plan.steps {
         for edge in step.needs.iter().filter(|edge| edge.reason == EdgeReason::Order) {
@@ -32,15 +33,4 @@ pub(super) fn keep_together(plan: &Plan, steps: &mut IndexMap<StepId, StepState>
             }
         }
     }
-}
-
-/// Gives the groups that a step lies in, the innermost first; the step that ends a group lies in it.
-fn groups_of<'a>(plan: &'a Plan, step: &'a PlanStep) -> Vec<&'a StepId> {
-    let mut groups = Vec::new();
-    let mut next = step.group.as_ref();
-    while let Some(group) = next {
-        groups.push(group);
-        next = plan.groups.get(group).and_then(|used| used.within.as_ref());
-    }
-    groups
 }

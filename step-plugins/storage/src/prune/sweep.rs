@@ -56,13 +56,7 @@ pub(super) async fn kept_since(
     store: &dyn ObjectStore,
     uri: &BackupUri,
 ) -> Result<Option<String>, StepError> {
-    Ok(match catalogue::load_mark(store, uri).await? {
-        Some(stored) => match stored.mark {
-            Ok(mark) => mark.keep.then_some(mark.reason),
-            Err(error) => Some(error.to_string()),
-        },
-        None => None,
-    })
+    Ok(catalogue::load_mark(store, uri).await?.and_then(|stored| catalogue::why_kept(&stored.mark)))
 }
 
 /// Removes a backup: the manifest first, so that what remains after a crash is no backup but a leftover.
