@@ -21,4 +21,5 @@ mod recovery;
 mod replan;
 mod saved_plans;
 mod secrets;
+mod stored_runs;
 mod support;

@@ -40,13 +40,17 @@ pub fn is_alive(runner: &RunnerIdentity) -> bool {
 /// Only a process of this host name and this boot can be told to be gone: containers share the boot id of their
 /// machine but not its processes, and they have names of their own.
 pub fn liveness(runner: &RunnerIdentity) -> Liveness {
-    let here = rustix::system::uname().nodename().to_string_lossy() == runner.host.as_str()
-        && boot_id().is_ok_and(|boot| boot == runner.boot_id);
+    let here = is_of_this_host(runner) && boot_id().is_ok_and(|boot| boot == runner.boot_id);
     match (here, is_alive(runner)) {
         (false, _) => Liveness::Elsewhere,
         (true, true) => Liveness::Alive,
         (true, false) => Liveness::Gone,
     }
+}
+
+/// Tells whether the runner was on a host of this name.
+pub fn is_of_this_host(runner: &RunnerIdentity) -> bool {
+    rustix::system::uname().nodename().to_string_lossy() == runner.host.as_str()
 }
 
 pub(crate) fn boot_id() -> io::Result<String> {

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use rekindle_engine::host::{Masker, Stores, World};
 
 pub use clock::SystemClock;
-pub use identity::{identity, is_alive, liveness};
+pub use identity::{identity, is_alive, is_of_this_host, liveness};
 pub use proc_stat::{ProcStat, live_group_members};
 pub use processes::{LivingChild, RecordedProcesses, SystemProcesses, living_children};
 pub use reaper::{Reaper, reaper_main};

@@ -6,12 +6,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rekindle_engine::id::StepId;
-use rekindle_engine::journal::{RunDirectory, Runs};
+use rekindle_engine::journal::RunDirectory;
 use rekindle_engine::plan::{Plan, Style, short_hash};
 use rekindle_engine::run::{self, Answer, Awaited, Resume, RunState, Verdict};
 
 use super::drive::{self, Options};
-use super::runs::find;
+use super::place::{Elsewhere, Found, find};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::person::Person;
@@ -34,6 +34,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TEXT", default_value = "")]
     because: String,
     #[command(flatten)]
+    elsewhere: Elsewhere,
+    #[command(flatten)]
     options: Options,
 }
 
@@ -55,7 +57,8 @@ pub(crate) async fn reject(args: &Args, state_dir: &Path) -> Result<Exit, Failur
 }
 
 async fn answer(args: &Args, answer: Answer, state_dir: &Path) -> Result<Exit, Failure> {
-    let directory = find(&Runs::new(state_dir), &args.run)?;
+    let world = world::world()?;
+    let Found { place, directory } = find(state_dir, &args.run, &args.elsewhere, &world).await?;
     let plan = directory.plan().map_err(|error| Failure::input(error.to_string()))?;
     check_hash(args.plan.as_deref(), &plan)?;
     let person = Person::here(args.options.name.as_deref())?;
@@ -79,8 +82,7 @@ async fn answer(args: &Args, answer: Answer, state_dir: &Path) -> Result<Exit, F
     if let Some(exit) = elsewhere::leave(&directory, &verdict).await? {
         return Ok(exit);
     }
-    let ready =
-        drive::ready(state_dir, &directory, plan, world::world()?, world::registry(), &args.options).await?;
+    let ready = drive::ready(&place, &directory, plan, world, world::registry(), &args.options).await?;
     let resume = Resume {
         decisions: Vec::new(),
         verdicts: vec![verdict],

@@ -4,12 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rekindle_engine::journal::{Event, RunDirectory, RunnerIdentity, Runs};
+use rekindle_engine::host::World;
+use rekindle_engine::journal::{Event, RunDirectory, RunnerIdentity};
 use rekindle_engine::run::{self, Resume};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::drive::{self, Options};
-use super::runs::{find, last_runner};
+use super::place::{Elsewhere, Found, find};
+use super::runs::last_runner;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::{output, world};
@@ -21,22 +23,28 @@ pub(crate) struct Args {
     /// How long to wait until it has stopped
     #[arg(long, value_name = "SECONDS", default_value_t = 600)]
     wait_seconds: u64,
+    #[command(flatten)]
+    elsewhere: Elsewhere,
 }
 
 pub(crate) async fn cancel(args: &Args, state_dir: &Path) -> Result<Exit, Failure> {
-    let directory = find(&Runs::new(state_dir), &args.run)?;
+    let world = world::world()?;
+    let found = find(state_dir, &args.run, &args.elsewhere, &world).await?;
+    let directory = &found.directory;
     let records = directory.records().map_err(|error| Failure::input(error.to_string()))?;
     if let Some(Event::RunFinished { .. }) = records.last().map(|record| &record.event) {
         return Err(Failure::input(format!("run {} has finished already", directory.id())));
     }
     let driver = directory.locked_by().filter(rekindle_host::is_alive);
     if records.is_empty() && driver.is_none() {
-        return forget(&directory);
+        found.place.forget(directory).await;
+        output::line(&format!("run {} had not started; it is gone", directory.id()));
+        return Ok(Exit::Done);
     }
     // Before its first event a run may wait for its group: only the lock tells who drives it.
     match last_runner(&records).filter(|runner| rekindle_host::is_alive(runner)).or(driver.as_ref()) {
-        Some(runner) => ask_runner(&directory, runner, Duration::from_secs(args.wait_seconds)).await,
-        None => cancel_here(&directory, state_dir).await,
+        Some(runner) => ask_runner(directory, runner, Duration::from_secs(args.wait_seconds)).await,
+        None => cancel_here(&found, world).await,
     }
 }
 
@@ -64,21 +72,11 @@ async fn ask_runner(
     Ok(Exit::Done)
 }
 
-/// It never began: nothing is lost with it.
-fn forget(directory: &RunDirectory) -> Result<Exit, Failure> {
-    let path = directory.path();
-    std::fs::remove_dir_all(path)
-        .map_err(|error| Failure::failed(format!("failed to remove {}: {error}", path.display())))?;
-    output::line(&format!("run {} had not started; it is gone", directory.id()));
-    Ok(Exit::Done)
-}
-
 /// Nobody drives it: this process takes it over, only to end it in order.
-async fn cancel_here(directory: &RunDirectory, state_dir: &Path) -> Result<Exit, Failure> {
+async fn cancel_here(found: &Found, world: World) -> Result<Exit, Failure> {
+    let Found { place, directory } = found;
     let plan = directory.plan().map_err(|error| Failure::input(error.to_string()))?;
-    let ready =
-        drive::ready(state_dir, directory, plan, world::world()?, world::registry(), &Options::default())
-            .await?;
+    let ready = drive::ready(place, directory, plan, world, world::registry(), &Options::default()).await?;
     ready.request.cancellation.request("rekindle cancel");
     let resume =
         Resume { decisions: Vec::new(), verdicts: Vec::new(), is_alive: Arc::new(rekindle_host::is_alive) };

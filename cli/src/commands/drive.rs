@@ -1,11 +1,10 @@
 //! Drives a run in this process: locks, signals, progress, and what is said at the end.
 
 use std::fmt::Write as _;
-use std::path::Path;
 use std::sync::Arc;
 
 use rekindle_engine::host::World;
-use rekindle_engine::journal::{Fence, GroupLease, Lock, LockOwner, NoFence, Outcome, RunDirectory, Runs};
+use rekindle_engine::journal::{Fence, GroupLease, Lock, LockOwner, NoFence, Outcome, RunDirectory};
 use rekindle_engine::plan::{Plan, printable};
 use rekindle_engine::run::{
     Cancellation, FileLogs, Inbox, InboxApprovals, RunEnd, RunError, RunOptions, RunRequest,
@@ -15,6 +14,7 @@ use rekindle_host::RecordedProcesses;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::group;
+use super::place::Place;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output;
@@ -52,7 +52,7 @@ fn parse_duration(text: &str) -> Result<std::time::Duration, String> {
 pub(crate) struct Ready {
     pub(crate) request: RunRequest,
     heard: Heard,
-    runs: Runs,
+    place: Place,
     lease: Option<GroupLease>,
     // Dropped last: nobody else may drive the run while we do.
     _lock: Lock,
@@ -60,7 +60,7 @@ pub(crate) struct Ready {
 
 /// Takes the locks of a run and puts everything together that drives it.
 pub(crate) async fn ready(
-    state_dir: &Path,
+    place: &Place,
     directory: &RunDirectory,
     plan: Plan,
     world: World,
@@ -75,14 +75,13 @@ pub(crate) async fn ready(
     // A run that is under its second plan began with the first.
     let mut earlier = directory.plans().map_err(|error| Failure::input(error.to_string()))?;
     earlier.pop_if(|last| last.hash == plan.hash);
-    let runs = Runs::new(state_dir);
     let lock = directory.lock(&owner).map_err(|error| group::locked(&error))?;
     refuse_beside_children(directory).await?;
     let world = recorded(world, directory)?;
     let heard = Heard::listen(&cancellation);
-    let lease = match &plan.concurrency {
+    let lease = match &place.group(&plan, directory.id()) {
         Some(wanted) => Some(
-            group::take(&runs, wanted, &owner, &world.clock, cancellation.graceful())
+            group::take(place, wanted, &owner, &world.clock, cancellation.graceful())
                 .await
                 .map_err(|failure| failure.ending(heard.first()))?,
         ),
@@ -91,10 +90,10 @@ pub(crate) async fn ready(
     let plan = Arc::new(plan);
     let inbox = InboxApprovals::new(Inbox::of(directory), Arc::clone(&world.clock));
     let view = terminal::view(directory.id(), &plan, options.log_format, person, inbox);
-    let journal = match directory.journal(Arc::clone(&world.clock)) {
+    let journal = match place.journal(directory, &world).await {
         Ok(journal) => journal,
         Err(error) => {
-            group::give_back(&runs, lease, directory.id()).await;
+            group::give_back(place.runs(), lease, directory.id()).await;
             return Err(Failure::failed(error.to_string()));
         }
     };
@@ -105,7 +104,7 @@ pub(crate) async fn ready(
         earlier,
         run: directory.id().clone(),
         registry,
-        journal: Arc::new(journal),
+        journal,
         fence,
         logs: Arc::new(FileLogs::new(directory.clone(), Arc::clone(&world.clock))),
         world,
@@ -113,13 +112,13 @@ pub(crate) async fn ready(
         cancellation: cancellation.clone(),
         options: RunOptions { jobs: usize::from(options.jobs), grace: options.grace, runner, commit: None },
     };
-    Ok(Ready { request, heard, runs, lease, _lock: lock })
+    Ok(Ready { request, heard, place: place.clone(), lease, _lock: lock })
 }
 
 impl Ready {
     /// Lets go of the run without having driven it.
     pub(crate) async fn give_up(self) {
-        group::give_back(&self.runs, self.lease, &self.request.run).await;
+        group::give_back(self.place.runs(), self.lease, &self.request.run).await;
     }
 
     /// Drives the run to its end, hearing the operator's signals, and says how it ended.
@@ -130,7 +129,7 @@ impl Ready {
         let run = self.request.run.clone();
         let ended = drive(self.request.clone()).await;
         let heard = self.heard.first();
-        group::give_back(&self.runs, self.lease, &run).await;
+        group::give_back(self.place.runs(), self.lease, &run).await;
         let end = ended.map_err(|error| {
             let help = error.help().map_or(format!("`rekindle resume {run}` goes on"), str::to_owned);
             let failure = match error {

@@ -2,48 +2,51 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use rekindle_engine::host::Clock;
 use rekindle_engine::id::RunId;
 use rekindle_engine::journal::{
-    Event, GroupLease, GroupLocks, Holders, LeaseFiles, Liveness, LockError, LockOwner, RunnerIdentity, Runs,
-    Waiting, Wanted,
+    Event, GroupLease, GroupLocks, Holders, Liveness, LockError, LockOwner, RunnerIdentity, Runs, Waiting,
+    Wanted, waiting,
 };
 use rekindle_engine::plan::Group;
 use tokio_util::sync::CancellationToken;
 
+use super::place::Place;
 use crate::failure::Failure;
 use crate::output;
 
-/// What this machine knows of other runs.
-struct OtherRuns(Runs);
+/// What can be known of other runs.
+struct OtherRuns(Place);
 
+#[async_trait]
 impl Holders for OtherRuns {
     fn liveness(&self, runner: &RunnerIdentity) -> Liveness {
         rekindle_host::liveness(runner)
     }
 
-    fn waiting(&self, run: &RunId) -> Option<Waiting> {
-        self.0.waiting(run)
+    async fn waiting(&self, run: &RunId) -> Option<Waiting> {
+        waiting(&self.0.other(run).await?.records().ok()?)
     }
 }
 
 /// Takes the group for a run, or says who has it and what to type.
 pub(super) async fn take(
-    runs: &Runs,
+    place: &Place,
     group: &Group,
     owner: &LockOwner,
     clock: &Arc<dyn Clock>,
     cancel: &CancellationToken,
 ) -> Result<GroupLease, Failure> {
     let locks = GroupLocks {
-        store: Arc::new(LeaseFiles::new(runs.locks())),
+        store: place.leases(),
         clock: Arc::clone(clock),
-        holders: Arc::new(OtherRuns(runs.clone())),
+        holders: Arc::new(OtherRuns(place.clone())),
     };
     let wanted = Wanted { group: &group.name, on_conflict: group.on_conflict, owner };
     let waits = |held: &LockError| output::error(&format!("waiting: {held}\nhelp: {}\n", held.help()));
     let lease = locks.acquire(wanted, cancel, waits).await.map_err(|error| locked(&error))?;
-    if let Some(before) = last_token(runs, &owner.run)
+    if let Some(before) = last_token(place.runs(), &owner.run)
         && lease.token() > before + 1
         // A resume that was refused takes the group too.
         && lease.previous() != Some(&owner.run)

@@ -11,6 +11,7 @@ mod drive;
 mod explain;
 mod group;
 mod init;
+mod place;
 mod plan;
 mod plugin;
 mod replan;
@@ -98,7 +99,7 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Approve(args) => approve::approve(&args, &state_dir).await,
         Command::Reject(args) => approve::reject(&args, &state_dir).await,
         Command::Cancel(args) => cancel::cancel(&args, &state_dir).await,
-        Command::Runs(args) => runs::runs(&args, &state_dir),
+        Command::Runs(args) => runs::runs(&args, &state_dir).await,
         Command::Backups(args) => backups::backups(&args, &state_dir).await,
         Command::Steps(args) => steps::steps(&args),
         Command::Plugin(args) => plugin::plugin(&args).await,

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::{BufRead as _, IsTerminal as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use rekindle_engine::environment::SavedPlan;
 use rekindle_engine::host::World;
@@ -14,6 +14,7 @@ use rekindle_engine::run::{self, Had, Proposal, Resume, Reuse};
 use rekindle_engine::step::{Effect, Registry};
 
 use super::drive::{self, Options};
+use super::place::Place;
 use super::plan::{What, make};
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -22,7 +23,7 @@ use crate::project::{EnvironmentArg, ValueArgs};
 
 /// What is to be planned again, by whom and how.
 pub(crate) struct Asked<'a> {
-    pub(crate) state_dir: &'a Path,
+    pub(crate) place: &'a Place,
     pub(crate) directory: &'a RunDirectory,
     pub(crate) by: &'a str,
     pub(crate) options: &'a Options,
@@ -82,11 +83,11 @@ impl Replanned {
         world: World,
         registry: Registry,
     ) -> Result<Exit, Failure> {
-        let Asked { state_dir, directory, by, options, .. } = *asked;
+        let Asked { place, directory, by, options, .. } = *asked;
         let Self { plan, reuse } = self;
-        let ready = drive::ready(state_dir, directory, plan, world, registry, options).await?;
+        let ready = drive::ready(place, directory, plan, world, registry, options).await?;
         // Under the run's lock, and durable before the event that names it. Without the event it is nothing.
-        if let Err(error) = directory.add_plan(&ready.request.plan) {
+        if let Err(error) = place.add_plan(directory, &ready.request.plan).await {
             ready.give_up().await;
             return Err(Failure::failed(error.to_string()).help("nothing was changed"));
         }

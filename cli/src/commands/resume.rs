@@ -4,12 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rekindle_engine::id::StepId;
-use rekindle_engine::journal::{Resolution, Runs};
+use rekindle_engine::journal::Resolution;
 use rekindle_engine::run::{self, Decision, Resume};
 
 use super::drive::{self, Options};
+use super::place::{Elsewhere, Found, find};
 use super::replan::{self, Asked};
-use super::runs::find;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::person::Person;
@@ -32,6 +32,8 @@ pub(crate) struct Args {
     #[arg(short, long, requires = "replan")]
     yes: bool,
     #[command(flatten)]
+    elsewhere: Elsewhere,
+    #[command(flatten)]
     options: Options,
 }
 
@@ -47,7 +49,8 @@ fn parse_resolution(text: &str) -> Result<(StepId, Resolution), String> {
 }
 
 pub(crate) async fn resume(args: &Args, state_dir: &Path) -> Result<Exit, Failure> {
-    let directory = find(&Runs::new(state_dir), &args.run)?;
+    let (world, registry) = (world::world()?, world::registry());
+    let Found { place, directory } = find(state_dir, &args.run, &args.elsewhere, &world).await?;
     let by = Person::here(args.options.name.as_deref())?.name;
     let decisions = args
         .resolve
@@ -60,15 +63,14 @@ pub(crate) async fn resume(args: &Args, state_dir: &Path) -> Result<Exit, Failur
         })
         .collect();
     let resume = Resume { decisions, verdicts: Vec::new(), is_alive: Arc::new(rekindle_host::is_alive) };
-    let (world, registry) = (world::world()?, world::registry());
     if args.replan {
         let asked =
-            Asked { state_dir, directory: &directory, by: &by, options: &args.options, yes: args.yes };
+            Asked { place: &place, directory: &directory, by: &by, options: &args.options, yes: args.yes };
         if let Some(replanned) = replan::propose(&asked, &resume, &registry, &world).await? {
             return replanned.go(&asked, resume, world, registry).await;
         }
     }
     let plan = directory.plan().map_err(|error| Failure::input(error.to_string()))?;
-    let ready = drive::ready(state_dir, &directory, plan, world, registry, &args.options).await?;
+    let ready = drive::ready(&place, &directory, plan, world, registry, &args.options).await?;
     ready.drive(|request| run::resume(request, resume)).await
 }

@@ -11,6 +11,7 @@ use rekindle_engine::step::{Effect, Registry};
 
 use super::commit;
 use super::drive::{self, Options};
+use super::place::Place;
 use super::plan::{Looked, What, as_text, look, see};
 use super::saved::{self, Saved};
 use crate::exit::Exit;
@@ -106,13 +107,12 @@ async fn go(looked: Looked, begin: Begin<'_>, world: World, registry: Registry) 
         ask(&as_text(&looked))?;
     }
     let commit = commit::of(&looked.plan, &world).await;
-    let directory = Runs::new(begin.state_dir)
-        .create(&looked.plan, world.clock.as_ref())
-        .map_err(|error| Failure::input(error.to_string()).help("choose another place with --state-dir"))?;
-    let ready = drive::ready(begin.state_dir, &directory, looked.plan, world, registry, begin.options).await;
+    let place = Place::of(begin.state_dir, &looked.plan.settings, &world).await?;
+    let directory = place.create(&looked.plan, &world).await?;
+    let ready = drive::ready(&place, &directory, looked.plan, world, registry, begin.options).await;
     if ready.is_err() {
         // Nothing was begun: the run never existed.
-        let _ = std::fs::remove_dir_all(directory.path());
+        place.forget(&directory).await;
     }
     let mut ready = ready?;
     ready.request.options.commit = commit;

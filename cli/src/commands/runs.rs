@@ -4,14 +4,15 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use clap::{Subcommand, ValueEnum};
-use rekindle_engine::id::{RunId, StepId};
-use rekindle_engine::journal::{Event, Record, RunDirectory, RunnerIdentity, Runs};
+use rekindle_engine::id::StepId;
+use rekindle_engine::journal::{Event, Liveness, Record, RunDirectory, RunnerIdentity, Runs};
 use rekindle_engine::plan::{Style, short_hash};
 use rekindle_engine::report;
 use rekindle_engine::run::{Awaited, RunState};
 use serde_json::json;
 
 use super::compare;
+use super::place::{self, Elsewhere};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output;
@@ -24,6 +25,8 @@ pub(crate) struct Args {
     /// Print JSON
     #[arg(long, global = true)]
     json: bool,
+    #[command(flatten)]
+    elsewhere: Elsewhere,
 }
 
 #[derive(Debug, Subcommand)]
@@ -69,37 +72,19 @@ enum Format {
     Json,
 }
 
-pub(crate) fn runs(args: &Args, state_dir: &Path) -> Result<Exit, Failure> {
-    let runs = Runs::new(state_dir);
+pub(crate) async fn runs(args: &Args, state_dir: &Path) -> Result<Exit, Failure> {
+    let find = async |run: &str| place::look(state_dir, run, &args.elsewhere).await;
     match args.command.as_ref().unwrap_or(&Command::List) {
-        Command::List => list(&runs, args.json),
-        Command::Show { run } => show(&find(&runs, run)?, args.json),
-        Command::Diff { old, new } => compare::diff(&find(&runs, old)?, &find(&runs, new)?, args.json),
-        Command::Logs { run, step } => logs(&find(&runs, run)?, step.as_deref()),
+        Command::List => {
+            let all = place::list(state_dir, &args.elsewhere).await?;
+            list(&all, &Runs::new(state_dir), args.json)
+        }
+        Command::Show { run } => show(&find(run).await?, args.json),
+        Command::Diff { old, new } => compare::diff(&find(old).await?, &find(new).await?, args.json),
+        Command::Logs { run, step } => logs(&find(run).await?, step.as_deref()),
         Command::Report { run, format } => {
             let format = if args.json { Format::Json } else { *format };
-            print_report(&find(&runs, run)?, format)
-        }
-    }
-}
-
-/// Finds a run by its id, the beginning of it, or `latest`.
-pub(crate) fn find(runs: &Runs, name: &str) -> Result<RunDirectory, Failure> {
-    let all = runs.list().map_err(|error| Failure::input(error.to_string()))?;
-    if name == "latest" {
-        return all
-            .into_iter()
-            .next_back()
-            .ok_or_else(|| Failure::input(format!("there is no run under {}", runs.folder().display())));
-    }
-    let mut matching: Vec<_> = all.into_iter().filter(|run| run.id().as_str().starts_with(name)).collect();
-    match matching.len() {
-        1 => Ok(matching.remove(0)),
-        0 => runs
-            .open(&RunId::from(name))
-            .map_err(|error| Failure::input(error.to_string()).help("`rekindle runs` lists all runs")),
-        count => {
-            Err(Failure::input(format!("{count} runs begin with `{name}`")).help("write more of the id"))
+            print_report(&find(run).await?, format)
         }
     }
 }
@@ -157,10 +142,23 @@ fn status(run: &RunDirectory, records: &[Record], awaited: &[Awaited]) -> &'stat
         Some(Event::RunPaused { .. }) => "paused",
         Some(_) if is_overdue(awaited) => "too few approved in time",
         Some(_) if !awaited.is_empty() => "waiting for approval",
-        _ if last_runner(records).is_some_and(rekindle_host::is_alive) => "running",
-        _ => "interrupted",
+        Some(_) => last_runner(records).map_or("interrupted", driven),
     }
 }
+
+/// Says how a run stands that has not come to an end.
+fn driven(runner: &RunnerIdentity) -> &'static str {
+    match rekindle_host::liveness(runner) {
+        Liveness::Alive => "running",
+        Liveness::Gone => "interrupted",
+        // After a reboot of this machine nothing goes on.
+        Liveness::Elsewhere if rekindle_host::is_of_this_host(runner) => "interrupted",
+        Liveness::Elsewhere => ELSEWHERE,
+    }
+}
+
+/// Only the lease of its group can tell whether it goes on.
+const ELSEWHERE: &str = "driven elsewhere";
 
 /// Says whether the time for an approval is over, and nobody has looked since.
 fn is_overdue(awaited: &[Awaited]) -> bool {
@@ -189,8 +187,7 @@ fn awaited(run: &RunDirectory, records: &[Record]) -> Vec<Awaited> {
     state.filter(|state| state.outcome().is_none()).map(|state| state.awaited()).unwrap_or_default()
 }
 
-fn list(runs: &Runs, json: bool) -> Result<Exit, Failure> {
-    let all = runs.list().map_err(|error| Failure::input(error.to_string()))?;
+fn list(all: &[RunDirectory], runs: &Runs, json: bool) -> Result<Exit, Failure> {
     if json {
         let rows: Vec<_> = all
             .iter()
@@ -207,7 +204,7 @@ fn list(runs: &Runs, json: bool) -> Result<Exit, Failure> {
     if all.is_empty() {
         output::line(&format!("no runs under {}", runs.folder().display()));
     }
-    for run in &all {
+    for run in all {
         let summary = summarise(run);
         let (status, Summary { what, started, .. }) = (summary.words(), summary);
         output::line(&format!("{}  {started:20}  {status:23}  {what}", run.id()));
@@ -255,6 +252,14 @@ fn show(run: &RunDirectory, json: bool) -> Result<Exit, Failure> {
     for awaited in &awaited {
         let _ = writeln!(text, "waits for {}", words::awaited(awaited));
         let _ = writeln!(text, "  rekindle approve {} {}", run.id(), awaited.step);
+    }
+    if let (ELSEWHERE, Some(runner)) = (status, last_runner(&records)) {
+        let (pid, host, run) = (runner.pid, &runner.host, run.id());
+        let _ = writeln!(
+            text,
+            "pid {pid} on host {host} drives it, or did: if that machine is gone, `rekindle resume {run}` waits for \
+             its lease to run out, and goes on"
+        );
     }
     if status == "interrupted" {
         let _ = writeln!(text, "its runner is gone: `rekindle resume {}` goes on", run.id());

@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod bucket_tests;
 mod concealed;
+mod journal;
 #[cfg(test)]
 mod layers_tests;
 mod load;
@@ -21,8 +22,8 @@ use crate::document::Codes;
 pub use load::{NotFound, load, parse};
 pub use read::read;
 pub use types::{
-    Environment, EnvironmentSource, Objectives, Policy, SavedPlan, Schedule, SecretRef, SecretSource,
-    Settings, StoreConfig, Target,
+    Environment, EnvironmentSource, JournalConfig, Objectives, Policy, SavedPlan, Schedule, SecretRef,
+    SecretSource, Settings, StoreConfig, Target,
 };
 
 /// The codes of mistakes in environments.

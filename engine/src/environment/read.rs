@@ -3,8 +3,8 @@
 use indexmap::IndexMap;
 
 use super::{
-    CODES, Environment, EnvironmentSource, NOT_SUPPORTED, Objectives, Settings, concealed, policy, schedules,
-    secrets, stores, targets,
+    CODES, Environment, EnvironmentSource, NOT_SUPPORTED, Objectives, Settings, concealed, journal, policy,
+    schedules, secrets, stores, targets,
 };
 use crate::diagnostic::Diagnostic;
 use crate::document::{Entry, Fields, Location, Node, NodeValue, Reader, lay_over};
@@ -91,16 +91,13 @@ fn read_document(reader: &mut Reader, node: &Node) -> Option<Environment> {
     // Secrets first: targets refer to them.
     let secrets_node = fields.take("secrets");
     let secrets = read_named(reader, secrets_node, "secrets", &mut locations, secrets::read);
-    let secret_names: Vec<&str> = secrets_node
-        .and_then(Node::entries)
-        .unwrap_or_default()
-        .iter()
-        .map(|entry| entry.key.as_str())
-        .collect();
+    let secret_names = keys(secrets_node);
     let targets = read_named(reader, fields.take("targets"), "targets", &mut locations, |reader, entry| {
         targets::read(reader, entry, &secret_names)
     });
-    let stores = read_named(reader, fields.take("stores"), "stores", &mut locations, stores::read);
+    let stores_node = fields.take("stores");
+    let stores = read_named(reader, stores_node, "stores", &mut locations, stores::read);
+    let journal = fields.take("journal").and_then(|node| journal::read(reader, node, &keys(stores_node)));
     let objectives = fields.take("objectives").and_then(|node| read_objectives(reader, node));
     let policy = fields.take("policy").and_then(|node| policy::read(reader, node)).unwrap_or_default();
     let schedules =
@@ -113,6 +110,7 @@ fn read_document(reader: &mut Reader, node: &Node) -> Option<Environment> {
         targets: targets.into_iter().map(|(name, target)| (name.into(), target)).collect(),
         stores: stores.into_iter().map(|(name, store)| (name.into(), store)).collect(),
         secrets: secrets.into_iter().map(|(name, secret)| (name.into(), secret)).collect(),
+        journal,
         objectives,
         policy,
         schedules: schedules.into_iter().collect(),
@@ -125,6 +123,11 @@ fn read_document(reader: &mut Reader, node: &Node) -> Option<Environment> {
         sources: Vec::new(),
         layers: Vec::new(),
     })
+}
+
+/// Gives what is declared in a map, be it right or not.
+fn keys(node: Option<&Node>) -> Vec<&str> {
+    node.and_then(Node::entries).unwrap_or_default().iter().map(|entry| entry.key.as_str()).collect()
 }
 
 fn read_patches(reader: &mut Reader, node: &Node) -> IndexMap<String, Vec<Patch>> {

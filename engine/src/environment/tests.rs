@@ -361,3 +361,30 @@ fn schedules_are_checked_when_they_are_read() {
       e.yaml:10:6 "backup": expected a map
     "#);
 }
+
+#[test]
+fn the_journal_may_be_kept_in_a_store_that_is_declared() {
+    let text = "apiVersion: rekindle/v1\nkind: Environment\nname: e\nstores: { a: { url: 's3://shop-runs' } }\n\
+                journal: { store: a }\n";
+    let read = parse(&Source::new("e.yaml", text)).unwrap_or_else(|errors| panic!("{}", render(&errors)));
+    assert_eq!(read.settings.journal, Some(JournalConfig { store: "a".into() }));
+
+    let stores = "stores: { runs: { url: 's3://shop-runs' } }\n";
+    insta::assert_snapshot!(body_errors(&format!("{stores}journal: {{ store: run }}\n")), @r#"
+    rekindle::environment::unknown_store: there is no store `run`
+      e.yaml:5:19 "run": not declared under `stores:`
+      help: did you mean `runs`?
+    "#);
+    insta::assert_snapshot!(body_errors("journal: { store: far, place: x }\n"), @r#"
+    rekindle::environment::unknown_store: there is no store `far`
+      e.yaml:4:19 "far": not declared under `stores:`
+      help: declare it: `stores: { far: { url: "s3://bucket/prefix" } }`
+    rekindle::environment::unknown_field: `journal` has no field `place`
+      e.yaml:4:24 "place": not a known field
+      help: it has: store
+    "#);
+    insta::assert_snapshot!(body_errors("journal: s3://shop-runs\n"), @r#"
+    rekindle::environment::wrong_type: `journal` must be a map, found a string
+      e.yaml:4:10 "s3://shop-runs": expected a map
+    "#);
+}

@@ -65,6 +65,9 @@ pub struct Settings {
     /// Where each secret comes from.
     #[serde(default)]
     pub secrets: IndexMap<SecretName, SecretSource>,
+    /// Where runs keep plans, journals and locks, when it is not the state directory of one machine alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub journal: Option<JournalConfig>,
     /// How fast it must be back, and how much may be lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub objectives: Option<Objectives>,
@@ -148,6 +151,14 @@ impl StoreConfig {
     pub fn at(url: impl Into<String>) -> Self {
         Self { url: url.into(), ..Self::default() }
     }
+}
+
+/// Where runs keep plans, journals and locks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct JournalConfig {
+    /// The store: one that outlives the machine that runs runbooks, and the disaster.
+    pub store: StoreName,
 }
 
 /// Where a secret's value comes from: exactly one of the fields.

@@ -91,7 +91,7 @@ pub struct Unset {
 }
 
 /// The first parts of paths.
-const ROOTS: [&str; 12] = [
+const ROOTS: [&str; 13] = [
     "values",
     "steps",
     "defaults",
@@ -101,6 +101,7 @@ const ROOTS: [&str; 12] = [
     "stores",
     "secrets",
     "objectives",
+    "journal",
     "policy",
     "schedules",
     "patches",

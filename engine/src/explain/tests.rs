@@ -297,10 +297,10 @@ fn of_a_path_that_nothing_sets_the_nearest_is_named() {
     nothing sets `values.retention.weekly`: `values.retention` has: keep_daily, keep_last, keep_within
     nothing sets `steps.restor.timeout`: did you mean `steps.restore.timeout`?
     nothing sets `steps.restore.deadline`: `steps.restore` has: id, needs, retry, timeout, uses
-    nothing sets `valeus.backup`: did you mean `values`? paths begin with values, steps, defaults, concurrency, cluster, targets, stores, secrets, objectives, policy, schedules, patches
+    nothing sets `valeus.backup`: did you mean `values`? paths begin with values, steps, defaults, concurrency, cluster, targets, stores, secrets, objectives, journal, policy, schedules, patches
     nothing sets `targets.primary.hots`: did you mean `targets.primary.host`?
     targets is set
-    nothing sets ``: paths begin with values, steps, defaults, concurrency, cluster, targets, stores, secrets, objectives, policy, schedules, patches
+    nothing sets ``: paths begin with values, steps, defaults, concurrency, cluster, targets, stores, secrets, objectives, journal, policy, schedules, patches
     nothing sets `steps`: name something under `steps`
     nothing sets `stores.primary`: nothing is set under `stores`
     nothing sets `steps.nothing-like-it.timeout`: `steps` has: fence, follow, ready, report, restore

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::JOURNAL_FORMAT;
+use super::{JOURNAL_FORMAT, RunnerIdentity};
+use crate::host::StoreError;
+use crate::id::RunId;
 
 /// Why a journal can't be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -45,9 +47,58 @@ pub enum JournalError {
         /// Which journal.
         path: PathBuf,
     },
+    /// The store of the journal said no.
+    #[error("the journal can't be kept: {0}")]
+    Store(#[from] StoreError),
+    /// Another runner drives the run by now.
+    #[error("the run {run} was taken over{}: it has an event {seq} that this runner did not write", by_whom(by.as_deref()))]
+    TakenOver {
+        /// Which run.
+        run: RunId,
+        /// The number of the event.
+        seq: u64,
+        /// Who wrote it, where that can be told.
+        by: Option<Box<RunnerIdentity>>,
+    },
+    /// The store lacks events that this machine knows to be confirmed.
+    #[error(
+        "{store} has lost events of the run {run}: this machine has {last} of them, and the store other ones or fewer"
+    )]
+    Lost {
+        /// Which run.
+        run: RunId,
+        /// The store's URL.
+        store: String,
+        /// The number of the last event that is known here.
+        last: u64,
+    },
+}
+
+fn by_whom(by: Option<&RunnerIdentity>) -> String {
+    by.map_or_else(String::new, |by| format!(" by pid {} on host {}", by.pid, by.host))
 }
 
 impl JournalError {
+    /// Says what to do.
+    pub fn help(&self) -> Option<&'static str> {
+        match self {
+            Self::Io { .. } | Self::Stopped { .. } => {
+                Some("make the state directory writable (is the disk full?), then resume the run")
+            }
+            Self::Damaged { .. } => {
+                Some("put back a copy of the journal, or start a new run: nobody can tell what was done")
+            }
+            Self::Store(_) => Some("bring the store within reach, then resume the run"),
+            Self::TakenOver { .. } => Some(
+                "this runner stopped at once and destroyed nothing more; `rekindle runs show` tells how the run goes on",
+            ),
+            Self::Lost { .. } => Some(
+                "bring the objects back (a versioned bucket has them), or start a new run: nobody can tell what was done",
+            ),
+            Self::NewerFormat { .. } => None,
+        }
+    }
+
     pub(super) fn io(path: &Path, operation: &'static str) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { path, operation, source }

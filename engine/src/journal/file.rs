@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
-use super::line::{self, LineError, Sum};
+use super::chain::{Batch, Position};
+use super::line::LineError;
 use super::{Event, Journal, JournalError, Record};
 use crate::host::Clock;
 
@@ -24,8 +25,7 @@ pub struct FileJournal {
 /// The end of the file, where the next line goes.
 struct Tail {
     file: File,
-    next_seq: u64,
-    sum: Sum,
+    position: Position,
     stopped: bool,
 }
 
@@ -37,7 +37,7 @@ pub struct ReadBack {
     /// Bytes after the last whole line: a write that a crash cut short. They were never confirmed.
     pub torn_bytes: u64,
     whole_bytes: u64,
-    sum: Sum,
+    end: Position,
 }
 
 impl FileJournal {
@@ -54,7 +54,7 @@ impl FileJournal {
             .map_err(JournalError::io(&path, "create"))?;
         file.sync_all().map_err(JournalError::io(&path, "sync"))?;
         sync_parent(&path).map_err(JournalError::io(&path, "sync"))?;
-        Ok(Self::at(path, clock, Tail { file, next_seq: 1, sum: Sum::START, stopped: false }))
+        Ok(Self::at(path, clock, Tail { file, position: Position::START, stopped: false }))
     }
 
     /// Opens a journal to go on with it: verifies every line, and cuts off a torn last one.
@@ -69,8 +69,7 @@ impl FileJournal {
             file.set_len(found.whole_bytes).map_err(JournalError::io(&path, "truncate"))?;
             file.sync_all().map_err(JournalError::io(&path, "sync"))?;
         }
-        let next_seq = found.records.last().map_or(1, |record| record.seq + 1);
-        Ok(Self::at(path, clock, Tail { file, next_seq, sum: found.sum, stopped: false }))
+        Ok(Self::at(path, clock, Tail { file, position: found.end, stopped: false }))
     }
 
     /// Reads a journal without changing it, also while another process writes it.
@@ -81,6 +80,31 @@ impl FileJournal {
         let path = path.as_ref();
         let bytes = std::fs::read(path).map_err(JournalError::io(path, "read"))?;
         read_back(path, &bytes)
+    }
+
+    /// Encodes events for the place where the file ends.
+    pub(super) fn encode(&self, events: Vec<Event>) -> Result<Batch, JournalError> {
+        locked(&self.tail).encode(&self.path, self.clock.now(), events)
+    }
+
+    /// Writes what was encoded for its end; nothing else may have been written meanwhile.
+    pub(super) async fn take(&self, batch: Batch) -> Result<Vec<Record>, JournalError> {
+        let (path, tail) = (self.path.clone(), Arc::clone(&self.tail));
+        run_blocking(&self.path, "write", move || {
+            locked(&tail).take(&path, &batch)?;
+            Ok(batch.records)
+        })
+        .await
+    }
+
+    /// Says why nothing more can be written.
+    pub(super) fn stopped(&self) -> JournalError {
+        JournalError::Stopped { path: self.path.clone() }
+    }
+
+    /// Says that an operation failed.
+    pub(super) fn failed(&self, operation: &'static str, source: io::Error) -> JournalError {
+        JournalError::io(&self.path, operation)(source)
     }
 
     /// Puts a file in the place of the real one, such as a full disk.
@@ -124,44 +148,42 @@ impl Tail {
         at: jiff::Timestamp,
         events: Vec<Event>,
     ) -> Result<Vec<Record>, JournalError> {
+        let batch = self.encode(path, at, events)?;
+        self.take(path, &batch)?;
+        Ok(batch.records)
+    }
+
+    fn encode(&self, path: &Path, at: jiff::Timestamp, events: Vec<Event>) -> Result<Batch, JournalError> {
         if self.stopped {
             return Err(JournalError::Stopped { path: path.to_owned() });
         }
-        let mut bytes = Vec::new();
-        let mut records = Vec::with_capacity(events.len());
-        let (mut sum, mut seq) = (self.sum, self.next_seq);
-        for event in events {
-            let record = Record { seq, at, event };
-            let (line, next) = line::encode(sum, &record)
-                .map_err(|error| JournalError::io(path, "write")(io::Error::other(error)))?;
-            bytes.extend_from_slice(&line);
-            (sum, seq) = (next, seq + 1);
-            records.push(record);
-        }
+        let unwritable = |error| JournalError::io(path, "write")(io::Error::other(error));
+        self.position.encode(at, events).map_err(unwritable)
+    }
+
+    /// Writes a batch that was encoded for this place.
+    fn take(&mut self, path: &Path, batch: &Batch) -> Result<(), JournalError> {
         // Until the sync is confirmed nobody knows what stands there: a failure is final.
         self.stopped = true;
-        self.file.write_all(&bytes).map_err(JournalError::io(path, "write"))?;
+        self.file.write_all(&batch.bytes).map_err(JournalError::io(path, "write"))?;
         self.file.sync_data().map_err(JournalError::io(path, "sync"))?;
-        (self.sum, self.next_seq, self.stopped) = (sum, seq, false);
-        Ok(records)
+        (self.position, self.stopped) = (batch.end, false);
+        Ok(())
     }
 }
 
 pub(super) fn read_back(path: &Path, bytes: &[u8]) -> Result<ReadBack, JournalError> {
-    let (mut records, mut sum, mut whole_bytes) = (Vec::new(), Sum::START, 0);
-    for (index, line) in (1_u64..).zip(bytes.split_inclusive(|byte| *byte == b'\n')) {
-        // No newline, so the write did not finish and was never confirmed.
-        let Some(content) = line.strip_suffix(b"\n") else { break };
-        let (record, next) = line::decode(sum, index, content).map_err(|error| match error {
-            LineError::Damaged(why) => JournalError::Damaged { path: path.to_owned(), line: index, why },
-            LineError::NewerFormat(found) => JournalError::NewerFormat { path: path.to_owned(), found },
-        })?;
-        records.push(record);
-        sum = next;
-        whole_bytes += line.len();
+    let lines = Position::START.read(bytes).map_err(|(line, error)| damage(path, line, error))?;
+    let (torn_bytes, whole_bytes) = ((bytes.len() - lines.whole_bytes) as u64, lines.whole_bytes as u64);
+    Ok(ReadBack { records: lines.records, torn_bytes, whole_bytes, end: lines.end })
+}
+
+/// Says of which journal a line is wrong.
+pub(super) fn damage(path: &Path, line: u64, error: LineError) -> JournalError {
+    match error {
+        LineError::Damaged(why) => JournalError::Damaged { path: path.to_owned(), line, why },
+        LineError::NewerFormat(found) => JournalError::NewerFormat { path: path.to_owned(), found },
     }
-    let (torn_bytes, whole_bytes) = ((bytes.len() - whole_bytes) as u64, whole_bytes as u64);
-    Ok(ReadBack { records, torn_bytes, whole_bytes, sum })
 }
 
 /// Makes a new name in the folder of `path` durable.

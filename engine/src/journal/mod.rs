@@ -4,6 +4,7 @@
 //! resumes, reports on or lists runs. Also what lies around a journal on disk: the directory of a run, and the
 //! locks that keep two processes from driving the same thing.
 
+mod chain;
 mod error;
 mod event;
 mod file;
@@ -13,6 +14,7 @@ mod lock;
 #[cfg(any(test, feature = "testing"))]
 mod memory;
 mod runs;
+mod stored;
 #[cfg(test)]
 mod tests;
 
@@ -30,6 +32,7 @@ pub use lock::{
 #[cfg(any(test, feature = "testing"))]
 pub use memory::MemoryJournal;
 pub use runs::{RunDirectory, Runs, RunsError, new_run_id};
+pub use stored::{StoreJournal, StoreLeases, StoredRuns};
 
 pub(crate) use file_name::file_name;
 

@@ -14,7 +14,7 @@ use super::file::sync_parent;
 use super::{
     Event, FileJournal, JournalError, Lock, LockError, LockOwner, Record, Waiting, file_name, waiting,
 };
-use crate::host::Clock;
+use crate::host::{Clock, StoreError};
 use crate::id::{RunId, StepId};
 use crate::plan::{Plan, PlanReadError};
 
@@ -34,9 +34,23 @@ pub enum RunsError {
         /// Where it was looked for.
         folder: PathBuf,
     },
+    /// There is no such run in the store either.
+    #[error("there is no run `{run}` in {store}")]
+    NotStored {
+        /// Which.
+        run: RunId,
+        /// Where it was looked for.
+        store: String,
+    },
+    /// The store of the runs said no.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Another process of this machine has it in hand.
+    #[error(transparent)]
+    Lock(#[from] LockError),
     /// The journal can't be read, so nobody knows under which plan the run goes on.
     #[error(transparent)]
-    Journal(#[from] JournalError),
+    Journal(JournalError),
     /// The plan that the run went on under is not the one that is stored.
     #[error("the stored plan {} is not the one that the run went on under", path.display())]
     OtherPlan {
@@ -61,6 +75,21 @@ pub enum RunsError {
         /// What it said.
         source: io::Error,
     },
+}
+
+impl From<JournalError> for RunsError {
+    /// A store that can't be reached is no trouble of the journal's.
+    fn from(error: JournalError) -> Self {
+        match error {
+            JournalError::Store(error) => Self::Store(error),
+            JournalError::Io { .. }
+            | JournalError::Damaged { .. }
+            | JournalError::NewerFormat { .. }
+            | JournalError::Stopped { .. }
+            | JournalError::TakenOver { .. }
+            | JournalError::Lost { .. } => Self::Journal(error),
+        }
+    }
 }
 
 /// All runs of a state directory.
@@ -119,7 +148,7 @@ impl Runs {
         let logs = run.path.join("logs");
         std::fs::create_dir(&logs).map_err(io_error("create", &logs))?;
         let file = run.plan_path(1);
-        write_synced(&file, plan).map_err(io_error("write", &file))?;
+        write_synced(&file, plan.to_json().as_bytes()).map_err(io_error("write", &file))?;
         sync_parent(&run.path).map_err(io_error("sync", &run.path))?;
         Ok(run)
     }
@@ -150,6 +179,20 @@ impl Runs {
         Ok(runs)
     }
 
+    /// Makes the directory of a run that was begun on another machine, with the text of its plan.
+    pub(super) fn adopt(&self, id: &RunId, plan: &[u8]) -> Result<RunDirectory, RunsError> {
+        let run = RunDirectory { id: id.clone(), path: self.folder().join(id.as_str()) };
+        let logs = run.path.join("logs");
+        DirBuilder::new().recursive(true).mode(PRIVATE).create(&logs).map_err(io_error("create", &logs))?;
+        run.keep_plan(1, plan)?;
+        Ok(run)
+    }
+
+    /// Says whether a text can be the id of a run, and so the name of a folder.
+    pub(super) fn is_id(text: &str) -> bool {
+        !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    }
+
     /// Says what a run waits for while nobody drives it. Nothing when there is no such run, or when its journal
     /// can't be read: nobody could go on with it then.
     pub fn waiting(&self, id: &RunId) -> Option<Waiting> {
@@ -159,9 +202,8 @@ impl Runs {
     /// Finds one run.
     pub fn open(&self, id: &RunId) -> Result<RunDirectory, RunsError> {
         let folder = self.folder();
-        let safe = id.0.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') && !id.0.is_empty();
         let run = RunDirectory { id: id.clone(), path: folder.join(id.as_str()) };
-        if safe && run.plan_path(1).is_file() {
+        if Self::is_id(id.as_str()) && run.plan_path(1).is_file() {
             Ok(run)
         } else {
             Err(RunsError::NotFound { run: id.clone(), folder })
@@ -223,9 +265,28 @@ impl RunDirectory {
 
     /// Stores the plan that the run is to go on under, durable before it returns. It counts once the journal says
     /// so: what a crash left without an event is written over. The run's lock must be held.
-    pub fn add_plan(&self, plan: &Plan) -> Result<(), RunsError> {
-        let path = self.plan_path(self.plans()?.len() + 1);
-        write_synced(&path, plan).map_err(io_error("write", &path))
+    /// Gives the plan's number.
+    pub fn add_plan(&self, plan: &Plan) -> Result<usize, RunsError> {
+        let number = self.plans()?.len() + 1;
+        let path = self.plan_path(number);
+        write_synced(&path, plan.to_json().as_bytes()).map_err(io_error("write", &path))?;
+        Ok(number)
+    }
+
+    /// Keeps the text of a plan as it is in the store. The first plan of a run never changes.
+    pub(super) fn keep_plan(&self, number: usize, text: &[u8]) -> Result<(), RunsError> {
+        let path = self.plan_path(number);
+        match std::fs::read(&path) {
+            Ok(known) if known == text => Ok(()),
+            Ok(_) if number == 1 => Err(RunsError::OtherPlan { path }),
+            _ => write_synced(&path, text).map_err(io_error("write", &path)),
+        }
+    }
+
+    /// Removes a run of which nothing was begun.
+    pub fn forget(&self) {
+        // What can't be removed has a plan and no event: it is nothing.
+        let _ = std::fs::remove_dir_all(&self.path);
     }
 
     fn stored_plan(&self, number: usize) -> Result<Plan, RunsError> {
@@ -263,15 +324,19 @@ impl RunDirectory {
 
     /// Where a plan stands: `plan.json` is the first, `plan-2.json` the one after.
     fn plan_path(&self, number: usize) -> PathBuf {
-        self.path.join(if number == 1 { "plan.json".to_owned() } else { format!("plan-{number}.json") })
+        self.path.join(Self::plan_name(number))
+    }
+
+    pub(super) fn plan_name(number: usize) -> String {
+        if number == 1 { "plan.json".to_owned() } else { format!("plan-{number}.json") }
     }
 }
 
 /// Whole or not at all, and on disk before it has its name.
-fn write_synced(path: &Path, plan: &Plan) -> io::Result<()> {
+fn write_synced(path: &Path, text: &[u8]) -> io::Result<()> {
     let unfinished = path.with_extension("json.new");
     let mut file = File::create(&unfinished)?;
-    file.write_all(plan.to_json().as_bytes())?;
+    file.write_all(text)?;
     file.sync_all()?;
     std::fs::rename(&unfinished, path)?;
     sync_parent(path)

@@ -224,12 +224,7 @@ impl RunError {
     /// Says what to do, when there is something.
     pub fn help(&self) -> Option<&str> {
         match self {
-            Self::Journal(JournalError::Io { .. } | JournalError::Stopped { .. }) => {
-                Some("make the state directory writable (is the disk full?), then resume the run")
-            }
-            Self::Journal(JournalError::Damaged { .. }) => {
-                Some("put back a copy of the journal, or start a new run: nobody can tell what was done")
-            }
+            Self::Journal(error) => error.help(),
             Self::Fence(error) => Some(error.help()),
             Self::NotPlanned { .. } => Some("plan again, with the servers and stores within reach"),
             Self::RefusedKind { problem, .. } => problem.help.as_deref(),
@@ -245,10 +240,7 @@ impl RunError {
             Self::StillRunning { .. } => Some("wait for it, or cancel it first"),
             Self::NotAwaited { .. } => Some("`rekindle runs show RUN` says what the run waits for"),
             Self::NothingToDecide { .. } => Some("resume without a decision on it"),
-            Self::Journal(JournalError::NewerFormat { .. })
-            | Self::Replay(_)
-            | Self::Defect(_)
-            | Self::Stuck { .. } => None,
+            Self::Replay(_) | Self::Defect(_) | Self::Stuck { .. } => None,
         }
     }
 }

@@ -3,7 +3,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
+
 use super::{LEASE_FORMAT, LockOwner, Waiting};
+use crate::host::StoreError;
 use crate::id::RunId;
 
 /// Why a lock can't be had.
@@ -16,6 +19,16 @@ pub enum LockError {
         what: String,
         /// Who, when the lock tells.
         owner: Option<Box<LockOwner>>,
+    },
+    /// A runner of the same run on another machine has it, which may be gone.
+    #[error("{what} is locked: pid {} on host {} drives the run {}, or did; its lease lasts until {until:.0}", owner.runner.pid, owner.runner.host, owner.run)]
+    Lasting {
+        /// As above.
+        what: String,
+        /// Who.
+        owner: Box<LockOwner>,
+        /// When it can be taken, unless it is renewed before.
+        until: Timestamp,
     },
     /// A run keeps it while it waits for a person.
     #[error("{what} is locked: run {run} keeps it while it waits for {}", waiting.describe())]
@@ -52,6 +65,14 @@ pub enum LockError {
         /// Its format.
         found: u64,
     },
+    /// The store of the locks said no.
+    #[error("failed to lock {what}: {source}")]
+    Store {
+        /// What was to be locked.
+        what: String,
+        /// What it said.
+        source: StoreError,
+    },
     /// The file system said no.
     #[error("failed to lock {what} with {}: {source}", path.display())]
     Io {
@@ -74,19 +95,24 @@ impl LockError {
             Self::Held { owner: None, .. } => {
                 "wait for that run, or cancel it with `rekindle cancel RUN`".to_owned()
             }
+            Self::Lasting { .. } => {
+                "if that machine is gone, its lease is not renewed any more, and this runner takes over then"
+                    .to_owned()
+            }
             Self::Kept { run, waiting, .. } => waiting.help(run),
             Self::Cancelled { .. } => "nothing was begun".to_owned(),
             Self::Damaged { .. } => {
                 "make sure that no run of this group goes on (`rekindle runs list`), then \
-                                     remove the file"
+                 remove the file"
                     .to_owned()
             }
             Self::NewerFormat { .. } => "use the version that wrote it, or a newer one".to_owned(),
+            Self::Store { .. } => "bring the store within reach, then try again".to_owned(),
             Self::Io { .. } => "make the state directory writable: is the disk full?".to_owned(),
         }
     }
 
-    pub(super) fn io(what: &str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub(in crate::journal) fn io(what: &str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let (what, path) = (what.to_owned(), path.to_owned());
         move |source| Self::Io { what, path, source }
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use super::lease::{taken, what};
@@ -38,12 +39,13 @@ pub struct GroupLocks {
 }
 
 /// Tells what is known of the holder of a group.
+#[async_trait]
 pub trait Holders: Send + Sync {
     /// Says whether a process still lives.
     fn liveness(&self, runner: &RunnerIdentity) -> Liveness;
 
     /// Says what a run whose runner is gone waits for, if it does.
-    fn waiting(&self, run: &RunId) -> Option<Waiting>;
+    async fn waiting(&self, run: &RunId) -> Option<Waiting>;
 }
 
 /// The wish for a group.
@@ -61,7 +63,9 @@ impl GroupLocks {
     /// Takes a group; with [`OnConflict::Wait`] it waits, telling `on_wait` once for whom.
     ///
     /// A group is free when nobody holds it, when its holder's process is gone or has not renewed its lease in
-    /// time, and for the run that keeps it. Each taking has a higher token.
+    /// time, and for the run that keeps it. Each taking has a higher token. What a runner of the same run holds on
+    /// another machine is waited for in any case: it runs out when that machine is gone, and is renewed, which ends
+    /// the wait, when it is not.
     pub async fn acquire(
         &self,
         wanted: Wanted<'_>,
@@ -69,24 +73,31 @@ impl GroupLocks {
         on_wait: impl Fn(&LockError),
     ) -> Result<GroupLease, LockError> {
         let mut told = false;
+        let mut first_seen = None;
         loop {
             let refused = match self.try_acquire(wanted).await {
-                Err(refused @ (LockError::Held { .. } | LockError::Kept { .. })) => refused,
+                Err(LockError::Lasting { what, owner, until }) => {
+                    if *first_seen.get_or_insert(until) != until {
+                        // Renewed meanwhile: whoever drives this run lives.
+                        return Err(LockError::Held { what, owner: Some(owner) });
+                    }
+                    LockError::Lasting { what, owner, until }
+                }
+                Err(refused @ (LockError::Held { .. } | LockError::Kept { .. }))
+                    if wanted.on_conflict == OnConflict::Wait =>
+                {
+                    refused
+                }
                 other => return other,
             };
-            match wanted.on_conflict {
-                OnConflict::Fail => return Err(refused),
-                OnConflict::Wait => {
-                    if !std::mem::replace(&mut told, true) {
-                        on_wait(&refused);
-                    }
-                    tokio::select! {
-                        () = cancel.cancelled() => {
-                            return Err(LockError::Cancelled { what: what(wanted.group) });
-                        }
-                        () = self.clock.sleep(LOOK_AGAIN) => {}
-                    }
+            if !std::mem::replace(&mut told, true) {
+                on_wait(&refused);
+            }
+            tokio::select! {
+                () = cancel.cancelled() => {
+                    return Err(LockError::Cancelled { what: what(wanted.group) });
                 }
+                () = self.clock.sleep(LOOK_AGAIN) => {}
             }
         }
     }
@@ -96,7 +107,7 @@ impl GroupLocks {
             let found = self.store.read(wanted.group).await?;
             let now = self.clock.now();
             if let Some((lease, _)) = &found
-                && let Some(refused) = lease.refuses(wanted.owner, now, self.holders.as_ref())
+                && let Some(refused) = lease.refuses(wanted.owner, now, self.holders.as_ref()).await
             {
                 return Err(refused);
             }

@@ -104,7 +104,7 @@ impl Lease {
     }
 
     /// Says why `owner` can't have the group now; nothing when it can.
-    pub(super) fn refuses(
+    pub(super) async fn refuses(
         &self,
         owner: &LockOwner,
         now: Timestamp,
@@ -116,16 +116,22 @@ impl Lease {
         match &holder.hold {
             Hold::Held { .. } if same_run && holder.runner == owner.runner => None,
             Hold::Held { expires_at } => {
-                let gone = holders.liveness(&holder.runner) == Liveness::Gone;
-                if !gone && now < later(*expires_at, MARGIN) {
-                    let owner = LockOwner { run: holder.run.clone(), runner: holder.runner.clone() };
-                    return Some(LockError::Held { what, owner: Some(Box::new(owner)) });
+                let liveness = holders.liveness(&holder.runner);
+                let until = later(*expires_at, MARGIN);
+                if liveness != Liveness::Gone && now < until {
+                    let owner =
+                        Box::new(LockOwner { run: holder.run.clone(), runner: holder.runner.clone() });
+                    return Some(if same_run && liveness == Liveness::Elsewhere {
+                        LockError::Lasting { what, owner, until }
+                    } else {
+                        LockError::Held { what, owner: Some(owner) }
+                    });
                 }
                 if same_run {
                     return None;
                 }
                 // It may have died between writing down that it waits, and keeping its lock for that.
-                let waiting = holders.waiting(&holder.run).filter(|waiting| !is_over(waiting, now))?;
+                let waiting = holders.waiting(&holder.run).await.filter(|waiting| !is_over(waiting, now))?;
                 Some(LockError::Kept { what, run: holder.run.clone(), waiting })
             }
             Hold::Kept { waiting } if same_run || is_over(waiting, now) => None,
@@ -150,7 +156,7 @@ pub(super) fn held(owner: &LockOwner, now: Timestamp) -> Holder {
 }
 
 /// How a group is called in messages.
-pub(super) fn what(group: &str) -> String {
+pub(in crate::journal) fn what(group: &str) -> String {
     format!("the group `{group}`")
 }
 

@@ -26,9 +26,11 @@ pub use fence::{Fence, FenceError, NoFence};
 pub use files::LeaseFiles;
 pub use group::{GroupLocks, Holders, Liveness, Wanted};
 pub use held::GroupLease;
+pub(in crate::journal) use lease::what;
 pub use lease::{Hold, Holder, LEASE_FORMAT, Lease, LeaseStore, Revision};
 pub use process::Lock;
 pub(in crate::journal) use process::owner_in;
+pub(in crate::journal) use text::{TextError, read as read_lease, write as write_lease};
 pub use waiting::{Waiting, waiting};
 
 /// Who holds a lock.

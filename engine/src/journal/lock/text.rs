@@ -11,7 +11,7 @@ const SUM_LENGTH: usize = 16;
 
 /// Why a text is no lease that can be used.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum TextError {
+pub(in crate::journal) enum TextError {
     /// It is not what was written.
     Damaged(String),
     /// A newer version wrote it.
@@ -19,7 +19,7 @@ pub(super) enum TextError {
 }
 
 /// Writes a lease.
-pub(super) fn write(lease: &Lease) -> io::Result<Vec<u8>> {
+pub(in crate::journal) fn write(lease: &Lease) -> io::Result<Vec<u8>> {
     let mut bytes = serde_json::to_vec(lease)?;
     let sum = sum(&bytes);
     bytes.push(b'\n');
@@ -29,7 +29,7 @@ pub(super) fn write(lease: &Lease) -> io::Result<Vec<u8>> {
 }
 
 /// Reads the lease of a group.
-pub(super) fn read(bytes: &[u8], group: &str) -> Result<Lease, TextError> {
+pub(in crate::journal) fn read(bytes: &[u8], group: &str) -> Result<Lease, TextError> {
     let damaged = |why: String| TextError::Damaged(why);
     let mut lines = bytes.split(|byte| *byte == b'\n');
     let (first, second) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());

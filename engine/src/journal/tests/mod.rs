@@ -4,6 +4,7 @@ mod damage;
 mod file;
 mod lock;
 mod runs;
+mod stored;
 
 use std::sync::Arc;
 use std::time::Duration;

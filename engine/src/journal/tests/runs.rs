@@ -6,7 +6,7 @@ use crate::id::RunId;
 use crate::journal::{Event, Journal as _, LockError, Runs, RunsError, new_run_id};
 use crate::plan::{PLAN_FORMAT, Plan, PlanReadError, RunbookIdentity};
 
-fn plan() -> Plan {
+pub(super) fn plan() -> Plan {
     let mut plan = Plan {
         format: PLAN_FORMAT,
         hash: String::new(),

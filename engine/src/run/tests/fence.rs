@@ -8,15 +8,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::rig::Rig;
 use super::support::{RUN, runner, step, with};
+use crate::host::{Clock, ObjectStore};
 use crate::journal::{
-    Event, Fence, FenceError, GroupLocks, Holders, LeaseFiles, Liveness, LockOwner, NoFence, RunnerIdentity,
-    Waiting, Wanted,
+    Event, Fence, FenceError, GroupLocks, Holders, JournalError, LeaseFiles, Liveness, LockOwner, NoFence,
+    Outcome, RunnerIdentity, Runs, StoredRuns, Waiting, Wanted,
 };
 use crate::plan::PlanStep;
-use crate::run::RunError;
+use crate::run::{Resume, RunEnd, RunError, execute, resume};
 use crate::runbook::{OnConflict, OnCrash};
 use crate::step::Effect;
-use crate::testing::Act;
+use crate::testing::{Act, FakeClock, FakeWorld, MemoryStore};
 
 /// Lets so many checks pass.
 struct ScriptedFence {
@@ -147,12 +148,13 @@ async fn the_token_is_in_the_journal() {
 /// Knows nothing: leases are taken only when they have run out.
 struct Nothing;
 
+#[async_trait]
 impl Holders for Nothing {
     fn liveness(&self, _: &RunnerIdentity) -> Liveness {
         Liveness::Elsewhere
     }
 
-    fn waiting(&self, _: &crate::id::RunId) -> Option<Waiting> {
+    async fn waiting(&self, _: &crate::id::RunId) -> Option<Waiting> {
         None
     }
 }
@@ -181,4 +183,41 @@ async fn a_runner_that_stood_still_until_another_run_had_its_group_destroys_noth
     insta::assert_snapshot!(error, @"the lock of the group `g` was taken over by run other");
     assert_eq!(rig.destroy.runs(), 0);
     assert_eq!(second.fence().check().await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_runner_that_stood_still_until_another_took_its_run_over_is_refused_before_its_next_effect() {
+    let mut rig = rig(Arc::new(NoFence));
+    rig.fakes = FakeWorld::with_clock(FakeClock::manual());
+    let store: Arc<dyn ObjectStore> = Arc::new(MemoryStore::new("s3://journals/prod"));
+    let folders = [TempDir::new().unwrap(), TempDir::new().unwrap()];
+    let [here, there] = [0, 1].map(|at| StoredRuns::new(Arc::clone(&store), Runs::new(folders[at].path())));
+    let clock = || rig.fakes.clock.clone() as Arc<dyn Clock>;
+    let run = here.create(&rig.plan, clock().as_ref()).await.unwrap();
+
+    // While step `a` works the machine stands still, and another one resumes the run to its end.
+    rig.write.script("a", [Act::Wait(Duration::from_hours(1))]);
+    let mut asleep = rig.request(1);
+    asleep.journal = Arc::new(here.journal(&run, clock()).await.unwrap());
+    let sleeper = tokio::spawn(execute(asleep));
+    while rig.seen.records.lock().unwrap().len() < 2 {
+        tokio::task::yield_now().await;
+    }
+    let taken = there.fetch(run.id()).await.unwrap();
+    let mut awake = rig.request(2);
+    awake.journal = Arc::new(there.journal(&taken, clock()).await.unwrap());
+    let end = resume(awake, resumption()).await.unwrap();
+    assert!(matches!(end, RunEnd::Finished { outcome: Outcome::Succeeded, .. }));
+    assert_eq!(rig.destroy.runs(), 1);
+
+    rig.fakes.clock.advance(Duration::from_hours(2));
+    let error = sleeper.await.unwrap().unwrap_err();
+    assert!(matches!(&error, RunError::Journal(JournalError::TakenOver { seq: 3, .. })), "{error}");
+    assert_eq!(rig.destroy.runs(), 1);
+    assert_eq!(here.fetch(run.id()).await.unwrap().records().unwrap(), taken.records().unwrap());
+}
+
+/// Nobody decides anything, and no process that ran before is alive.
+fn resumption() -> Resume {
+    Resume { decisions: Vec::new(), verdicts: Vec::new(), is_alive: Arc::new(|_| false) }
 }

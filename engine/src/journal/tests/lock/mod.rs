@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use async_trait::async_trait;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
@@ -35,6 +36,7 @@ pub(super) struct Known {
     pub(super) waiting: Mutex<BTreeMap<RunId, Waiting>>,
 }
 
+#[async_trait]
 impl Holders for Known {
     fn liveness(&self, runner: &RunnerIdentity) -> Liveness {
         match self.gone.lock().unwrap().contains(&runner.pid) {
@@ -44,7 +46,7 @@ impl Holders for Known {
         }
     }
 
-    fn waiting(&self, run: &RunId) -> Option<Waiting> {
+    async fn waiting(&self, run: &RunId) -> Option<Waiting> {
         self.waiting.lock().unwrap().get(run).cloned()
     }
 }
