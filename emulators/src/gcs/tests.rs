@@ -1,5 +1,6 @@
 //! The server through both clients of the official crate, and over a bare connection for what they never send.
 
+use futures_util::FutureExt as _;
 use google_cloud_auth::credentials::anonymous::Builder as Anonymous;
 use google_cloud_gax::error::Error;
 use google_cloud_gax::error::rpc::Code;
@@ -51,7 +52,7 @@ impl Bench {
 
     async fn write(&self, name: &str, bytes: Vec<u8>) -> Object {
         let bytes = bytes::Bytes::from(bytes);
-        self.storage.write_object(RESOURCE, name, bytes).send_buffered().await.unwrap()
+        self.storage.write_object(RESOURCE, name, bytes).send_buffered().boxed().await.unwrap()
     }
 
     /// Puts an empty object into the server, without a client.
@@ -75,17 +76,17 @@ impl Bench {
         let answer = String::from_utf8_lossy(&answer).into_owned();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        Said { status, head: head.to_ascii_lowercase(), body: body.to_owned() }
+        Said { status, head: head.to_owned(), body: body.to_owned() }
     }
 
     /// Says a request with these headers, one a line, and a body.
     async fn ask(&self, method: &str, target: &str, headers: &[&str], body: &str) -> Said {
-        let mut request = format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
-        for header in headers {
-            request.push_str(header);
-            request.push_str("\r\n");
-        }
-        request.push_str(&format!("Content-Length: {}\r\n\r\n{body}", body.len()));
+        let headers: String = headers.iter().flat_map(|header| [header, "\r\n"]).collect();
+        let request = format!(
+            "{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
         self.say(&request).await
     }
 }
@@ -98,7 +99,8 @@ struct Said {
 
 impl Said {
     fn header(&self, name: &str) -> Option<&str> {
-        self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+        let headers = self.head.lines().filter_map(|line| line.split_once(": "));
+        headers.filter(|(of, _)| of.eq_ignore_ascii_case(name)).map(|(_, value)| value).next()
     }
 
     fn message(&self) -> String {

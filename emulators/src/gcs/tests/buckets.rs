@@ -163,7 +163,7 @@ async fn only_an_empty_bucket_is_deleted() {
     let bench = Bench::new().await;
     bench.place("a");
     let delete = || bench.control.delete_bucket().set_name(RESOURCE).send();
-    assert_eq!(code(&delete().await.unwrap_err()), Some(Code::AlreadyExists));
+    assert_eq!(code(&delete().await.unwrap_err()), Some(Code::FailedPrecondition));
 
     bench.control.delete_object().set_bucket(RESOURCE).set_object("a").send().await.unwrap();
     delete().await.unwrap();

@@ -1,5 +1,6 @@
 //! Bad conditions reach the official clients as the real ones would.
 
+use futures_util::FutureExt as _;
 use google_cloud_gax::error::rpc::Code;
 use google_cloud_gax::options::RequestOptionsBuilder as _;
 use google_cloud_gax::retry_policy::NeverRetry;
@@ -36,7 +37,7 @@ async fn an_unavailable_server_is_asked_again() {
     bench.server.faults().add("POST", "uploadType", 1, Fault::Refuse(503, "backendError", None));
 
     let write = bench.storage.write_object(RESOURCE, "a", "x").set_if_generation_match(0);
-    write.send_buffered().await.unwrap();
+    write.send_buffered().boxed().await.unwrap();
 
     assert_eq!(bench.read("a").await.unwrap(), b"x");
     assert_eq!(bench.server.faults().seen().len(), 3);
@@ -48,7 +49,7 @@ async fn a_lost_answer_leaves_the_object() {
     bench.server.faults().add("POST", "uploadType", 1, Fault::LoseAnswer);
 
     let write = bench.storage.write_object(RESOURCE, "a", "x").with_retry_policy(NeverRetry);
-    let lost = write.send_buffered().await;
+    let lost = write.send_buffered().boxed().await;
 
     assert!(lost.is_err());
     assert_eq!(bench.read("a").await.unwrap(), b"x");
@@ -73,7 +74,7 @@ async fn a_request_that_is_cut_makes_no_object() {
     bench.server.faults().add("POST", "uploadType", 1, Fault::CutRequest(100_000));
 
     let write = bench.storage.write_object(RESOURCE, "a", bytes::Bytes::from(noise(MIB)));
-    let cut = write.with_retry_policy(NeverRetry).send_buffered().await;
+    let cut = write.with_retry_policy(NeverRetry).send_buffered().boxed().await;
 
     assert!(cut.is_err());
     assert_eq!(bench.read("a").await.unwrap_err().http_status_code(), Some(404));
@@ -116,7 +117,7 @@ async fn a_chunk_that_was_kept_in_part_leaves_the_session_open() {
 
     let write = bench.storage.write_object(RESOURCE, "a", bytes::Bytes::from(bytes.clone()));
     let write = write.with_resumable_upload_threshold(0_usize).with_resumable_upload_buffer_size(8 * QUANTUM);
-    let written = write.send_unbuffered().await.unwrap();
+    let written = write.send_unbuffered().boxed().await.unwrap();
 
     assert_eq!(usize::try_from(written.size).unwrap(), bytes.len());
     assert!(bench.read("a").await.unwrap() == bytes);

@@ -1,5 +1,6 @@
 //! Objects: what is written is read, found, joined, copied, changed, listed and deleted.
 
+use futures_util::FutureExt as _;
 use google_cloud_gax::error::rpc::Code;
 use google_cloud_storage::builder_ext::RewriteObjectExt as _;
 use google_cloud_storage::model::compose_object_request::SourceObject;
@@ -19,6 +20,7 @@ async fn what_is_written_is_read_whole_and_in_part() {
         .set_content_type("application/gzip")
         .compute_md5()
         .send_buffered()
+        .boxed()
         .await
         .unwrap();
 
@@ -57,7 +59,7 @@ async fn generations_rise_and_a_gone_one_is_not_read() {
 async fn an_object_is_written_only_when_it_is_not_there() {
     let bench = Bench::new().await;
     let write = |text: &'static str| {
-        bench.storage.write_object(RESOURCE, "a", text).set_if_generation_match(0).send_buffered()
+        bench.storage.write_object(RESOURCE, "a", text).set_if_generation_match(0).send_buffered().boxed()
     };
     write("one").await.unwrap();
 
@@ -71,7 +73,12 @@ async fn an_object_is_written_only_when_it_is_not_there() {
 async fn of_two_writers_at_once_one_wins() {
     let bench = Bench::new().await;
     let writes = (0..8).map(|_| {
-        bench.storage.write_object(RESOURCE, "lock", "mine").set_if_generation_match(0).send_buffered()
+        bench
+            .storage
+            .write_object(RESOURCE, "lock", "mine")
+            .set_if_generation_match(0)
+            .send_buffered()
+            .boxed()
     });
 
     let outcomes = futures_util::future::join_all(writes).await;
@@ -84,7 +91,7 @@ async fn an_object_is_swapped_only_from_the_generation_that_was_seen() {
     let bench = Bench::new().await;
     let seen = bench.write("a", b"one".to_vec()).await.generation;
     let swap = |seen: i64| {
-        bench.storage.write_object(RESOURCE, "a", "two").set_if_generation_match(seen).send_buffered()
+        bench.storage.write_object(RESOURCE, "a", "two").set_if_generation_match(seen).send_buffered().boxed()
     };
 
     swap(seen).await.unwrap();
@@ -103,7 +110,7 @@ async fn a_wrong_checksum_makes_no_object() {
         let bytes = bytes::Bytes::from(noise(size));
         let write = bench.storage.write_object(RESOURCE, "a", bytes).with_known_crc32c(7_u32);
 
-        let refused = write.with_resumable_upload_threshold(MIB).send_buffered().await.unwrap_err();
+        let refused = write.with_resumable_upload_threshold(MIB).send_buffered().boxed().await.unwrap_err();
 
         assert_eq!(refused.http_status_code(), Some(400), "{size}");
         assert_eq!(bench.read("a").await.unwrap_err().http_status_code(), Some(404), "{size}");

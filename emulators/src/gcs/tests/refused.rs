@@ -1,6 +1,9 @@
 //! What must be refused, said over a bare connection: the clients never would.
 
+use futures_util::FutureExt as _;
 use google_cloud_gax::error::rpc::Code;
+use google_cloud_gax::options::RequestOptionsBuilder as _;
+use googleapis_tonic_google_storage_v2::google::storage::v2;
 
 use super::{BUCKET, Bench, RESOURCE, code};
 
@@ -8,11 +11,8 @@ const OBJECT: &str = "/storage/v1/b/backups/o/a";
 const INSERT: &str = "/upload/storage/v1/b/backups/o";
 
 async fn multipart(bench: &Bench, target: &str, parts: &[&str]) -> super::Said {
-    let mut body = String::new();
-    for part in parts {
-        body.push_str(&format!("--b\r\n\r\n{part}\r\n"));
-    }
-    body.push_str("--b--\r\n");
+    let parts: Vec<String> = parts.iter().map(|part| format!("--b\r\n\r\n{part}\r\n")).collect();
+    let body = format!("{}--b--\r\n", parts.concat());
     bench.ask("POST", target, &["Content-Type: multipart/related; boundary=b"], &body).await
 }
 
@@ -144,7 +144,7 @@ async fn a_forbidden_object_is_403_and_its_neighbours_are_not() {
     assert_eq!(bench.read("secret/a").await.unwrap_err().http_status_code(), Some(403));
     let delete = bench.control.delete_object().set_bucket(RESOURCE).set_object("secret/a").send().await;
     assert_eq!(code(&delete.unwrap_err()), Some(Code::PermissionDenied));
-    let write = bench.storage.write_object(RESOURCE, "secret/b", "x").send_buffered().await;
+    let write = bench.storage.write_object(RESOURCE, "secret/b", "x").send_buffered().boxed().await;
     assert_eq!(write.unwrap_err().http_status_code(), Some(403));
     assert_eq!(bench.read("open").await.unwrap(), b"x");
 }
@@ -160,4 +160,33 @@ async fn what_is_not_here_says_so() {
     let moved =
         bench.control.move_object().set_bucket(RESOURCE).set_source_object("a").set_destination_object("b");
     assert_eq!(code(&moved.send().await.unwrap_err()), Some(Code::Unimplemented));
+}
+
+#[tokio::test]
+async fn a_dropped_server_leaves_nothing() {
+    let bench = Bench::new().await;
+    bench.write("a", b"x".to_vec()).await;
+    let folder = bench.server.root().to_owned();
+    let address = bench.server.endpoint().strip_prefix("http://").unwrap().to_owned();
+
+    drop(bench.server);
+
+    assert!(!folder.exists());
+    tokio::task::yield_now().await;
+    assert!(tokio::net::TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test]
+async fn the_requester_who_pays_must_be_told() {
+    let bench = Bench::new().await;
+    bench.place("a");
+    let pays = v2::bucket::Billing { requester_pays: true };
+    bench.server.store.state().bucket_mut(BUCKET).unwrap().resource.billing = Some(pays);
+    let target = format!("{OBJECT}?alt=media");
+
+    assert_eq!(bench.ask("GET", &target, &[], "").await.status, 400);
+    assert_eq!(bench.ask("GET", &format!("{target}&userProject=mine"), &[], "").await.status, 200);
+    let get = || bench.control.get_object().set_bucket(RESOURCE).set_object("a");
+    assert_eq!(code(&get().send().await.unwrap_err()), Some(Code::InvalidArgument));
+    get().with_quota_project("mine").send().await.unwrap();
 }
