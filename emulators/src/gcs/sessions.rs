@@ -16,6 +16,7 @@ use super::refusal::Refusal;
 use super::resource;
 use super::store::Store;
 use crate::faults::KeepPart;
+use crate::percent;
 use crate::serving::Answer;
 
 mod range;
@@ -56,12 +57,14 @@ pub(super) fn begin(
     let total = number(headers, "x-upload-content-length")?;
     let draft = Draft::begin(&store.folder).map_err(|error| Refusal::internal(&error))?;
     let id = state.next_token("upload");
+    let name = percent::encode(&attributes.name);
     let bucket_name = bucket.to_owned();
     let session =
         Session { bucket: bucket_name, attributes, conditions, total, stage: Stage::Open(Box::new(draft)) };
     state.sessions.insert(id.clone(), Arc::new(tokio::sync::Mutex::new(session)));
     // With the port: what a client sends as `Host` may lack it.
-    let url = format!("http://{address}/upload/storage/v1/b/{bucket}/o?uploadType=resumable&upload_id={id}");
+    let path = format!("/upload/storage/v1/b/{bucket}/o?uploadType=resumable&name={name}&upload_id={id}");
+    let url = format!("http://{address}{path}");
     let mut answer = empty(200);
     let told = |text: &str| HeaderValue::from_str(text).map_err(|_| Refusal::invalid("Invalid bucket name"));
     answer.headers_mut().insert(LOCATION, told(&url)?);

@@ -124,3 +124,21 @@ async fn a_chunk_that_was_kept_in_part_leaves_the_session_open() {
     let puts = bench.server.faults().seen().iter().filter(|seen| seen.starts_with("PUT")).count();
     assert_eq!(puts, 3);
 }
+
+#[tokio::test]
+async fn a_chunk_may_be_kept_in_part_without_an_error() {
+    let bench = Bench::new().await;
+    bench.server.faults().add("PUT", "backups/a b", 1, Fault::KeepPart(QUANTUM, 308));
+    let target = "/upload/storage/v1/b/backups/o?uploadType=resumable&name=backups%2Fa+b";
+    let begun = bench.ask("POST", target, &[], "").await;
+    let upload = begun.header("location").unwrap().strip_prefix(bench.server.endpoint()).unwrap();
+    let body = "x".repeat(2 * QUANTUM);
+    let range = format!("Content-Range: bytes 0-{}/{}", 2 * QUANTUM - 1, 2 * QUANTUM);
+
+    let kept = bench.ask("PUT", upload, &[&range], &body).await;
+    let again = bench.ask("PUT", upload, &[&range], &body).await;
+
+    assert_eq!((kept.status, kept.header("range")), (308, Some("bytes=0-262143")));
+    assert_eq!(again.status, 200);
+    assert!(bench.read("backups/a b").await.unwrap() == body.into_bytes());
+}
