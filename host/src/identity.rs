@@ -23,13 +23,12 @@ pub fn identity(version: &str) -> io::Result<RunnerIdentity> {
     })
 }
 
-/// Tells whether the process still runs, on this machine and since this boot.
+/// Tells whether the process still runs, on this host and since this boot.
 ///
-/// A runner on another machine reads as gone, since its boot id differs: whether it lives can only be told
-/// there.
+/// A runner on another machine, or in another container of this one, reads as gone: whether it lives can only be
+/// told there. Its lease speaks for it.
 pub fn is_alive(runner: &RunnerIdentity) -> bool {
-    let same_boot = boot_id().is_ok_and(|boot| boot == runner.boot_id);
-    same_boot
+    is_here(runner)
         && as_pid(runner.pid)
             .and_then(ProcStat::read)
             .is_ok_and(|stat| stat.started_ticks == runner.started_ticks && stat.is_live())
@@ -40,12 +39,15 @@ pub fn is_alive(runner: &RunnerIdentity) -> bool {
 /// Only a process of this host name and this boot can be told to be gone: containers share the boot id of their
 /// machine but not its processes, and they have names of their own.
 pub fn liveness(runner: &RunnerIdentity) -> Liveness {
-    let here = is_of_this_host(runner) && boot_id().is_ok_and(|boot| boot == runner.boot_id);
-    match (here, is_alive(runner)) {
+    match (is_here(runner), is_alive(runner)) {
         (false, _) => Liveness::Elsewhere,
         (true, true) => Liveness::Alive,
         (true, false) => Liveness::Gone,
     }
+}
+
+fn is_here(runner: &RunnerIdentity) -> bool {
+    is_of_this_host(runner) && boot_id().is_ok_and(|boot| boot == runner.boot_id)
 }
 
 /// Tells whether the runner was on a host of this name.
@@ -87,6 +89,8 @@ mod tests {
         let there = RunnerIdentity { host: format!("not-{}", me.host), pid: u32::MAX, ..me.clone() };
         let before = RunnerIdentity { boot_id: "another".to_owned(), ..me };
         assert_eq!([liveness(&there), liveness(&before)], [Liveness::Elsewhere; 2]);
+        let living = RunnerIdentity { host: there.host, ..identity("1.2.3").unwrap() };
+        assert!(!is_alive(&living));
     }
 
     #[test]
