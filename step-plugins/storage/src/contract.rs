@@ -83,6 +83,21 @@ pub(crate) async fn a_range_outside_the_object_is_invalid(store: Store) {
     }
 }
 
+pub(crate) async fn a_stamped_read_is_of_that_state_alone(store: Store) {
+    put(&store, "k", "first").await;
+    let stamp = store.head(&key("k")).await.unwrap().unwrap().stamp.unwrap();
+    let part = store.get_stamped(&key("k"), &stamp, 1..4).await.unwrap().collect(3).await.unwrap();
+    assert_eq!(part, b"irs");
+    put(&store, "k", "other").await;
+    for gone in [false, true] {
+        if gone {
+            store.delete(&key("k")).await.unwrap();
+        }
+        let error = store.get_stamped(&key("k"), &stamp, 1..4).await.err().unwrap();
+        assert!(matches!(error.kind, StoreErrorKind::Changed | StoreErrorKind::NotFound), "{error}");
+    }
+}
+
 pub(crate) async fn what_is_not_there_is_not_found(store: Store) {
     put(&store, "there", "x").await;
     assert_eq!(kind_of_get(&store, "absent", None).await, StoreErrorKind::NotFound);
@@ -274,6 +289,7 @@ macro_rules! store_contract {
             a_large_stream_arrives_whole_and_in_order
             a_range_gives_exactly_its_bytes
             a_range_outside_the_object_is_invalid
+            a_stamped_read_is_of_that_state_alone
             what_is_not_there_is_not_found
             if_absent_leaves_what_is_there
             replace_takes_the_place_of_what_is_there

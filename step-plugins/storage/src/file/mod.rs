@@ -108,6 +108,15 @@ impl ObjectStore for FileStore {
         Ok(opened.await?.into_body())
     }
 
+    async fn get_stamped(&self, key: &Key, stamp: &Stamp, range: Range<u64>) -> Result<Body, StoreError> {
+        let (wanted, stamp) = (key.clone(), stamp.clone());
+        let opened = self.blocking(Operation::Read, key.as_str(), move |place| {
+            check_key(&wanted)?;
+            read::open_stamped(place, &wanted, &stamp, range)
+        });
+        Ok(opened.await?.into_body())
+    }
+
     async fn head(&self, key: &Key) -> Result<Option<ObjectInfo>, StoreError> {
         let wanted = key.clone();
         self.blocking(Operation::LookAt, key.as_str(), move |place| {

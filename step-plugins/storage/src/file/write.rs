@@ -49,7 +49,7 @@ pub(super) fn put(
     }
     let found = folder::found(&rustix::fs::fstat(&partial.file)?);
     partial.put_in_place(place, key, mode)?;
-    Ok(ObjectInfo { key: key.clone(), size_bytes: found.size_bytes, modified: found.modified })
+    Ok(found.info(key))
 }
 
 /// Removes an object, and the folders above it that are empty then.

@@ -23,7 +23,7 @@ pub(super) async fn list(store: &S3Store, prefix: &str) -> Result<Vec<ObjectInfo
             // Markers of "folders" and names that are no keys were put there by others.
             let Some(Ok(key)) = name.map(Key::new) else { continue };
             let modified = timestamp(object.last_modified());
-            found.push(ObjectInfo { key, size_bytes: size(object.size()), modified });
+            found.push(ObjectInfo::new(key, size(object.size()), modified));
         }
     }
     // S3 promises this order (UTF-8 binary); servers that speak its protocol do not all keep it.

@@ -129,6 +129,11 @@ impl ObjectStore for S3Store {
         download::get(self, key, range).await.map_err(self.error(Operation::Read, key.as_str()))
     }
 
+    async fn get_stamped(&self, key: &Key, stamp: &Stamp, range: Range<u64>) -> Result<Body, StoreError> {
+        let got = download::get_stamped(self, key, stamp, range).await;
+        got.map_err(self.error(Operation::Read, key.as_str()))
+    }
+
     async fn head(&self, key: &Key) -> Result<Option<ObjectInfo>, StoreError> {
         download::head(self, key).await.map_err(self.error(Operation::LookAt, key.as_str()))
     }

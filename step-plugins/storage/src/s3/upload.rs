@@ -74,9 +74,7 @@ pub(super) async fn put(
     match ours(store, key, &mark, sum).await? {
         Some(info) => Ok(info),
         // Somebody has written it anew, or removed it, since.
-        None => {
-            Ok(ObjectInfo { key: key.clone(), size_bytes: sum.size_bytes, modified: jiff::Timestamp::now() })
-        }
+        None => Ok(ObjectInfo::new(key.clone(), sum.size_bytes, jiff::Timestamp::now())),
     }
 }
 
