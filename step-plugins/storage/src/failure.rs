@@ -35,6 +35,13 @@ impl Failure {
         Self::new(StoreErrorKind::Invalid, why)
     }
 
+    /// The stream that was to be stored failed.
+    // By value, to stand in `map_err`.
+    #[allow(clippy::needless_pass_by_value)]
+    pub(crate) fn of_source(error: io::Error) -> Self {
+        Self::new(StoreErrorKind::Source, error.to_string())
+    }
+
     pub(crate) fn not_found() -> Self {
         Self::new(StoreErrorKind::NotFound, "there is no such object")
     }

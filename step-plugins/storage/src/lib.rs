@@ -11,6 +11,7 @@ pub mod file;
 mod find;
 mod looking;
 mod mark;
+mod naming;
 mod prune;
 mod publish;
 mod reading;
