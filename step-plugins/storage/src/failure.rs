@@ -36,10 +36,8 @@ impl Failure {
     }
 
     /// The stream that was to be stored failed.
-    // By value, to stand in `map_err`.
-    #[allow(clippy::needless_pass_by_value)]
-    pub(crate) fn of_source(error: io::Error) -> Self {
-        Self::new(StoreErrorKind::Source, error.to_string())
+    pub(crate) fn of_source(error: impl Into<io::Error>) -> Self {
+        Self::new(StoreErrorKind::Source, error.into().to_string())
     }
 
     pub(crate) fn not_found() -> Self {

@@ -29,7 +29,7 @@ pub(super) fn head(place: &Place, key: &Key) -> Result<Option<ObjectInfo>, Failu
 }
 
 /// A file that is open and a range that lies in it.
-pub(super) struct Opened {
+pub(crate) struct Opened {
     file: File,
     stamp: Stamp,
     range: Range<u64>,
@@ -80,8 +80,14 @@ fn inside(range: Range<u64>, size_bytes: u64) -> Result<Range<u64>, Failure> {
 }
 
 impl Opened {
+    /// Takes a file that is open already, for a range of it.
+    pub(crate) fn of(file: File, range: Range<u64>) -> Result<Self, Failure> {
+        let found = folder::found(&rustix::fs::fstat(&file)?);
+        Ok(Self { file, stamp: found.stamp, range: inside(range, found.size_bytes)? })
+    }
+
     /// Reads the range on a thread of its own, as fast as the reader takes it.
-    pub(super) fn into_body(self) -> Body {
+    pub(crate) fn into_body(self) -> Body {
         let (sender, body) = Body::channel();
         tokio::task::spawn_blocking(move || self.feed(sender));
         body
