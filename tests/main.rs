@@ -22,3 +22,4 @@ mod replan;
 mod saved_plans;
 mod secrets;
 mod support;
+mod transfer;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt as _};
-use hyper::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
+use hyper::header::{CONTENT_LENGTH, HeaderName, HeaderValue, RANGE};
 use hyper::{Method, Request, Response, StatusCode};
 use s3s::Body;
 use s3s::dto::StreamingBlob;
@@ -61,13 +61,14 @@ impl Faults {
         self.rules.lock().unwrap_or_else(PoisonError::into_inner).push(rule);
     }
 
-    /// Lists every request so far: method, path and query.
+    /// Lists every request so far: method, path and query, and the range of bytes that was asked for.
     pub fn seen(&self) -> Vec<String> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn due(&self, method: &Method, target: &str) -> Option<Fault> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{method} {target}"));
+    fn due(&self, method: &Method, target: &str, range: &str) -> Option<Fault> {
+        let seen = format!("{method} {target} {range}").trim_end().to_owned();
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).push(seen);
         let mut rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
         let rule = rules
             .iter_mut()
@@ -87,7 +88,8 @@ impl Faults {
         server: impl FnOnce(Request<Body>) -> F,
     ) -> io::Result<Response<Body>> {
         let target = request.uri().path_and_query().map(ToString::to_string).unwrap_or_default();
-        let Some(fault) = self.due(request.method(), &target) else { return server(request).await };
+        let range = request.headers().get(RANGE).and_then(|range| range.to_str().ok()).unwrap_or_default();
+        let Some(fault) = self.due(request.method(), &target, range) else { return server(request).await };
         match fault {
             Fault::Refuse(status, code, header) => return refuse(status, code, header),
             Fault::Stall => tokio::time::sleep(Duration::from_hours(1)).await,

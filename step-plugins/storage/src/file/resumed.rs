@@ -59,7 +59,7 @@ pub(super) fn write(
         return Err(Failure::new(StoreErrorKind::AlreadyExists, "it is there already"));
     }
     let partial = Partial::resume(place, name)?;
-    match receive(&partial.file, body).and_then(|()| write::unless_cancelled(caller)) {
+    match receive(&partial.file, body, caller) {
         Ok(()) => partial.finish(place, key, mode),
         Err(failure) => {
             partial.leave();
@@ -69,11 +69,13 @@ pub(super) fn write(
 }
 
 /// Compares the bytes that are there with those that come, and writes from the first that differ, or are missing.
-fn receive(file: &File, mut body: Body) -> Result<(), Failure> {
+fn receive(file: &File, mut body: Body, caller: &Weak<()>) -> Result<(), Failure> {
     let there = file.metadata()?.len();
     let (mut at, mut going_on) = (0, false);
     let mut writer = BufWriter::with_capacity(BUFFER_BYTES, file);
     while let Some(chunk) = body.blocking_next().map_err(Failure::of_source)? {
+        // The source goes on giving, whether anybody waits for the end or not.
+        write::unless_cancelled(caller)?;
         let end = at + chunk.len() as u64;
         if !(going_on || end <= there && has(file, at, &chunk)?) {
             // What a machine's crash left behind its last bytes may be anything.
@@ -91,7 +93,8 @@ fn receive(file: &File, mut body: Body) -> Result<(), Failure> {
     if !going_on {
         file.set_len(at)?;
     }
-    Ok(file.sync_all()?)
+    file.sync_all()?;
+    write::unless_cancelled(caller)
 }
 
 fn has(file: &File, at: u64, bytes: &Bytes) -> Result<bool, Failure> {

@@ -3,8 +3,11 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use rekindle_engine::host::{ObjectInfo, PutMode, Resumption, StoreError, StoreErrorKind};
+use rekindle_engine::host::{
+    Body, ObjectInfo, PutMode, Resumption, StoreError, StoreErrorKind, UploadSource,
+};
 use rekindle_engine::testing::{KeptStates, MemorySource};
 
 use super::FileStore;
@@ -99,5 +102,38 @@ async fn an_upload_that_lost_to_another_writer_leaves_nothing_unfinished() {
     let error = bench.upload(&MemorySource::new(vec![7; 1000]), PutMode::IfAbsent).await.unwrap_err();
     assert_eq!(error.kind, StoreErrorKind::AlreadyExists);
     assert_eq!(bench.object(), b"other");
+    assert!(bench.partials().is_empty());
+}
+
+/// A source that never ends.
+struct Endless;
+
+#[async_trait::async_trait]
+impl UploadSource for Endless {
+    fn size_bytes(&self) -> u64 {
+        u64::MAX
+    }
+
+    async fn read(&self, _: std::ops::Range<u64>) -> std::io::Result<Body> {
+        let (sender, body) = Body::channel();
+        tokio::spawn(async move { while sender.send(vec![7; 1000].into()).await.is_ok() {} });
+        Ok(body)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upload_that_is_cancelled_lets_go_of_its_file() {
+    let bench = Bench::new();
+    let resumption = Resumption::new(None, &bench.states);
+    let name = key("a");
+    let endless = bench.store.upload(&name, &Endless, PutMode::IfAbsent, resumption);
+    tokio::time::timeout(Duration::from_millis(50), endless).await.unwrap_err();
+    // The thread that writes notices with its next chunk.
+    let begun = Instant::now();
+    while let Err(error) = bench.upload(&MemorySource::new("whole"), PutMode::IfAbsent).await {
+        assert!(begun.elapsed() < Duration::from_secs(10), "{error}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(bench.object(), b"whole");
     assert!(bench.partials().is_empty());
 }

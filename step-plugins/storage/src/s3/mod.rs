@@ -43,6 +43,8 @@ pub struct S3Store {
     service: String,
     /// Larger objects are copied in parts.
     most_copied_at_once_bytes: u64,
+    /// An upload that can go on has no smaller parts, but for the last.
+    pub(crate) least_part_bytes: u64,
     how: How,
 }
 
@@ -81,6 +83,7 @@ impl S3Store {
             url: config.url.clone(),
             service: format!("s3 {service}"),
             most_copied_at_once_bytes: copying::most_at_once_bytes(),
+            least_part_bytes: upload::FIRST_PART_BYTES as u64,
             how,
         }
     }
@@ -194,4 +197,4 @@ mod fault_tests;
 #[cfg(test)]
 mod resumed_tests;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

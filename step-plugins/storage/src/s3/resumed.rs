@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use super::checksum::Sum;
 use super::multipart::{Sent, Upload};
 use super::parts::{self, Listed};
-use super::upload::{self, FIRST_PART_BYTES, MIB, MOST_PARTS, UNDER_WAY_BYTES, take};
+use super::upload::{self, MIB, MOST_PARTS, UNDER_WAY_BYTES, take};
 use super::{MARK, S3Store, download, listing};
 use crate::failure::Failure;
 use crate::naming::new_mark;
@@ -57,12 +57,12 @@ impl Kept {
     }
 }
 
-/// Gives the size of the parts of so many bytes: whole MiB, no less than what a stream begins with, so that there
-/// are no more than 10,000.
-fn part_bytes(size_bytes: u64) -> u64 {
+/// Gives the size of the parts of so many bytes: as small as may be, or so many whole MiB that there are no more than
+/// 10,000.
+fn part_bytes(size_bytes: u64, least: u64) -> u64 {
     let mib = MIB as u64;
-    let least = size_bytes.div_ceil(u64::from(MOST_PARTS.unsigned_abs())).div_ceil(mib) * mib;
-    least.max(FIRST_PART_BYTES as u64)
+    let fitting = size_bytes.div_ceil(u64::from(MOST_PARTS.unsigned_abs()));
+    if fitting <= least { least } else { fitting.div_ceil(mib) * mib }
 }
 
 /// Stores a source.
@@ -93,7 +93,7 @@ pub(super) async fn upload(
             Err(failure) => return Err(failure),
         }
     }
-    if size_bytes <= FIRST_PART_BYTES as u64 {
+    if size_bytes <= store.least_part_bytes {
         // One part: there is nothing to go on from.
         let body = source.read(0..size_bytes).await.map_err(Failure::of_source)?;
         return upload::put(store, key, body, mode).await;
@@ -121,7 +121,7 @@ async fn begin(
         upload_id: upload.id.clone(),
         mark,
         size_bytes,
-        part_bytes: part_bytes(size_bytes),
+        part_bytes: part_bytes(size_bytes, store.least_part_bytes),
     };
     let state = serde_json::to_value(&kept).map_err(|error| Failure::invalid(error.to_string()))?;
     keep.keep(state).await.map_err(Failure::of_source)?;
@@ -241,8 +241,9 @@ mod tests {
     fn parts_are_as_small_as_ten_thousand_allow() {
         const MIB: u64 = 1 << 20;
         for (size, wanted) in [(1, 8), (80_000 * MIB, 8), (80_001 * MIB, 9), (5 << 40, 525)] {
-            assert_eq!(part_bytes(size), wanted * MIB, "{size}");
-            assert!(size.div_ceil(part_bytes(size)) <= u64::from(MOST_PARTS.unsigned_abs()));
+            let part = part_bytes(size, 8 * MIB);
+            assert_eq!(part, wanted * MIB, "{size}");
+            assert!(size.div_ceil(part) <= u64::from(MOST_PARTS.unsigned_abs()));
         }
     }
 }

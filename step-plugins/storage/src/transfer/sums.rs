@@ -85,6 +85,13 @@ mod tests {
         sums.update(b"1234");
         sums.update(b"56789");
         // The check values of the CRC catalogue: 0xae8b14860a799888 and 0xe3069283, big-endian.
-        insta::assert_debug_snapshot!(sums.finish(), @r#""#);
+        insta::assert_debug_snapshot!(sums.finish(), @r#"
+        Whole {
+            size_bytes: 9,
+            sha256: "15e2b0d3c33891ebb0f1ef609ec419420c20e320ce94c65fbc8c3312448eb225",
+            crc64_nvme: "rosUhgp5mIg=",
+            crc32c: "4waSgw==",
+        }
+        "#);
     }
 }

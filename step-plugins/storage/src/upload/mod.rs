@@ -36,8 +36,8 @@ pub struct UploadParams {
     /// What to do when another object has that name: `fail` (the default) or `replace`.
     #[serde(default)]
     pub if_exists: IfExists,
-    /// How many parts are on the way side by side; 1 unless said otherwise. Each of them may have to be sent once
-    /// more after a crash.
+    /// How many parts are on the way side by side; 1 unless said otherwise, and no more than memory is meant for
+    /// (5 of 8 MiB). Each of them may have to be sent once more after a crash.
     #[serde(default = "one")]
     pub parts_at_once: NonZeroUsize,
 }
