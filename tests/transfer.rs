@@ -151,9 +151,10 @@ async fn a_runner_killed_before_it_learnt_that_the_upload_is_done_sends_nothing_
     let bench = Bench::new().await;
     let bytes = noise(17 * MIB);
     std::fs::write(bench.project.path().join("backup.sql.gz"), &bytes).unwrap();
-    // The object is made; the look at it, before the step may say so, never comes back.
-    bench.server.faults().add_after(1, "HEAD", "backup.sql.gz", 1, Fault::Stall);
-    bench.start_and_kill("upload", 1, || bench.seen("HEAD").len() > 2);
+    // Two looks find that nothing is there; the one at the object that was made never comes back.
+    bench.server.faults().add_after(2, "HEAD", "backup.sql.gz", 1, Fault::Stall);
+    bench.start_and_kill("upload", 1, || bench.seen("HEAD").len() == 3);
+    assert_eq!(files(&bench.bucket()).len(), 1);
 
     bench.run(&["resume", "latest"]).success();
 
