@@ -23,3 +23,4 @@ mod saved_plans;
 mod secrets;
 mod stored_runs;
 mod support;
+mod transfer;

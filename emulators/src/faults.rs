@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::Body;
+use hyper::header::RANGE;
 use hyper::{Method, Request};
 
 use crate::percent;
@@ -84,13 +85,14 @@ impl Faults {
         self.rules.lock().unwrap_or_else(PoisonError::into_inner).push(rule);
     }
 
-    /// Lists every request so far: method, path and query.
+    /// Lists every request so far: method, path and query, and the range of bytes that was asked for.
     pub fn seen(&self) -> Vec<String> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn due(&self, method: &Method, target: &str) -> Option<Fault> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{method} {target}"));
+    fn due(&self, method: &Method, target: &str, range: &str) -> Option<Fault> {
+        let seen = format!("{method} {target} {range}").trim_end().to_owned();
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).push(seen);
         let decoded = percent::decode(target).unwrap_or_default();
         let about = |part: &str| target.contains(part) || decoded.contains(part);
         let mut rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
@@ -121,7 +123,8 @@ impl Faults {
             Some(Target(target)) => target.clone(),
             None => request.uri().path_and_query().map(ToString::to_string).unwrap_or_default(),
         };
-        let Some(fault) = self.due(request.method(), &target) else {
+        let range = request.headers().get(RANGE).and_then(|range| range.to_str().ok()).unwrap_or_default();
+        let Some(fault) = self.due(request.method(), &target, range) else {
             return Ok(server(request).await?.map(tonic::body::Body::new));
         };
         match fault {

@@ -2,6 +2,8 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use hyper::Request;
 use hyper::body::Incoming;
@@ -26,6 +28,7 @@ pub struct S3Server {
     endpoint: String,
     root: PathBuf,
     faults: Faults,
+    silent: Arc<AtomicBool>,
     /// Removed with the server.
     folder: Option<TempDir>,
     serving: JoinHandle<()>,
@@ -50,7 +53,8 @@ impl S3Server {
     /// When the folder is no folder or the port can't be listened on.
     pub async fn start_over(root: &Path, port: u16) -> io::Result<Self> {
         let files = FileSystem::new(root).map_err(|error| io::Error::other(format!("{error:?}")))?;
-        let mut builder = S3ServiceBuilder::new(Strict::new(files));
+        let silent = Arc::default();
+        let mut builder = S3ServiceBuilder::new(Strict::new(files, Arc::clone(&silent)));
         builder.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
         let service = builder.build();
         let listener = TcpListener::bind(("127.0.0.1", port)).await?;
@@ -66,7 +70,7 @@ impl S3Server {
             }
         };
         let serving = tokio::spawn(serving::accept(listener, answer));
-        Ok(Self { endpoint, root: root.to_owned(), faults, folder: None, serving })
+        Ok(Self { endpoint, root: root.to_owned(), faults, silent, folder: None, serving })
     }
 
     /// Gives the URL to reach it by.
@@ -77,6 +81,11 @@ impl S3Server {
     /// Gives what can be made to go wrong.
     pub fn faults(&self) -> &Faults {
         &self.faults
+    }
+
+    /// Makes it a server that tells no checksum of parts and of what came in parts, as many do.
+    pub fn tell_no_checksums(&self) {
+        self.silent.store(true, Ordering::Relaxed);
     }
 
     /// Gives the folder that holds its buckets.

@@ -8,7 +8,7 @@ use futures_util::StreamExt as _;
 use s3s::dto as d;
 use s3s::{S3 as _, S3Request, S3Response, S3Result, s3_error};
 
-use super::{Begun, Strict, text};
+use super::{Arrived, Begun, Strict, text};
 
 /// The most in one answer (Amazon S3 API Reference, `ListMultipartUploads`).
 const PAGE: usize = 1000;
@@ -48,9 +48,10 @@ impl Strict {
         }
         request.input.body = Some(s3s::Body::from(bytes).into());
         let mut answer = self.inner.upload_part(request).await?;
-        answer.output.checksum_crc64nvme = Some(text(crc));
+        answer.output.checksum_crc64nvme = self.told(text(crc));
+        let arrived = Arrived { crc, size, etag: answer.output.e_tag.clone(), at: SystemTime::now() };
         if let Some(upload) = self.state().uploads.get_mut(&id) {
-            upload.parts.insert(number, (crc, size));
+            upload.parts.insert(number, arrived);
         }
         Ok(answer)
     }
@@ -78,7 +79,7 @@ impl Strict {
         let mut state = self.state();
         state.uploads.remove(&id);
         if let (Some((crc, _)), Some(etag)) = (whole, output.e_tag.clone()) {
-            output.checksum_crc64nvme = Some(text(crc));
+            output.checksum_crc64nvme = self.told(text(crc));
             output.checksum_type = Some(d::ChecksumType::from_static(d::ChecksumType::FULL_OBJECT));
             state.sums.insert((bucket, key), (etag, text(crc)));
         }
@@ -94,7 +95,8 @@ impl Strict {
         }
         let mut whole = None;
         for part in input.multipart_upload.iter().flat_map(|parts| parts.parts.iter().flatten()) {
-            let Some(&(crc, size)) = upload.parts.get(&part.part_number.unwrap_or_default()) else {
+            let Some(&Arrived { crc, size, .. }) = upload.parts.get(&part.part_number.unwrap_or_default())
+            else {
                 return Ok(None);
             };
             whole = Some(match whole {
@@ -105,6 +107,35 @@ impl Strict {
             });
         }
         Ok(whole)
+    }
+
+    pub(super) fn parts(&self, input: &d::ListPartsInput) -> S3Result<S3Response<d::ListPartsOutput>> {
+        let state = self.state();
+        let upload = state.uploads.get(&input.upload_id).ok_or_else(|| s3_error!(NoSuchUpload))?;
+        let after = input.part_number_marker.unwrap_or_default();
+        let most = input.max_parts.and_then(|most| usize::try_from(most).ok()).unwrap_or(PAGE).min(PAGE);
+        let mut parts: Vec<d::Part> =
+            upload.parts.range(after + 1..).take(most + 1).map(|part| self.listed_part(part)).collect();
+        let truncated = parts.len() > most;
+        parts.truncate(most);
+        let last = parts.last().and_then(|part| part.part_number).filter(|_| truncated);
+        Ok(S3Response::new(d::ListPartsOutput {
+            is_truncated: Some(truncated),
+            next_part_number_marker: last,
+            parts: Some(parts),
+            ..Default::default()
+        }))
+    }
+
+    fn listed_part(&self, (number, part): (&i32, &Arrived)) -> d::Part {
+        d::Part {
+            part_number: Some(*number),
+            size: i64::try_from(part.size).ok(),
+            e_tag: part.etag.clone(),
+            last_modified: Some(part.at.into()),
+            checksum_crc64nvme: self.told(text(part.crc)),
+            ..Default::default()
+        }
     }
 
     pub(super) fn uploads(&self, input: &d::ListMultipartUploadsInput) -> d::ListMultipartUploadsOutput {

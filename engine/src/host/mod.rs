@@ -7,6 +7,7 @@ mod masker;
 mod processes;
 mod secret;
 mod store;
+mod upload;
 
 use std::sync::Arc;
 
@@ -18,8 +19,10 @@ pub use processes::{
 };
 pub use secret::{Secret, SecretError, Secrets};
 pub use store::{
-    Key, KeyError, ObjectInfo, ObjectStore, ProviderPlace, PutMode, Stamp, StoreError, StoreErrorKind, Stores,
+    Checksum, ChecksumAlgorithm, Key, KeyError, ObjectInfo, ObjectStore, ProviderPlace, PutMode, Stamp,
+    StoreError, StoreErrorKind, Stores,
 };
+pub use upload::{KeepState, Resumption, UploadSource};
 
 /// Everything a run may touch. Cheap to clone.
 #[derive(Clone)]

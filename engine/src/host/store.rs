@@ -9,7 +9,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Body;
+use super::{Body, Resumption, UploadSource};
 use crate::environment::StoreConfig;
 
 /// An object's name inside a store: `/`-separated, no empty part, no `.` or `..`, no control character or `\`.
@@ -75,6 +75,37 @@ pub struct ObjectInfo {
     pub size_bytes: u64,
     /// When it was last written.
     pub modified: Timestamp,
+    /// The checksum of the whole that the store keeps. Many keep none, and a list never tells it.
+    pub checksum: Option<Checksum>,
+    /// What marks this state for [`ObjectStore::get_stamped`]. A list never tells it. Not always what `swap` wants.
+    pub stamp: Option<Stamp>,
+}
+
+impl ObjectInfo {
+    /// Makes one of what every store knows, and a list tells.
+    pub fn new(key: Key, size_bytes: u64, modified: Timestamp) -> Self {
+        Self { key, size_bytes, modified, checksum: None, stamp: None }
+    }
+}
+
+/// A checksum of all bytes of an object, as its store keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checksum {
+    /// How it is made.
+    pub algorithm: ChecksumAlgorithm,
+    /// In base64, of big-endian bytes, as S3 and GCS write it; a SHA-256 in small hexadecimal digits.
+    pub value: String,
+}
+
+/// How a [`Checksum`] is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChecksumAlgorithm {
+    /// What S3 keeps of whole objects.
+    Crc64Nvme,
+    /// What GCS keeps.
+    Crc32c,
+    /// SHA-256.
+    Sha256,
 }
 
 /// What `put` does when the object is there already.
@@ -125,8 +156,8 @@ pub struct StoreError {
     pub why: String,
 }
 
-/// What marks one state of an object, for [`ObjectStore::swap`]. Opaque: an `ETag` of S3, a generation of GCS, a
-/// checksum of what is in a file.
+/// What marks one state of an object, for [`ObjectStore::swap`] and [`ObjectStore::get_stamped`]. Opaque: an `ETag`
+/// of S3, a generation of GCS, a checksum of what is in a file, or which file it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stamp(pub String);
 
@@ -154,8 +185,49 @@ pub trait ObjectStore: Send + Sync {
     /// Stores a stream. The object appears only after the body ended well and is durable (synced).
     async fn put(&self, key: &Key, body: Body, mode: PutMode) -> Result<ObjectInfo, StoreError>;
 
+    /// Stores what can be read again: an upload that was interrupted goes on from what has arrived.
+    ///
+    /// What is needed for that is kept before the first byte is sent, and given back as `resumption.earlier` by
+    /// the next try, from whatever process or machine. What was sent is compared with the source as it is then.
+    /// As with `put`, the object appears only when it is whole. A failure leaves what has arrived: the next try
+    /// goes on with it, or [`ObjectStore::remove_abandoned`] takes it away. A store that can't go on begins anew.
+    async fn upload(
+        &self,
+        key: &Key,
+        source: &dyn UploadSource,
+        mode: PutMode,
+        _resumption: Resumption<'_>,
+    ) -> Result<ObjectInfo, StoreError> {
+        let body = source.read(0..source.size_bytes()).await.map_err(|error| StoreError {
+            kind: StoreErrorKind::Source,
+            store: self.url().to_owned(),
+            operation: "write",
+            key: key.to_string(),
+            why: error.to_string(),
+        })?;
+        self.put(key, body, mode).await
+    }
+
     /// Reads an object, or a range of its bytes.
     async fn get(&self, key: &Key, range: Option<Range<u64>>) -> Result<Body, StoreError>;
+
+    /// Reads a range of an object that is still in the state which `head` told.
+    ///
+    /// # Errors
+    /// As `get`, and `Changed` when it is in another state. A store that can't ask for a state looks beforehand:
+    /// who puts bytes of several reads together proves the whole in the end.
+    async fn get_stamped(&self, key: &Key, stamp: &Stamp, range: Range<u64>) -> Result<Body, StoreError> {
+        match self.head(key).await? {
+            Some(info) if info.stamp.as_ref() == Some(stamp) => self.get(key, Some(range)).await,
+            Some(_) | None => Err(StoreError {
+                kind: StoreErrorKind::Changed,
+                store: self.url().to_owned(),
+                operation: "read",
+                key: key.to_string(),
+                why: "it was replaced or removed meanwhile".to_owned(),
+            }),
+        }
+    }
 
     /// Looks at an object; `None` when there is none.
     async fn head(&self, key: &Key) -> Result<Option<ObjectInfo>, StoreError>;
@@ -199,7 +271,7 @@ pub trait ObjectStore: Send + Sync {
     /// Proves that objects can be written, without leaving one behind.
     async fn check_writable(&self) -> Result<(), StoreError>;
 
-    /// Removes what writes that were killed before `before` left behind unseen; gives how many.
+    /// Removes what writes that gave no sign of life since `before` left behind unseen; gives how many.
     async fn remove_abandoned(&self, _before: Timestamp) -> Result<u64, StoreError> {
         Ok(0)
     }

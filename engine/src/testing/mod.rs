@@ -23,6 +23,7 @@ mod store;
 mod stores;
 #[cfg(test)]
 mod tests;
+mod upload;
 mod world;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -35,6 +36,7 @@ pub use scripted_answers::Act;
 pub use secrets::FakeSecrets;
 pub use store::{MemoryStore, Operation};
 pub use stores::MemoryStores;
+pub use upload::{KeptStates, MemorySource};
 pub use world::{FakeWorld, world};
 
 /// Locks, also after another test thread panicked while it held the lock.

@@ -215,7 +215,8 @@ impl State {
 }
 
 fn info(key: &Key, object: &Object) -> ObjectInfo {
-    ObjectInfo { key: key.clone(), size_bytes: object.bytes.len() as u64, modified: object.modified }
+    let stamp = Some(object.stamp());
+    ObjectInfo { stamp, ..ObjectInfo::new(key.clone(), object.bytes.len() as u64, object.modified) }
 }
 
 /// Streams bytes in chunks; without an end when `cut` comes first.
@@ -280,7 +281,7 @@ impl ObjectStore for MemoryStore {
         self.begin(Operation::List, prefix)?;
         let state = locked(&self.state);
         let matching = state.objects.iter().filter(|(key, _)| key.as_str().starts_with(prefix));
-        Ok(matching.map(|(key, object)| info(key, object)).collect())
+        Ok(matching.map(|(key, object)| ObjectInfo { stamp: None, ..info(key, object) }).collect())
     }
 
     async fn delete(&self, key: &Key) -> Result<(), StoreError> {

@@ -7,7 +7,10 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use rekindle_engine::host::{Body, Key, ObjectStore, PutMode, StoreErrorKind};
+use rekindle_engine::host::{
+    Body, Key, ObjectInfo, ObjectStore, PutMode, Resumption, StoreError, StoreErrorKind,
+};
+use rekindle_engine::testing::{KeptStates, MemorySource};
 
 pub(crate) type Store = Arc<dyn ObjectStore>;
 
@@ -80,6 +83,21 @@ pub(crate) async fn a_range_outside_the_object_is_invalid(store: Store) {
     let backwards = std::ops::Range { start: 5, end: 3 };
     for range in [0..11, 10..11, 20..30, backwards] {
         assert_eq!(kind_of_get(&store, "digits", Some(range)).await, StoreErrorKind::Invalid);
+    }
+}
+
+pub(crate) async fn a_stamped_read_is_of_that_state_alone(store: Store) {
+    put(&store, "k", "first").await;
+    let stamp = store.head(&key("k")).await.unwrap().unwrap().stamp.unwrap();
+    let part = store.get_stamped(&key("k"), &stamp, 1..4).await.unwrap().collect(3).await.unwrap();
+    assert_eq!(part, b"irs");
+    put(&store, "k", "other").await;
+    for gone in [false, true] {
+        if gone {
+            store.delete(&key("k")).await.unwrap();
+        }
+        let error = store.get_stamped(&key("k"), &stamp, 1..4).await.err().unwrap();
+        assert!(matches!(error.kind, StoreErrorKind::Changed | StoreErrorKind::NotFound), "{error}");
     }
 }
 
@@ -256,6 +274,60 @@ pub(crate) async fn what_is_too_large_to_be_swapped_is_not_read(store: Store) {
     assert_eq!(store.read_stamped(&key("large"), 9).await.unwrap_err().kind, StoreErrorKind::Invalid);
 }
 
+async fn upload(
+    store: &Store,
+    source: &MemorySource,
+    mode: PutMode,
+    states: &KeptStates,
+) -> Result<ObjectInfo, StoreError> {
+    let earlier = states.last();
+    store.upload(&key("up"), source, mode, Resumption::new(earlier.as_ref(), states)).await
+}
+
+pub(crate) async fn an_upload_is_an_object_when_it_is_whole(store: Store) {
+    put(&store, "up", "before").await;
+    let (bytes, states) = (vec![7; 1_000_000], KeptStates::default());
+    let broken = MemorySource::new(bytes.clone()).breaks_at(600_000);
+    let error = upload(&store, &broken, PutMode::Replace, &states).await.unwrap_err();
+    assert_eq!(error.kind, StoreErrorKind::Source);
+    assert_eq!(text(&store, "up").await, "before");
+    // Going on twice is as good as once.
+    for _ in 0..2 {
+        let whole = MemorySource::new(bytes.clone());
+        let info = upload(&store, &whole, PutMode::Replace, &states).await.unwrap();
+        assert_eq!(info.size_bytes, 1_000_000);
+        assert!(store.get(&key("up"), None).await.unwrap().collect(1 << 20).await.unwrap() == bytes);
+        assert_eq!(names(&store, "").await, ["up"]);
+    }
+}
+
+pub(crate) async fn an_upload_goes_on_with_the_source_as_it_is_now(store: Store) {
+    let states = KeptStates::default();
+    let broken = MemorySource::new(vec![7; 1_000_000]).breaks_at(600_000);
+    upload(&store, &broken, PutMode::IfAbsent, &states).await.unwrap_err();
+    let other = MemorySource::new([vec![7; 300_000], vec![9; 100_000]].concat());
+    upload(&store, &other, PutMode::IfAbsent, &states).await.unwrap();
+    let read = store.get(&key("up"), None).await.unwrap().collect(1 << 20).await.unwrap();
+    assert!(read == [vec![7; 300_000], vec![9; 100_000]].concat());
+}
+
+pub(crate) async fn an_upload_if_absent_leaves_what_is_there(store: Store) {
+    put(&store, "up", "first").await;
+    let source = MemorySource::new("second");
+    let error = upload(&store, &source, PutMode::IfAbsent, &KeptStates::default()).await.unwrap_err();
+    assert_eq!(error.kind, StoreErrorKind::AlreadyExists);
+    assert_eq!(text(&store, "up").await, "first");
+}
+
+pub(crate) async fn a_state_that_is_not_of_this_upload_is_passed_over(store: Store) {
+    for state in [serde_json::json!({}), serde_json::json!({ "partial": "../../up", "upload_id": 7 })] {
+        let (source, states) = (MemorySource::new("whole"), KeptStates::default());
+        let resumption = Resumption::new(Some(&state), &states);
+        store.upload(&key("up"), &source, PutMode::Replace, resumption).await.unwrap();
+        assert_eq!(text(&store, "up").await, "whole");
+    }
+}
+
 /// Tests every fact above on stores that `$make` makes: an expression of `(Arc<dyn ObjectStore>, guard)`.
 macro_rules! store_contract {
     ($make:expr; $($fact:ident)*) => {
@@ -274,6 +346,7 @@ macro_rules! store_contract {
             a_large_stream_arrives_whole_and_in_order
             a_range_gives_exactly_its_bytes
             a_range_outside_the_object_is_invalid
+            a_stamped_read_is_of_that_state_alone
             what_is_not_there_is_not_found
             if_absent_leaves_what_is_there
             replace_takes_the_place_of_what_is_there
@@ -287,6 +360,10 @@ macro_rules! store_contract {
             a_swap_changes_only_the_state_that_was_read
             of_many_swaps_none_is_lost
             what_is_too_large_to_be_swapped_is_not_read
+            an_upload_is_an_object_when_it_is_whole
+            an_upload_goes_on_with_the_source_as_it_is_now
+            an_upload_if_absent_leaves_what_is_there
+            a_state_that_is_not_of_this_upload_is_passed_over
         }
     };
 }

@@ -35,6 +35,11 @@ impl Failure {
         Self::new(StoreErrorKind::Invalid, why)
     }
 
+    /// The stream that was to be stored failed.
+    pub(crate) fn of_source(error: impl Into<io::Error>) -> Self {
+        Self::new(StoreErrorKind::Source, error.into().to_string())
+    }
+
     pub(crate) fn not_found() -> Self {
         Self::new(StoreErrorKind::NotFound, "there is no such object")
     }

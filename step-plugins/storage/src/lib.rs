@@ -6,21 +6,26 @@ mod contract;
 mod testing;
 
 mod copy;
+mod download;
 mod failure;
 pub mod file;
 mod find;
 mod looking;
 mod mark;
+mod naming;
 mod prune;
 mod publish;
 mod reading;
 pub mod s3;
 mod stores;
+mod transfer;
+mod upload;
 mod verify;
 
 use rekindle_engine::step::Registry;
 
 pub use copy::{CopyOutputs, CopyParams, CopyStep};
+pub use download::{DownloadOutputs, DownloadParams, DownloadStep};
 pub use file::{FileStore, FileStores};
 pub use find::{FindOutputs, FindParams, FindStep};
 pub use mark::{MarkOutputs, MarkParams, MarkStep};
@@ -30,10 +35,12 @@ pub use publish::{PublishOutputs, PublishParams, PublishStep};
 pub use rekindle_backup::catalogue;
 pub use s3::S3Store;
 pub use stores::EveryStore;
+pub use transfer::IfExists;
+pub use upload::{UploadOutputs, UploadParams, UploadStep};
 pub use verify::{VerifyOutputs, VerifyParams, VerifyStep};
 
 /// Adds the step kinds of this crate: `backup.publish`, `backup.find`, `backup.verify`, `backup.copy`,
-/// `backup.mark` and `backup.prune`.
+/// `backup.mark`, `backup.prune`, `store.upload` and `store.download`.
 pub fn register(registry: &mut Registry) {
     registry.register(PublishStep);
     registry.register(FindStep);
@@ -41,4 +48,6 @@ pub fn register(registry: &mut Registry) {
     registry.register(CopyStep);
     registry.register(MarkStep);
     registry.register(PruneStep);
+    registry.register(UploadStep);
+    registry.register(DownloadStep);
 }

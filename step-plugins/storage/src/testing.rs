@@ -24,6 +24,8 @@ pub(crate) struct Shop {
     pub(crate) world: FakeWorld,
     pub(crate) primary: Arc<MemoryStore>,
     pub(crate) offsite: Arc<MemoryStore>,
+    /// Rows of the larger table of the dumps to come; each makes about 40 bytes.
+    pub(crate) rows: u32,
     registry: Registry,
 }
 
@@ -36,6 +38,7 @@ impl Shop {
             primary: world.stores.store("memory:primary"),
             offsite: world.stores.store("memory:offsite"),
             world,
+            rows: 200,
             registry,
         }
     }
@@ -87,7 +90,7 @@ impl Shop {
             let options =
                 WriterOptions { threads: 1, rows: role == ObjectRole::Full, ..WriterOptions::default() };
             let mut writer = DumpWriter::new(Vec::new(), options).unwrap();
-            writer.write(sql(id, role).as_bytes()).unwrap();
+            writer.write(sql(id, role, self.rows).as_bytes()).unwrap();
             let (object, written) = writer.finish().unwrap();
             self.put(id, &format!("{name}.sql.gz"), &object);
             let index = index(name, role, written, at);
@@ -151,9 +154,9 @@ fn facts() -> ServerFacts {
 }
 
 /// Two tables, one of them with rows that do not compress.
-fn sql(id: &str, role: ObjectRole) -> String {
+fn sql(id: &str, role: ObjectRole, rows: u32) -> String {
     let mut text = format!("-- of {id}\nCREATE DATABASE `shop`;\n\nUSE `shop`;\n\n");
-    for (table, rows) in [("orders", 200), ("items", 7)] {
+    for (table, rows) in [("orders", rows), ("items", 7)] {
         let _ = write!(
             text,
             "--\n-- Table structure for table `{table}`\n--\n\nCREATE TABLE `{table}` (`id` int, `sum` text);\n\n"

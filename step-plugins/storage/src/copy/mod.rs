@@ -1,6 +1,7 @@
 //! `backup.copy`: brings a backup to another store, proves that it arrived, and only then publishes it there.
 
 mod run;
+mod source;
 #[cfg(test)]
 mod tests;
 

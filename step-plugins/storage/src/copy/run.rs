@@ -1,17 +1,18 @@
 //! Objects first, each proven; then verdicts; the manifest last.
 
-use std::io;
 use std::sync::Arc;
 
 use rekindle_backup::catalogue::{self, CatalogueError, Listed};
 use rekindle_backup::layout::{BackupUri, MANIFEST};
 use rekindle_backup::manifest::{Manifest, ObjectEntry};
 use rekindle_backup::sealed;
-use rekindle_engine::host::{Body, BodySender, Key, ObjectStore, PutMode};
+use rekindle_engine::host::{Body, Key, ObjectStore, PutMode, Resumption};
 use rekindle_engine::step::{Probe, StepContext, StepError};
 
+use super::source::{Stored, damaged};
 use super::{CopyOutputs, CopyParams};
-use crate::reading::{self, Hasher, Meter};
+use crate::reading::{self, Meter};
+use crate::transfer::{State, Watched};
 
 /// Both ends of a copy.
 struct Ends {
@@ -86,7 +87,7 @@ pub(super) async fn run(params: &CopyParams, cx: &StepContext) -> Result<CopyOut
             skipped += 1;
             continue;
         }
-        meter.unless_cancelled(copy(&ends, object, &meter)).await?;
+        meter.unless_cancelled(copy(&ends, object, &meter, cx)).await?;
         if !arrived(&ends, object, &meter).await? {
             let (name, to) = (&object.name, &ends.to_uri);
             return Err(StepError::permanent(format!("`{name}` did not arrive whole in {to}")));
@@ -111,8 +112,9 @@ async fn arrived(ends: &Ends, object: &ObjectEntry, meter: &Meter) -> Result<boo
     Ok(digest.is_some_and(|digest| digest.differs_from(object).is_none()))
 }
 
-/// Streams one object over; a source that is not what the manifest says leaves nothing behind.
-async fn copy(ends: &Ends, object: &ObjectEntry, meter: &Meter) -> Result<(), StepError> {
+/// Brings one object over; a source that is not what the manifest says leaves no object behind. A large one goes
+/// on with what an earlier try has brought.
+async fn copy(ends: &Ends, object: &ObjectEntry, meter: &Meter, cx: &StepContext) -> Result<(), StepError> {
     let from_key = key(&ends.from_uri, &object.name)?;
     let to_key = key(&ends.to_uri, &object.name)?;
     // Within a provider nothing passes through us. What arrives is read and compared in any case.
@@ -121,57 +123,16 @@ async fn copy(ends: &Ends, object: &ObjectEntry, meter: &Meter) -> Result<(), St
     {
         return Ok(());
     }
-    let source = reading::open(&*ends.from, &from_key)
-        .await?
-        .ok_or_else(|| damaged(ends, &format!("`{}` is missing", object.name)))?;
-    let (sender, body) = Body::channel();
-    let (fed, put) =
-        tokio::join!(feed(ends, object, source, sender, meter), ends.to.put(&to_key, body, PutMode::Replace));
+    let info = ends.from.head(&from_key).await?;
+    let info = info.ok_or_else(|| damaged(&ends.from_uri, &format!("`{}` is missing", object.name)))?;
+    let origin =
+        Stored { store: Arc::clone(&ends.from), uri: ends.from_uri.clone(), info, object: object.clone() };
+    let source = Watched::new(origin, meter.clone());
+    let state = State::new(cx, &object.name);
+    let resumption = Resumption::new(state.earlier(), &state);
+    let put = ends.to.upload(&to_key, &source, PutMode::Replace, resumption).await;
     // What went wrong at the source is the reason why the other end got no whole stream.
-    fed?;
-    put?;
-    Ok(())
-}
-
-async fn feed(
-    ends: &Ends,
-    object: &ObjectEntry,
-    mut source: Body,
-    sender: BodySender,
-    meter: &Meter,
-) -> Result<(), StepError> {
-    let key = key(&ends.from_uri, &object.name)?;
-    let mut hasher = Hasher::default();
-    loop {
-        match source.next().await {
-            Ok(Some(chunk)) => {
-                hasher.update(&chunk);
-                meter.add(chunk.len(), &object.name);
-                if sender.send(chunk).await.is_err() {
-                    // The writer has given up and says why.
-                    return Ok(());
-                }
-            }
-            Ok(None) => break,
-            Err(error) => {
-                let told = reading::broken(&*ends.from, &key, &error);
-                sender.fail(error).await;
-                return Err(told);
-            }
-        }
-    }
-    if let Some(problem) = hasher.finish().differs_from(object) {
-        sender.fail(io::Error::new(io::ErrorKind::InvalidData, problem.clone())).await;
-        return Err(damaged(ends, &problem));
-    }
-    // A writer that has gone says why.
-    let _ = sender.finish().await;
-    Ok(())
-}
-
-fn damaged(ends: &Ends, problem: &str) -> StepError {
-    StepError::permanent(format!("{} can't be copied: {problem}", ends.from_uri))
-        .help("`rekindle backups verify` tells how much of it is damaged; copy another backup")
+    put.map(|_| ()).map_err(|error| source.failure().or_else(|| state.failure()).unwrap_or(error.into()))
 }
 
 /// Stores verdicts and the manifest. A mark (`keep.json`) stays behind: it is a decision about one store.

@@ -1,12 +1,18 @@
 //! A copy arrives whole or not at all.
 
+use std::sync::Arc;
+
 use rekindle_backup::verdict::Level;
-use rekindle_engine::host::{ObjectStore as _, StoreErrorKind};
+use rekindle_emulators::{Fault, S3Server};
+use rekindle_engine::environment::StoreConfig;
+use rekindle_engine::host::{ObjectStore, StoreError, StoreErrorKind, Stores};
 use rekindle_engine::step::{ErrorClass, Probe};
-use rekindle_engine::testing::Operation;
+use rekindle_engine::testing::{self, Operation};
 use serde_json::{Value, json};
 
 use super::CopyStep;
+use crate::s3::tests::BUCKET;
+use crate::s3::{self, S3Store};
 use crate::testing::{Shop, key};
 
 fn params() -> Value {
@@ -50,6 +56,58 @@ async fn a_cut_copy_is_taken_up_where_it_broke_off() {
     let outputs = shop.run("backup.copy", params()).await.unwrap();
     assert_eq!((&outputs["objects"], &outputs["skipped"]), (&json!(4), &json!(2)));
     assert_eq!(shop.offsite.keys(), shop.primary.keys());
+}
+
+/// The memory stores, but `offsite` is a bucket.
+struct WithBucket {
+    memory: Arc<dyn Stores>,
+    bucket: Arc<S3Store>,
+}
+
+#[async_trait::async_trait]
+impl Stores for WithBucket {
+    async fn open(&self, config: &StoreConfig) -> Result<Arc<dyn ObjectStore>, StoreError> {
+        if config.url == "memory:offsite" { Ok(self.bucket.clone()) } else { self.memory.open(config).await }
+    }
+}
+
+#[tokio::test]
+async fn a_copy_that_was_killed_in_a_large_object_goes_on_inside_it() {
+    let mut shop = Shop::new();
+    shop.rows = 300_000;
+    shop.backup("b1", "2026-11-22T14:00:00Z").await;
+    let size = shop.primary.object(&key("b1", "full.sql.gz")).unwrap().len();
+    assert_eq!(size / (5 << 20), 2, "{size} bytes are not three parts");
+    let server = S3Server::start(BUCKET).await.unwrap();
+    let mut bucket = s3::tests::open(&server, "s3://backups").await;
+    bucket.least_part_bytes = 5 << 20;
+    let memory = Arc::clone(&shop.world.world.stores);
+    shop.world.world.stores = Arc::new(WithBucket { memory, bucket: Arc::new(bucket) });
+    let sent = |part: &str| {
+        let seen = server.faults().seen();
+        seen.iter().filter(|seen| seen.contains("full.sql.gz?") && seen.contains(part)).count()
+    };
+    server.faults().add("PUT", "full.sql.gz?x-id=UploadPart&partNumber=2&", 1, Fault::Stall);
+    let killed = shop.context();
+    let arrives = async {
+        while sent("partNumber=2&") == 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    tokio::select! {
+        done = shop.run_in(&killed, "backup.copy", params()) => panic!("{done:?}"),
+        () = arrives => {}
+    }
+    let checkpoint = killed.reporter.checkpoints().pop().unwrap();
+    assert_eq!(checkpoint["of"], "full.sql.gz");
+
+    let resumed = testing::context(&shop.world).settings(Shop::settings()).checkpoint(checkpoint).build();
+    shop.run_in(&resumed, "backup.copy", params()).await.unwrap();
+
+    let parts: Vec<usize> = (1..=3).map(|part| sent(&format!("partNumber={part}&"))).collect();
+    assert_eq!(parts, [1, 2, 1]);
+    let object = server.root().join(BUCKET).join(key("b1", "full.sql.gz").as_str());
+    assert_eq!(std::fs::read(object).unwrap(), shop.primary.object(&key("b1", "full.sql.gz")).unwrap());
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use jiff::Timestamp;
-use rekindle_engine::host::Key;
+use rekindle_engine::host::{Key, ObjectInfo, Stamp};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
@@ -149,6 +149,15 @@ pub(super) struct Found {
     pub(super) kind: FileType,
     pub(super) size_bytes: u64,
     pub(super) modified: Timestamp,
+    /// Which file it is, and in what state.
+    pub(super) stamp: Stamp,
+}
+
+impl Found {
+    /// Tells what a store knows of it.
+    pub(super) fn info(self, key: &Key) -> ObjectInfo {
+        ObjectInfo { stamp: Some(self.stamp), ..ObjectInfo::new(key.clone(), self.size_bytes, self.modified) }
+    }
 }
 
 /// Tells what kind of file a name is, without following a link.
@@ -171,5 +180,6 @@ pub(super) fn found(stat: &Stat) -> Found {
         kind: FileType::from_raw_mode(stat.st_mode),
         size_bytes: u64::try_from(stat.st_size).unwrap_or(0),
         modified: Timestamp::new(stat.st_mtime, nanoseconds).unwrap_or(Timestamp::UNIX_EPOCH),
+        stamp: Stamp(format!("{}-{}-{}.{nanoseconds:09}", stat.st_ino, stat.st_size, stat.st_mtime)),
     }
 }

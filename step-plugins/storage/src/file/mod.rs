@@ -3,6 +3,7 @@
 //! ```text
 //! ROOT/backups/shop/ID/full.sql.gz      an object; its key is its path below the root, one to one
 //! ROOT/.partial/PID-N                   what is being written; never listed, removed when it fails
+//! ROOT/.partial/upload-MARK             an upload that a run goes on with; removed when nobody does
 //! ROOT/.partial-swap                    the lock of those who change an object by comparing
 //! ```
 //!
@@ -11,7 +12,8 @@
 //! key leads outside; the root itself may be one.
 
 mod folder;
-mod read;
+pub(crate) mod read;
+mod resumed;
 mod stores;
 mod swap;
 mod walk;
@@ -25,7 +27,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
-use rekindle_engine::host::{Body, Key, ObjectInfo, ObjectStore, PutMode, Stamp, StoreError};
+use rekindle_engine::host::{
+    Body, Key, ObjectInfo, ObjectStore, PutMode, Resumption, Stamp, StoreError, UploadSource,
+};
 
 use crate::failure::{Failure, Operation};
 pub use stores::FileStores;
@@ -99,11 +103,41 @@ impl ObjectStore for FileStore {
         info
     }
 
+    async fn upload(
+        &self,
+        key: &Key,
+        source: &dyn UploadSource,
+        mode: PutMode,
+        resumption: Resumption<'_>,
+    ) -> Result<ObjectInfo, StoreError> {
+        let begun = resumed::begin(source, resumption).await;
+        let (name, body) =
+            begun.map_err(|failure| failure.into_error(self.url(), Operation::Write, key.as_str()))?;
+        let (caller, abandoned) = write::caller();
+        let wanted = key.clone();
+        let written = self.blocking(Operation::Write, key.as_str(), move |place| {
+            check_key(&wanted)?;
+            resumed::write(place, &wanted, (&name, body), mode, &abandoned)
+        });
+        let info = written.await;
+        drop(caller);
+        info
+    }
+
     async fn get(&self, key: &Key, range: Option<Range<u64>>) -> Result<Body, StoreError> {
         let wanted = key.clone();
         let opened = self.blocking(Operation::Read, key.as_str(), move |place| {
             check_key(&wanted)?;
             read::open(place, &wanted, range)
+        });
+        Ok(opened.await?.into_body())
+    }
+
+    async fn get_stamped(&self, key: &Key, stamp: &Stamp, range: Range<u64>) -> Result<Body, StoreError> {
+        let (wanted, stamp) = (key.clone(), stamp.clone());
+        let opened = self.blocking(Operation::Read, key.as_str(), move |place| {
+            check_key(&wanted)?;
+            read::open_stamped(place, &wanted, &stamp, range)
         });
         Ok(opened.await?.into_body())
     }
@@ -162,5 +196,7 @@ impl ObjectStore for FileStore {
     }
 }
 
+#[cfg(test)]
+mod resumed_tests;
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 
 use bytes::{Bytes, BytesMut};
-use rekindle_engine::host::{Body, BodySender, Key, ObjectInfo};
+use rekindle_engine::host::{Body, BodySender, Key, ObjectInfo, Stamp, StoreErrorKind};
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 
@@ -22,17 +22,16 @@ pub(super) fn head(place: &Place, key: &Key) -> Result<Option<ObjectInfo>, Failu
     let Some(chain) = Chain::open(&place.root, &parts)? else { return Ok(None) };
     let Some(found) = folder::look(chain.last()?, name)? else { return Ok(None) };
     match found.kind {
-        FileType::RegularFile => {
-            Ok(Some(ObjectInfo { key: key.clone(), size_bytes: found.size_bytes, modified: found.modified }))
-        }
+        FileType::RegularFile => Ok(Some(found.info(key))),
         FileType::Symlink => Err(folder::link_refused(name)),
         _ => Ok(None),
     }
 }
 
 /// A file that is open and a range that lies in it.
-pub(super) struct Opened {
+pub(crate) struct Opened {
     file: File,
+    stamp: Stamp,
     range: Range<u64>,
 }
 
@@ -52,19 +51,43 @@ pub(super) fn open(place: &Place, key: &Key, range: Option<Range<u64>>) -> Resul
     if found.kind != FileType::RegularFile {
         return Err(Failure::not_found());
     }
-    let range = range.unwrap_or(0..found.size_bytes);
-    if range.start > range.end || range.end > found.size_bytes {
+    let range = inside(range.unwrap_or(0..found.size_bytes), found.size_bytes)?;
+    Ok(Opened { file: file.into(), stamp: found.stamp, range })
+}
+
+/// As [`open`], if it is the file that has this mark.
+pub(super) fn open_stamped(
+    place: &Place,
+    key: &Key,
+    stamp: &Stamp,
+    range: Range<u64>,
+) -> Result<Opened, Failure> {
+    let opened = open(place, key, None)?;
+    if opened.stamp != *stamp {
+        return Err(Failure::new(StoreErrorKind::Changed, "it was replaced meanwhile"));
+    }
+    Ok(Opened { range: inside(range, opened.range.end)?, ..opened })
+}
+
+fn inside(range: Range<u64>, size_bytes: u64) -> Result<Range<u64>, Failure> {
+    if range.start > range.end || range.end > size_bytes {
         return Err(Failure::invalid(format!(
-            "bytes {} to {} were asked for, but it has {}",
-            range.start, range.end, found.size_bytes
+            "bytes {} to {} were asked for, but it has {size_bytes}",
+            range.start, range.end
         )));
     }
-    Ok(Opened { file: file.into(), range })
+    Ok(range)
 }
 
 impl Opened {
+    /// Takes a file that is open already, for a range of it.
+    pub(crate) fn of(file: File, range: Range<u64>) -> Result<Self, Failure> {
+        let found = folder::found(&rustix::fs::fstat(&file)?);
+        Ok(Self { file, stamp: found.stamp, range: inside(range, found.size_bytes)? })
+    }
+
     /// Reads the range on a thread of its own, as fast as the reader takes it.
-    pub(super) fn into_body(self) -> Body {
+    pub(crate) fn into_body(self) -> Body {
         let (sender, body) = Body::channel();
         tokio::task::spawn_blocking(move || self.feed(sender));
         body

@@ -68,7 +68,7 @@ fn walk(
         } else if found.kind == FileType::RegularFile && key.starts_with(prefix) {
             match Key::new(key) {
                 Ok(key) => {
-                    objects.push(ObjectInfo { key, size_bytes: found.size_bytes, modified: found.modified });
+                    objects.push(ObjectInfo::new(key, found.size_bytes, found.modified));
                 }
                 Err(error) => tracing::warn!(%error, "a file was passed over"),
             }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use rekindle_engine::host::{Body, Key, ObjectInfo, PutMode, StoreErrorKind};
-use rustix::fs::{AtFlags, FileType, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, FileType, FlockOperation, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use super::folder::{self, Chain, FILE_MODE};
@@ -18,7 +18,7 @@ use crate::failure::Failure;
 /// How often folders that another writer or a deletion takes away are made again.
 const MAX_TRIES: u32 = 64;
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
-const BUFFER_BYTES: usize = 256 * 1024;
+pub(super) const BUFFER_BYTES: usize = 256 * 1024;
 
 /// Makes a sign of life of the caller of `put` and the end that watches it.
 pub(super) fn caller() -> (Arc<()>, Weak<()>) {
@@ -44,12 +44,16 @@ pub(super) fn put(
     writer.flush()?;
     drop(writer);
     partial.file.sync_all()?;
+    unless_cancelled(caller)?;
+    partial.finish(place, key, mode)
+}
+
+/// Fails when the caller has gone: its object must not appear later.
+pub(super) fn unless_cancelled(caller: &Weak<()>) -> Result<(), Failure> {
     if caller.strong_count() == 0 {
         return Err(Failure::new(StoreErrorKind::Source, "the writer was cancelled"));
     }
-    let found = folder::found(&rustix::fs::fstat(&partial.file)?);
-    partial.put_in_place(place, key, mode)?;
-    Ok(ObjectInfo { key: key.clone(), size_bytes: found.size_bytes, modified: found.modified })
+    Ok(())
 }
 
 /// Removes an object, and the folders above it that are empty then.
@@ -94,11 +98,11 @@ fn is_folder(folder: &OwnedFd, name: &str) -> Result<bool, Failure> {
 }
 
 /// A file that is being written; removed when dropped before it is put in place.
-struct Partial {
+pub(super) struct Partial {
     folder: OwnedFd,
     name: String,
-    file: File,
-    /// False once it has left `folder`: another writer may have taken its name since.
+    pub(super) file: File,
+    /// False once it has left `folder` (another writer may have taken its name since), or is to be left there.
     named: bool,
 }
 
@@ -132,6 +136,38 @@ impl Partial {
             }
         }
         Err(Failure::new(StoreErrorKind::Unavailable, format!("too many files are left in `{PARTIAL}`")))
+    }
+
+    /// Opens the unfinished file that has a name, or makes it. Only one writer at a time has it.
+    pub(super) fn resume(place: &Place, name: &str) -> Result<Self, Failure> {
+        let chain = Chain::make(&place.root, &[PARTIAL])?;
+        let folder = chain.last()?.try_clone()?;
+        let flags = OFlags::CREATE | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(&folder, name, flags, FILE_MODE)?;
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Self { folder, name: name.to_owned(), file: file.into(), named: true }),
+            Err(Errno::WOULDBLOCK) => {
+                Err(Failure::new(StoreErrorKind::Unavailable, "another process is writing it right now"))
+            }
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// Leaves it to whoever goes on with it.
+    pub(super) fn leave(mut self) {
+        self.named = false;
+    }
+
+    /// Removes it.
+    pub(super) fn discard(self) {
+        drop(self);
+    }
+
+    /// Makes it the object, and tells what is known of that. The bytes are synced already.
+    pub(super) fn finish(self, place: &Place, key: &Key, mode: PutMode) -> Result<ObjectInfo, Failure> {
+        let found = folder::found(&rustix::fs::fstat(&self.file)?);
+        self.put_in_place(place, key, mode)?;
+        Ok(found.info(key))
     }
 
     fn put_in_place(mut self, place: &Place, key: &Key, mode: PutMode) -> Result<(), Failure> {

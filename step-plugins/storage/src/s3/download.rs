@@ -5,9 +5,11 @@ use std::ops::Range;
 
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
-use aws_sdk_s3::types::ChecksumMode;
+use aws_sdk_s3::types::{ChecksumMode, ChecksumType};
 use bytes::Bytes;
-use rekindle_engine::host::{Body, BodySender, Key, ObjectInfo, Stamp, StoreErrorKind};
+use rekindle_engine::host::{
+    Body, BodySender, Checksum, ChecksumAlgorithm, Key, ObjectInfo, Stamp, StoreErrorKind,
+};
 
 use super::checksum::Sum;
 use super::{S3Store, errors, size, timestamp};
@@ -34,7 +36,19 @@ pub(super) async fn look(store: &S3Store, object: &str) -> Result<Option<HeadObj
 
 pub(super) fn info(key: &Key, found: &HeadObjectOutput) -> ObjectInfo {
     let modified = timestamp(found.last_modified());
-    ObjectInfo { key: key.clone(), size_bytes: size(found.content_length()), modified }
+    ObjectInfo {
+        checksum: found
+            .checksum_crc64_nvme()
+            .filter(|_| is_of_the_whole(found))
+            .map(|value| Checksum { algorithm: ChecksumAlgorithm::Crc64Nvme, value: value.to_owned() }),
+        stamp: found.e_tag().map(|etag| Stamp(etag.to_owned())),
+        ..ObjectInfo::new(key.clone(), size(found.content_length()), modified)
+    }
+}
+
+/// Tells whether the checksum is of all bytes, and not of the checksums of the parts.
+fn is_of_the_whole(found: &HeadObjectOutput) -> bool {
+    found.checksum_type() != Some(&ChecksumType::Composite)
 }
 
 /// Opens an object, or a range of it that lies inside.
@@ -46,6 +60,27 @@ pub(super) async fn get(store: &S3Store, key: &Key, range: Option<Range<u64>>) -
     }
     let reading = Reading::new(store, key, range);
     let (reading, answer) = reading.begin().await?;
+    let (sender, body) = Body::channel();
+    tokio::spawn(reading.pump(answer, sender));
+    Ok(body)
+}
+
+/// Opens a range of an object in the state that has this `ETag`.
+pub(super) async fn get_stamped(
+    store: &S3Store,
+    key: &Key,
+    Stamp(etag): &Stamp,
+    range: Range<u64>,
+) -> Result<Body, Failure> {
+    if range.start >= range.end {
+        return nothing(store, key, &range).await;
+    }
+    let reading = Reading { etag: Some(etag.clone()), ..Reading::new(store, key, Some(range)) };
+    let (reading, answer) = reading.begin().await.map_err(|failure| match failure.kind {
+        // A failed `If-Match`.
+        StoreErrorKind::AlreadyExists => Failure::new(StoreErrorKind::Changed, "it was replaced meanwhile"),
+        _ => failure,
+    })?;
     let (sender, body) = Body::channel();
     tokio::spawn(reading.pump(answer, sender));
     Ok(body)

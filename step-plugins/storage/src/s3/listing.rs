@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rekindle_engine::host::{Key, ObjectInfo};
 
-use super::{S3Store, errors, size, timestamp};
+use super::{S3Store, errors, parts, size, timestamp};
 use crate::failure::Failure;
 
 /// Lists objects by prefix in key order, page by page (1,000 keys each, the API's limit).
@@ -23,7 +23,7 @@ pub(super) async fn list(store: &S3Store, prefix: &str) -> Result<Vec<ObjectInfo
             // Markers of "folders" and names that are no keys were put there by others.
             let Some(Ok(key)) = name.map(Key::new) else { continue };
             let modified = timestamp(object.last_modified());
-            found.push(ObjectInfo { key, size_bytes: size(object.size()), modified });
+            found.push(ObjectInfo::new(key, size(object.size()), modified));
         }
     }
     // S3 promises this order (UTF-8 binary); servers that speak its protocol do not all keep it.
@@ -31,7 +31,7 @@ pub(super) async fn list(store: &S3Store, prefix: &str) -> Result<Vec<ObjectInfo
     Ok(found)
 }
 
-/// Aborts uploads below the prefix that were begun before `before`; gives how many.
+/// Aborts uploads below the prefix that were begun before `before` and have got no part since; gives how many.
 pub(super) async fn remove_abandoned(store: &S3Store, before: Timestamp) -> Result<u64, Failure> {
     let (mut removed, mut key_marker, mut upload_marker) = (0, None, None);
     loop {
@@ -48,7 +48,7 @@ pub(super) async fn remove_abandoned(store: &S3Store, before: Timestamp) -> Resu
             .map_err(errors::failure)?;
         for upload in page.uploads() {
             let (Some(key), Some(id)) = (upload.key(), upload.upload_id()) else { continue };
-            if timestamp(upload.initiated()) < before {
+            if timestamp(upload.initiated()) < before && !goes_on(store, key, id, before).await? {
                 abort(store, key, id).await?;
                 removed += 1;
             }
@@ -58,6 +58,16 @@ pub(super) async fn remove_abandoned(store: &S3Store, before: Timestamp) -> Resu
         }
         key_marker = page.next_key_marker().map(str::to_owned);
         upload_marker = page.next_upload_id_marker().map(str::to_owned);
+    }
+}
+
+/// A large upload may take longer than anything is left alone: one that still gets parts is under way.
+async fn goes_on(store: &S3Store, object: &str, id: &str, since: Timestamp) -> Result<bool, Failure> {
+    match parts::newest(store, object, id).await {
+        Ok(newest) => Ok(newest.is_some_and(|newest| newest >= since)),
+        // Completed or aborted meanwhile.
+        Err(failure) if failure.is_not_found() => Ok(true),
+        Err(failure) => Err(failure),
     }
 }
 

@@ -1,7 +1,8 @@
 //! A store in an S3 bucket: `s3://BUCKET/PREFIX` URLs in, objects out.
 //!
 //! An object appears when its single put or its multipart upload is completed, never before. What a killed
-//! upload leaves is not listed and is removed by [`ObjectStore::remove_abandoned`].
+//! upload leaves is not listed; a run whose journal knows of it goes on with it, and what nobody goes on with is
+//! removed by [`ObjectStore::remove_abandoned`].
 
 mod checksum;
 mod copying;
@@ -10,10 +11,11 @@ mod errors;
 mod listing;
 mod multipart;
 mod open;
+mod parts;
+mod resumed;
 mod retry;
 mod upload;
 
-use std::hash::{BuildHasher as _, RandomState};
 use std::ops::Range;
 
 use async_trait::async_trait;
@@ -22,7 +24,9 @@ use aws_sdk_s3::types::{RequestPayer, ServerSideEncryption, StorageClass};
 use bytes::Bytes;
 use jiff::Timestamp;
 use rekindle_engine::environment::StoreConfig;
-use rekindle_engine::host::{Body, Key, ObjectInfo, ObjectStore, ProviderPlace, PutMode, Stamp, StoreError};
+use rekindle_engine::host::{
+    Body, Key, ObjectInfo, ObjectStore, ProviderPlace, PutMode, Resumption, Stamp, StoreError, UploadSource,
+};
 
 use crate::failure::{Failure, Operation};
 pub(crate) use open::open;
@@ -39,18 +43,13 @@ pub struct S3Store {
     service: String,
     /// Larger objects are copied in parts.
     most_copied_at_once_bytes: u64,
+    /// An upload that can go on has no smaller parts, but for the last.
+    pub(crate) least_part_bytes: u64,
     how: How,
 }
 
 /// The metadata that says which write an object is from, so that a write whose answer got lost knows its own.
 const MARK: &str = "rekindle-write";
-
-/// Makes a mark that no other write has.
-fn new_mark() -> String {
-    // Each of them has fresh random keys.
-    let random = || RandomState::new().hash_one(std::process::id());
-    format!("{:016x}{:016x}", random(), random())
-}
 
 fn condition(mode: PutMode) -> Option<String> {
     match mode {
@@ -84,6 +83,7 @@ impl S3Store {
             url: config.url.clone(),
             service: format!("s3 {service}"),
             most_copied_at_once_bytes: copying::most_at_once_bytes(),
+            least_part_bytes: upload::FIRST_PART_BYTES as u64,
             how,
         }
     }
@@ -125,8 +125,24 @@ impl ObjectStore for S3Store {
         upload::put(self, key, body, mode).await.map_err(self.error(Operation::Write, key.as_str()))
     }
 
+    async fn upload(
+        &self,
+        key: &Key,
+        source: &dyn UploadSource,
+        mode: PutMode,
+        resumption: Resumption<'_>,
+    ) -> Result<ObjectInfo, StoreError> {
+        let uploaded = resumed::upload(self, key, source, mode, resumption).await;
+        uploaded.map_err(self.error(Operation::Write, key.as_str()))
+    }
+
     async fn get(&self, key: &Key, range: Option<Range<u64>>) -> Result<Body, StoreError> {
         download::get(self, key, range).await.map_err(self.error(Operation::Read, key.as_str()))
+    }
+
+    async fn get_stamped(&self, key: &Key, stamp: &Stamp, range: Range<u64>) -> Result<Body, StoreError> {
+        let got = download::get_stamped(self, key, stamp, range).await;
+        got.map_err(self.error(Operation::Read, key.as_str()))
     }
 
     async fn head(&self, key: &Key) -> Result<Option<ObjectInfo>, StoreError> {
@@ -179,4 +195,6 @@ impl ObjectStore for S3Store {
 #[cfg(test)]
 mod fault_tests;
 #[cfg(test)]
-mod tests;
+mod resumed_tests;
+#[cfg(test)]
+pub(crate) mod tests;

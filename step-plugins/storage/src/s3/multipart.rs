@@ -12,12 +12,13 @@ use super::checksum::Sum;
 use super::{S3Store, condition, errors, listing};
 use crate::failure::Failure;
 
-/// An upload in parts that is aborted when it is dropped before it is done.
+/// An upload in parts that is aborted when it is dropped before it is done, unless its id is kept by a run.
 pub(super) struct Upload {
     pub(super) store: S3Store,
     pub(super) object: String,
     pub(super) id: String,
-    done: bool,
+    /// Completed, aborted, or to go on later.
+    settled: bool,
 }
 
 /// A part that the store has.
@@ -45,7 +46,17 @@ impl Upload {
             .await
             .map_err(errors::failure)?;
         let id = begun.upload_id().ok_or_else(|| Failure::invalid("the server began no upload"))?;
-        Ok(Self { store: store.clone(), object: object.to_owned(), id: id.to_owned(), done: false })
+        Ok(Self { store: store.clone(), object: object.to_owned(), id: id.to_owned(), settled: false })
+    }
+
+    /// Leaves it to whoever has kept its id: a drop aborts it no more.
+    pub(super) fn leave(mut self) {
+        self.settled = true;
+    }
+
+    /// Goes on with one whose id was kept.
+    pub(super) fn kept(store: &S3Store, object: &str, id: &str) -> Self {
+        Self { store: store.clone(), object: object.to_owned(), id: id.to_owned(), settled: true }
     }
 
     /// Sends a part with its checksum, which the server compares.
@@ -102,20 +113,20 @@ impl Upload {
             .send()
             .await
             .map_err(errors::failure)?;
-        self.done = true;
+        self.settled = true;
         Ok(completed.checksum_crc64_nvme().map(str::to_owned))
     }
 
     /// Ends it without an object.
     pub(super) async fn abort(mut self) -> Result<(), Failure> {
-        self.done = true;
+        self.settled = true;
         listing::abort(&self.store, &self.object, &self.id).await
     }
 }
 
 impl Drop for Upload {
     fn drop(&mut self) {
-        if self.done {
+        if self.settled {
             return;
         }
         let (store, object, id) = (self.store.clone(), self.object.clone(), self.id.clone());

@@ -13,10 +13,10 @@ use rekindle_engine::host::{Body, ObjectStore, PutMode};
 use super::open::{Patience, open_with};
 use crate::contract::{Store, key, names, store_contract, text};
 
-pub(super) const BUCKET: &str = "backups";
+pub(crate) const BUCKET: &str = "backups";
 
 /// Opens a store with credentials of its own and nothing of this machine's environment.
-pub(super) async fn open(server: &S3Server, url: &str) -> super::S3Store {
+pub(crate) async fn open(server: &S3Server, url: &str) -> super::S3Store {
     let config = config(server.endpoint(), url);
     open_as(&config, SECRET_KEY).await
 }

@@ -16,16 +16,17 @@ use super::checksum::Sum;
 use super::multipart::{Sent, Upload};
 use super::{MARK, S3Store, condition, download, errors};
 use crate::failure::Failure;
+use crate::naming::new_mark;
 
-const MIB: usize = 1024 * 1024;
+pub(super) const MIB: usize = 1024 * 1024;
 /// The first parts; the API's least is 5 MiB.
-const FIRST_PART_BYTES: usize = 8 * MIB;
+pub(super) const FIRST_PART_BYTES: usize = 8 * MIB;
 /// Parts of one size before the size doubles: 10,000 are allowed, so that a stream may have more than 1 TiB.
 const PARTS_OF_A_SIZE: i32 = 1000;
 const LARGEST_PART_BYTES: usize = 256 * MIB;
-const MOST_PARTS: i32 = 10_000;
+pub(super) const MOST_PARTS: i32 = 10_000;
 /// What parts under way may hold in memory together; one part may always be under way.
-const UNDER_WAY_BYTES: usize = 40 * MIB;
+pub(super) const UNDER_WAY_BYTES: usize = 40 * MIB;
 /// How often a conditional write that met another one at the same moment is tried.
 const CONFLICT_TRIES: u32 = 5;
 
@@ -46,7 +47,7 @@ pub(super) async fn put(
     mode: PutMode,
 ) -> Result<ObjectInfo, Failure> {
     let object = store.object(key);
-    let mark = super::new_mark();
+    let mark = new_mark();
     let mut parts = Parts { rest: BytesMut::new(), body: &mut body, ended: false };
     let first = parts.next(part_size(1)).await?.unwrap_or_default();
     let (sum, stored) = if parts.ended && parts.rest.is_empty() {
@@ -56,10 +57,21 @@ pub(super) async fn put(
     } else {
         put_parts(store, &object, first, parts, mode, &mark).await?
     };
+    conclude(store, key, &mark, sum, stored).await
+}
+
+/// Compares what the store says it has with what was sent. `stored` is how making the object went.
+pub(super) async fn conclude(
+    store: &S3Store,
+    key: &Key,
+    mark: &str,
+    sum: Sum,
+    stored: Result<Option<String>, Failure>,
+) -> Result<ObjectInfo, Failure> {
     let stored = match stored {
         Err(failure) => {
             // An answer that got lost: the try after it is told that the object is there. It may be ours.
-            return match ours(store, key, &mark, sum).await {
+            return match ours(store, key, mark, sum).await {
                 Ok(Some(info)) => Ok(info),
                 Ok(None) | Err(_) => Err(failure),
             };
@@ -71,17 +83,20 @@ pub(super) async fn put(
         super::delete(store, key).await?;
         return Err(failure);
     }
-    match ours(store, key, &mark, sum).await? {
+    match ours(store, key, mark, sum).await? {
         Some(info) => Ok(info),
         // Somebody has written it anew, or removed it, since.
-        None => {
-            Ok(ObjectInfo { key: key.clone(), size_bytes: sum.size_bytes, modified: jiff::Timestamp::now() })
-        }
+        None => Ok(ObjectInfo::new(key.clone(), sum.size_bytes, jiff::Timestamp::now())),
     }
 }
 
 /// Looks at the object, if it is the one of this write, and compares size and checksum.
-async fn ours(store: &S3Store, key: &Key, mark: &str, sum: Sum) -> Result<Option<ObjectInfo>, Failure> {
+pub(super) async fn ours(
+    store: &S3Store,
+    key: &Key,
+    mark: &str,
+    sum: Sum,
+) -> Result<Option<ObjectInfo>, Failure> {
     let Some(found) = download::look(store, &store.object(key)).await? else { return Ok(None) };
     if found.metadata().and_then(|metadata| metadata.get(MARK)).map(String::as_str) != Some(mark) {
         return Ok(None);
@@ -103,7 +118,7 @@ pub(super) async fn swap(
     bytes: Bytes,
 ) -> Result<Stamp, Failure> {
     let object = store.object(key);
-    let (mark, sum) = (super::new_mark(), Sum::of(&bytes));
+    let (mark, sum) = (new_mark(), Sum::of(&bytes));
     let only_if = match expected {
         None => (condition(PutMode::IfAbsent), None),
         Some(Stamp(etag)) => (None, Some(etag.clone())),
@@ -241,7 +256,7 @@ async fn put_parts(
     Ok((sum, completed))
 }
 
-async fn take(
+pub(super) async fn take(
     under_way: &mut JoinSet<Result<(i32, Sent), Failure>>,
     sent: &mut BTreeMap<i32, Sent>,
 ) -> Result<(), Failure> {
@@ -259,7 +274,7 @@ async fn take(
 /// Begins an upload and gives it up: proves the permission to write and leaves no object.
 pub(super) async fn check_writable(store: &S3Store) -> Result<(), Failure> {
     let object = format!("{}.rekindle-can-write", store.prefix);
-    Upload::begin(store, &object, &super::new_mark()).await?.abort().await
+    Upload::begin(store, &object, &new_mark()).await?.abort().await
 }
 
 #[cfg(test)]
