@@ -18,7 +18,8 @@ pub use processes::{
 };
 pub use secret::{Secret, SecretError, Secrets};
 pub use store::{
-    Key, KeyError, ObjectInfo, ObjectStore, ProviderPlace, PutMode, Stamp, StoreError, StoreErrorKind, Stores,
+    Encryption, Key, KeyError, ObjectInfo, ObjectStore, ProviderPlace, PutMode, Stamp, StoreError,
+    StoreErrorKind, Stores,
 };
 
 /// Everything a run may touch. Cheap to clone.

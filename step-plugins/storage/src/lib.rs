@@ -6,6 +6,7 @@ mod contract;
 mod testing;
 
 mod copy;
+mod encrypted;
 mod failure;
 pub mod file;
 mod find;
