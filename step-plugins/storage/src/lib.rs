@@ -7,6 +7,8 @@ mod testing;
 
 mod copy;
 mod encrypted;
+#[cfg(test)]
+mod encrypted_backup_tests;
 mod failure;
 pub mod file;
 mod find;

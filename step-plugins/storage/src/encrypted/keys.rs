@@ -65,8 +65,7 @@ impl Keys {
         if self.identities.is_empty() {
             return Err(Failure::new(
                 StoreErrorKind::Denied,
-                "it is encrypted, and the environment has no key to read it: name the secret that holds one in \
-                 the store's `encrypt:`, as `identity: { secret: NAME }`",
+                "it is encrypted, and the store's `encrypt:` names no `identity:` to read it with",
             ));
         }
         Ok(())
@@ -89,9 +88,6 @@ impl Keys {
                 "the store's key does not open it: the secret that `identity:` names holds another key than one of \
                  the recipients'",
             ),
-            age::DecryptError::UnknownFormat => {
-                Failure::invalid(format!("it is encrypted in a newer format than {FORMAT}"))
-            }
             _ => Failure::new(StoreErrorKind::Corrupt, "the header of its encryption is damaged"),
         })
     }

@@ -59,6 +59,15 @@ pub(super) fn beginning(bytes: &[u8], is_all: bool) -> Result<Beginning, Failure
         let is_near = equal * 2 >= compared && (equal == compared || equal > 2);
         return if is_near { Err(damaged()) } else { Ok(Beginning::Plain) };
     }
+    match version(&bytes[MAGIC.len()..]) {
+        Some(b"v1") => {}
+        // A later one may change anything behind its line.
+        Some([b'v', number @ ..]) if !number.is_empty() && number.iter().all(u8::is_ascii_digit) => {
+            return Err(Failure::invalid(format!("it is encrypted in another format than {FORMAT}")));
+        }
+        None if !is_all && bytes.len() < MAX_HEADER_BYTES => return Ok(Beginning::Unknown),
+        Some(_) | None => return Err(damaged()),
+    }
     match header_end(bytes) {
         Some(end) if bytes.len() >= end + NONCE_BYTES => Ok(Beginning::Encrypted(end + NONCE_BYTES)),
         _ if is_all || bytes.len() >= MAX_HEADER_BYTES => Err(damaged()),
@@ -68,6 +77,11 @@ pub(super) fn beginning(bytes: &[u8], is_all: bool) -> Result<Beginning, Failure
 
 fn damaged() -> Failure {
     Failure::new(StoreErrorKind::Corrupt, "the header of its encryption is damaged or cut off")
+}
+
+/// Gives the rest of a line.
+fn version(bytes: &[u8]) -> Option<&[u8]> {
+    bytes.iter().position(|byte| *byte == b'\n').map(|end| &bytes[..end])
 }
 
 /// Finds the end of the line that begins with `---`: stanzas begin with `->`, and their bodies are base64.

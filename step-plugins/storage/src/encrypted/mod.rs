@@ -8,7 +8,7 @@ mod keys;
 mod layout;
 mod seal;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod unseal;
 mod window;
 

@@ -13,7 +13,7 @@ struct OfTheStore(io::Error);
 /// A part of an object: its first bytes in memory, and a stream of others. Blocks only in the stream.
 pub(super) struct Window {
     first: Bytes,
-    rest: BodyReader,
+    rest: Option<BodyReader>,
     /// Where the next byte of `rest` lies in the object.
     rest_at: u64,
     at: u64,
@@ -22,13 +22,12 @@ pub(super) struct Window {
 impl Window {
     /// Makes one; the stream's first byte lies at `rest_at` in the object, not before the end of `first`.
     pub(super) fn new(first: Bytes, rest: Body, rest_at: u64) -> Self {
-        Self { first, rest: rest.into_blocking_reader(), rest_at, at: 0 }
+        Self { first, rest: Some(rest.into_blocking_reader()), rest_at, at: 0 }
     }
 
-    /// Makes one of an object that is there as a whole.
+    /// Makes one of an object that is there as a whole: it never blocks.
     pub(super) fn whole(object: Bytes) -> Self {
-        let end = object.len() as u64;
-        Self::new(object, Body::from_bytes(""), end)
+        Self { rest_at: object.len() as u64, first: object, rest: None, at: 0 }
     }
 }
 
@@ -44,7 +43,8 @@ impl Read for Window {
         if self.at != self.rest_at {
             return Err(outside());
         }
-        let length = self.rest.read(into).map_err(|error| io::Error::new(error.kind(), OfTheStore(error)))?;
+        let Some(rest) = &mut self.rest else { return Ok(0) };
+        let length = rest.read(into).map_err(|error| io::Error::new(error.kind(), OfTheStore(error)))?;
         self.at += length as u64;
         self.rest_at = self.at;
         Ok(length)

@@ -52,7 +52,7 @@ pub(super) async fn look(
             }
             (Level::Objects, _)
             | (Level::Content, ObjectRole::Index | ObjectRole::Facts | ObjectRole::Instructions) => {
-                look_at(&**store, uri, object, &meter).await?
+                reading::problem(&**store, uri, object, &meter).await?.into_iter().collect()
             }
         };
         found.objects += 1;
@@ -79,17 +79,4 @@ fn holds_a_dump(manifest: &Manifest) -> Option<String> {
         ObjectRole::Index | ObjectRole::Facts | ObjectRole::Instructions => false,
     };
     (!manifest.objects.iter().any(is_dump)).then(|| "the manifest names no dump".to_owned())
-}
-
-async fn look_at(
-    store: &dyn ObjectStore,
-    uri: &BackupUri,
-    object: &ObjectEntry,
-    meter: &Meter,
-) -> Result<Vec<String>, StepError> {
-    let key = uri.key(&object.name).map_err(|error| StepError::permanent(error.to_string()))?;
-    Ok(match reading::digest(store, &key, meter).await? {
-        None => vec![format!("`{}` is missing", object.name)],
-        Some(digest) => digest.differs_from(object).into_iter().collect(),
-    })
 }
