@@ -231,6 +231,9 @@ fn show(listed: &[Listed], id: &str, json: bool) -> Result<Exit, Failure> {
     if let Some(gtid) = &manifest.consistent_point.gtid {
         let _ = writeln!(text, "  GTID      {gtid}");
     }
+    if let Some(encryption) = &manifest.encryption {
+        let _ = writeln!(text, "  encrypted {} to {}", encryption.format, encryption.recipients.join(", "));
+    }
     text.push_str("\nobjects:\n");
     for object in &manifest.objects {
         let _ = writeln!(

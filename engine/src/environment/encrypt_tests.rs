@@ -111,7 +111,8 @@ fn what_was_to_be_encrypted_is_never_read_as_plain() {
     let text = "apiVersion: rekindle/v1\nkind: Environment\nname: e\nstores: { a: { url: 'file:a', encrypt: null } }\n";
     let errors = render(&parse(&Source::new("e.yaml", text)).unwrap_err());
     insta::assert_snapshot!(errors, @r#"
-    rekindle::environment::wrong_type: `encrypt` must be a map, found null
-      e.yaml:4:41 "null": expected a map
+    rekindle::environment::nothing_to_delete: `stores.a.encrypt` is null, and no environment below sets it
+      e.yaml:4:31 "encrypt": deletes nothing
+      help: remove the line, or write a value
     "#);
 }
