@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use rekindle_engine::host::{
-    Body, Key, KeyError, ObjectInfo, ObjectStore, PutMode, StoreError, StoreErrorKind,
+    Body, Encryption, Key, KeyError, ObjectInfo, ObjectStore, PutMode, StoreError, StoreErrorKind,
 };
 use rekindle_engine::id::StoreName;
 use rekindle_engine::step::StepError;
@@ -338,7 +338,7 @@ async fn read_small(
         }
         _ => CatalogueError::Store(error),
     })?;
-    body.collect(MAX_MANIFEST_BYTES).await.map_err(|error| match error.kind() {
+    let bytes = body.collect(MAX_MANIFEST_BYTES).await.map_err(|error| match error.kind() {
         std::io::ErrorKind::InvalidData => {
             CatalogueError::Damaged { uri: uri.clone(), name: name.to_owned(), why: error.to_string() }
         }
@@ -349,7 +349,20 @@ async fn read_small(
             key: key.to_string(),
             why: error.to_string(),
         }),
-    })
+    })?;
+    // A configuration that says too little is no damage.
+    if store.encryption().is_none() && bytes.starts_with(Encryption::AGE.as_bytes()) {
+        return Err(CatalogueError::Store(StoreError {
+            kind: StoreErrorKind::Denied,
+            store: store.url().to_owned(),
+            operation: "read",
+            key: key.to_string(),
+            why: "it is encrypted, and the environment does not say so: give the store its `encrypt:`, with the \
+                  `identity:` that reads it"
+                .to_owned(),
+        }));
+    }
+    Ok(bytes)
 }
 
 #[cfg(test)]

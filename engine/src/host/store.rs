@@ -151,6 +151,11 @@ pub struct Encryption {
     pub recipients: Vec<String>,
 }
 
+impl Encryption {
+    /// The one format there is: what every encrypted object begins with (<https://c2sp.org/age>).
+    pub const AGE: &str = "age-encryption.org/v1";
+}
+
 fn key_in(key: &str) -> String {
     if key.is_empty() { String::new() } else { format!("`{key}` in ") }
 }
@@ -199,6 +204,11 @@ pub trait ObjectStore: Send + Sync {
     /// Says how this store encrypts; nothing when what it is given is what lies there.
     fn encryption(&self) -> Option<&Encryption> {
         None
+    }
+
+    /// Looks whether an object that is there lies encrypted: in a store that encrypts now, older ones may not.
+    async fn is_encrypted(&self, _key: &Key) -> Result<bool, StoreError> {
+        Ok(false)
     }
 
     /// Tells whether what is written can be read again from here; says what is missing when it can't.

@@ -236,3 +236,55 @@ async fn the_wrong_key_is_told_and_no_backup_is_called_damaged_for_it() {
         StoreErrorKind::NotFound
     );
 }
+
+#[tokio::test]
+async fn what_lay_there_before_the_store_encrypted_is_not_published_as_encrypted() {
+    let mut shop = Shop::new();
+    shop.dump("b1", AT);
+    shop.encrypt("primary", &Pair::new());
+    let params = json!({ "store": "primary", "id": "b1", "objects": ["full", "schema"] });
+    let error = shop.run("backup.publish", params).await.unwrap_err();
+    assert!(error.message.contains("is not published: `full.sql.gz` lies there unencrypted"), "{error}");
+}
+
+#[tokio::test]
+async fn a_copy_that_was_begun_in_the_clear_is_made_anew_when_the_store_encrypts() {
+    let mut shop = Shop::new();
+    shop.backup("b1", AT).await;
+    for name in shop.objects("b1").into_iter().filter(|name| name != "manifest.json") {
+        shop.offsite.insert(&key("b1", &name), shop.primary.object(&key("b1", &name)).unwrap());
+    }
+    shop.encrypt("offsite", &Pair::new());
+    let outputs = shop.run("backup.copy", copy()).await.unwrap();
+    assert_eq!(outputs["objects"], 6);
+    assert_eq!(telling(&shop.offsite, &WORDS), Vec::<String>::new());
+    // Somebody puts the plain bytes back: they are right, and yet told.
+    let plain = shop.primary.object(&key("b1", "full.sql.gz")).unwrap();
+    shop.offsite.insert(&key("b1", "full.sql.gz"), plain);
+    let error = shop.run("backup.verify", json!({ "backup": "backup://offsite/shop/b1" })).await.unwrap_err();
+    assert!(error.message.contains("`full.sql.gz` lies there unencrypted"), "{error}");
+}
+
+#[tokio::test]
+async fn an_older_backup_in_the_clear_stays_a_good_one() {
+    let mut shop = Shop::new();
+    shop.backup("b1", AT).await;
+    shop.encrypt("primary", &Pair::new());
+    shop.backup("b2", AT).await;
+    for backup in ["backup://primary/shop/b1", "backup://primary/shop/b2"] {
+        shop.run("backup.verify", json!({ "backup": backup })).await.unwrap();
+    }
+    let manifest = catalogue::load_manifest(&*shop.store("primary").await, &uri("b1")).await.unwrap();
+    assert_eq!(manifest.encryption, None);
+}
+
+#[tokio::test]
+async fn an_environment_that_forgets_the_encryption_is_told_so_and_calls_nothing_damaged() {
+    let mut shop = shop(&Pair::new()).await;
+    shop.settings.stores.get_mut(&rekindle_engine::id::StoreName::from("primary")).unwrap().encrypt = None;
+    let error = shop.run("backup.find", json!({ "store": "primary" })).await.unwrap_err();
+    assert!(error.message.contains("give the store its `encrypt:`"), "{error}");
+    let keep = json!({ "store": "primary", "keep": { "keep_last": 1 } });
+    assert!(shop.run("backup.prune", keep).await.is_err());
+    assert!(shop.objects("b1").contains(&"manifest.json".to_owned()));
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rekindle_backup::layout::BackupUri;
-use rekindle_backup::manifest::ObjectEntry;
+use rekindle_backup::manifest::{ObjectEntry, ObjectRole};
 use rekindle_engine::host::{Body, Key, ObjectStore, StoreErrorKind};
 use rekindle_engine::id::StepId;
 use rekindle_engine::step::{Progress, Reporter, StepContext, StepError};
@@ -141,6 +141,25 @@ pub(crate) async fn problem(
         Ok(digest) => digest.differs_from(promised),
         Err(flaw) => Some(flaw.of(&promised.name)),
     })
+}
+
+/// Says that an object lies open where it should be encrypted, as one from before does; nothing when it does not.
+pub(crate) async fn openness(
+    store: &dyn ObjectStore,
+    uri: &BackupUri,
+    object: &ObjectEntry,
+) -> Result<Option<String>, StepError> {
+    if object.role == ObjectRole::Instructions {
+        return Ok(None);
+    }
+    let key = uri.key(&object.name).map_err(|error| StepError::permanent(error.to_string()))?;
+    match store.is_encrypted(&key).await {
+        Ok(true) => Ok(None),
+        Ok(false) => Ok(Some(format!("`{}` lies there unencrypted", object.name))),
+        // Damage and absence are told by who reads it.
+        Err(error) if matches!(error.kind, StoreErrorKind::Corrupt | StoreErrorKind::NotFound) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Reads an object whole and gives its digest.

@@ -143,6 +143,10 @@ async fn arrived(ends: &Ends, object: &ObjectEntry, meter: &Meter) -> Result<boo
     if info.is_none_or(|info| info.size_bytes != object.size_bytes) {
         return Ok(false);
     }
+    // Of a copy that was begun before the store encrypted, nothing may stay as it is.
+    if ends.to.encryption().is_some() && reading::openness(&*ends.to, &ends.to_uri, object).await?.is_some() {
+        return Ok(false);
+    }
     Ok(reading::problem(&*ends.to, &ends.to_uri, object, meter).await?.is_none())
 }
 

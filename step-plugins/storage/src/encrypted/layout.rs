@@ -12,12 +12,12 @@
 
 use std::ops::Range;
 
-use rekindle_engine::host::StoreErrorKind;
+use rekindle_engine::host::{Encryption, StoreErrorKind};
 
 use crate::failure::Failure;
 
 /// The format, as it names itself.
-pub(super) const FORMAT: &str = "age-encryption.org/v1";
+pub(super) const FORMAT: &str = Encryption::AGE;
 
 /// The first line of an encrypted object, whatever the version.
 const MAGIC: &[u8] = b"age-encryption.org/";

@@ -116,6 +116,10 @@ impl ObjectStore for EncryptedStore {
         Some(self.keys.encryption())
     }
 
+    async fn is_encrypted(&self, key: &Key) -> Result<bool, StoreError> {
+        unseal::is_encrypted(&*self.store, key).await
+    }
+
     fn check_readable(&self) -> Result<(), StoreError> {
         let readable = self.keys.check_readable();
         readable.map_err(|failure| failure.into_error(self.store.url(), Operation::Read, ""))

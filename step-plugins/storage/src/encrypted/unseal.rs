@@ -83,6 +83,14 @@ pub(super) async fn plain_size(store: &dyn ObjectStore, info: &ObjectInfo) -> Re
     Ok(looked.map_or(info.size_bytes, |(_, chunks)| chunks.plain_bytes()))
 }
 
+/// Looks whether an object lies encrypted.
+pub(super) async fn is_encrypted(store: &dyn ObjectStore, key: &Key) -> Result<bool, StoreError> {
+    let Some(info) = store.head(key).await? else {
+        return Err(failed(store, Operation::LookAt, key)(Failure::not_found()));
+    };
+    Ok(look(store, &info, Operation::LookAt).await?.is_some())
+}
+
 /// Decrypts an object that is in memory, of at most so many plain bytes.
 pub(super) fn bytes(keys: &Keys, object: Bytes, limit_bytes: usize) -> Result<Bytes, Failure> {
     let mut plain = Vec::new();

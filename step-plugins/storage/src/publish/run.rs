@@ -81,6 +81,9 @@ async fn prove(
     let mut problems = Vec::new();
     for object in &manifest.objects {
         problems.extend(reading::problem(store, uri, object, &meter).await?);
+        if manifest.encryption.is_some() {
+            problems.extend(reading::openness(store, uri, object).await?);
+        }
     }
     if problems.is_empty() {
         return Ok(());

@@ -58,6 +58,9 @@ pub(super) async fn look(
         found.objects += 1;
         found.bytes += object.size_bytes;
         found.problems.extend(problems);
+        if manifest.encryption.is_some() {
+            found.problems.extend(reading::openness(&**store, uri, object).await?);
+        }
     }
     found.problems.extend(holds_a_dump(&manifest));
     Ok(found)
