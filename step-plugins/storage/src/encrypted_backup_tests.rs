@@ -163,8 +163,8 @@ async fn a_copy_tells_the_truth_about_its_own_encryption() {
         // It is proven there, and a copy of the copy is the same backup.
         let verify = json!({ "backup": "backup://offsite/shop/b1" });
         shop.run("backup.verify", verify).await.unwrap();
-        let (kind, test) = (shop.kind("backup.copy"), shop.context());
-        assert!(matches!(kind.probe(&copy(), &test.cx).await.unwrap(), Probe::Complete(_)));
+        let (kind, context) = (shop.kind("backup.copy"), shop.context());
+        assert!(matches!(kind.probe(&copy(), &context.cx).await.unwrap(), Probe::Complete(_)));
         let again = shop.run("backup.copy", copy()).await.unwrap();
         assert_eq!((&again["objects"], &again["skipped"]), (&json!(0), &json!(6)));
     }

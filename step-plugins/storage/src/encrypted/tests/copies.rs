@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rekindle_engine::host::{ObjectStore as _, PutMode};
+use rekindle_engine::host::PutMode;
 use rekindle_engine::testing::MemoryStore;
 
 use super::watched::Watched;

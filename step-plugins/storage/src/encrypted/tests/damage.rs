@@ -4,7 +4,7 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
-use rekindle_engine::host::{Body, ObjectStore as _, PutMode, StoreErrorKind};
+use rekindle_engine::host::{Body, PutMode, StoreErrorKind};
 use rekindle_engine::testing::{MemoryStore, Operation};
 
 use super::{Pair, encrypted, noise, put_bytes};

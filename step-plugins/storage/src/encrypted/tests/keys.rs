@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rekindle_engine::host::{ObjectStore as _, Secret, StoreErrorKind};
+use rekindle_engine::host::{Secret, StoreErrorKind};
 use rekindle_engine::testing::MemoryStore;
 
 use super::{Pair, encrypt_to, put_bytes, read, try_around};
@@ -75,7 +75,8 @@ async fn a_secret_that_is_no_identity_file_is_refused_and_not_shown() {
     for text in ["hunter2", "# only a comment\n", "", &pair.public(), &cut[..cut.len() - 1]] {
         let error = try_around(memory.clone(), encrypt_to([&pair]), Some(&Secret::new(text))).err().unwrap();
         assert_eq!(error.kind, StoreErrorKind::Invalid);
-        told.push_str(&format!("{error}\n"));
+        told.push_str(&error.to_string());
+        told.push('\n');
     }
     assert!(!told.contains("hunter2") && !told.contains("SECRET-KEY"), "{told}");
     insta::assert_snapshot!(told, @"

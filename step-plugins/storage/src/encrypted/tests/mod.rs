@@ -12,7 +12,7 @@ use age::secrecy::ExposeSecret as _;
 use age::x25519::Identity;
 use bytes::Bytes;
 use rekindle_engine::environment::{Encrypt, StoreConfig};
-use rekindle_engine::host::{Body, ObjectStore, PutMode, Secret, StoreError};
+use rekindle_engine::host::{Body, PutMode, Secret, StoreError};
 use rekindle_engine::testing::MemoryStore;
 
 use super::{Keys, around, seal};

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use rekindle_engine::host::{ObjectStore as _, StoreErrorKind};
+use rekindle_engine::host::StoreErrorKind;
 
 use super::watched::Watched;
 use super::{Pair, encrypted, noise, put_bytes};
@@ -30,7 +30,7 @@ async fn chunks_fetched(length: usize, range: Range<u64>) -> Range<u64> {
     assert_eq!(asked.len(), 2, "{asked:?}");
     let fetched = asked[1].clone().unwrap();
     assert_eq!((fetched.start - start) % STORED_CHUNK, 0, "{fetched:?}");
-    assert!((fetched.end - start) % STORED_CHUNK == 0 || fetched.end == stored, "{fetched:?}");
+    assert!((fetched.end - start).is_multiple_of(STORED_CHUNK) || fetched.end == stored, "{fetched:?}");
     (fetched.start - start) / STORED_CHUNK..(fetched.end - start).div_ceil(STORED_CHUNK)
 }
 
