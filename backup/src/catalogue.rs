@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use rekindle_engine::host::{
-    Body, Key, KeyError, ObjectInfo, ObjectStore, PutMode, StoreError, StoreErrorKind,
+    Body, Encryption, Key, KeyError, ObjectInfo, ObjectStore, PutMode, StoreError, StoreErrorKind,
 };
 use rekindle_engine::id::StoreName;
 use rekindle_engine::step::StepError;
@@ -86,7 +86,7 @@ pub struct Listed {
     pub damaged_verdicts: Vec<CatalogueError>,
     /// What people said of it, or why that can't be known.
     pub mark: Option<Result<Mark, CatalogueError>>,
-    /// Size of all its objects, extra ones included.
+    /// The room that all its objects take in the store, extra ones included.
     pub size_bytes: u64,
     /// When its manifest was stored, by the store's clock.
     pub stored_at: Timestamp,
@@ -290,8 +290,10 @@ async fn look(
     let mark = if objects.iter().any(|object| object.key == mark_key) {
         match load_mark(store, &uri).await {
             Ok(stored) => stored.map(|stored| stored.mark),
-            // Too large for a mark: a trouble of this backup.
-            Err(CatalogueError::Store(error)) if error.kind == StoreErrorKind::Invalid => {
+            // Too large for a mark, or not what was encrypted: a trouble of this backup.
+            Err(CatalogueError::Store(error))
+                if matches!(error.kind, StoreErrorKind::Invalid | StoreErrorKind::Corrupt) =>
+            {
                 Some(Err(CatalogueError::Damaged {
                     uri: uri.clone(),
                     name: KEEP_MARK.to_owned(),
@@ -330,8 +332,13 @@ async fn read_small(
     key: &Key,
     name: &str,
 ) -> Result<Vec<u8>, CatalogueError> {
-    let body = store.get(key, None).await?;
-    body.collect(MAX_MANIFEST_BYTES).await.map_err(|error| match error.kind() {
+    let body = store.get(key, None).await.map_err(|error| match error.kind {
+        StoreErrorKind::Corrupt => {
+            CatalogueError::Damaged { uri: uri.clone(), name: name.to_owned(), why: error.why }
+        }
+        _ => CatalogueError::Store(error),
+    })?;
+    let bytes = body.collect(MAX_MANIFEST_BYTES).await.map_err(|error| match error.kind() {
         std::io::ErrorKind::InvalidData => {
             CatalogueError::Damaged { uri: uri.clone(), name: name.to_owned(), why: error.to_string() }
         }
@@ -342,7 +349,20 @@ async fn read_small(
             key: key.to_string(),
             why: error.to_string(),
         }),
-    })
+    })?;
+    // A configuration that says too little is no damage.
+    if store.encryption().is_none() && bytes.starts_with(Encryption::AGE.as_bytes()) {
+        return Err(CatalogueError::Store(StoreError {
+            kind: StoreErrorKind::Denied,
+            store: store.url().to_owned(),
+            operation: "read",
+            key: key.to_string(),
+            why: "it is encrypted, and the environment does not say so: give the store its `encrypt:`, with the \
+                  `identity:` that reads it"
+                .to_owned(),
+        }));
+    }
+    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use rekindle_engine::host::Encryption;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +45,10 @@ pub struct Manifest {
     /// Free labels: `reason: before-migration`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
+    /// How all objects but `RESTORE.txt` are encrypted where this manifest lies; absent when they are not. Sizes and
+    /// checksums are always those of what was encrypted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<Encryption>,
 }
 
 impl Manifest {
@@ -51,6 +56,17 @@ impl Manifest {
     /// is not known, which is earlier.
     pub fn recovery_point(&self) -> Timestamp {
         self.consistent_point.at.unwrap_or(self.started_at)
+    }
+
+    /// Tells whether another manifest is of the same backup: each copy says how it is encrypted where it lies, and has
+    /// the instructions that go with that.
+    pub fn is_same_backup(&self, other: &Self) -> bool {
+        let bare = |manifest: &Self| {
+            let mut bare = Self { encryption: None, ..manifest.clone() };
+            bare.objects.retain(|object| object.role != ObjectRole::Instructions);
+            bare
+        };
+        bare(self) == bare(other)
     }
 
     /// Gives the size of all its objects, the manifest itself left out.

@@ -38,6 +38,7 @@ fn manifest(id: &str, at: &str) -> Manifest {
         inventory: crate::inventory::Inventory::default(),
         tools: Vec::new(),
         labels: std::collections::BTreeMap::new(),
+        encryption: None,
     }
 }
 

@@ -12,6 +12,7 @@ use rekindle_backup::catalogue::{self, Listed};
 use rekindle_backup::layout::BackupUri;
 use rekindle_engine::environment::Settings;
 use rekindle_engine::id::StoreName;
+use rekindle_engine::step::open_store;
 use serde_json::{Value, json};
 
 use super::drive::Options;
@@ -105,15 +106,13 @@ async fn run_shipped(
 }
 
 async fn list(settings: &Settings, name: &StoreName) -> Result<Vec<Listed>, Failure> {
-    let config = settings.stores.get(name).ok_or_else(|| {
-        let known: Vec<_> = settings.stores.keys().map(StoreName::as_str).collect();
-        Failure::input(format!("the environment has no store `{name}`")).help(match known.as_slice() {
-            [] => "it has no stores: declare one under `stores:`".to_owned(),
-            _ => format!("it has {}", known.join(", ")),
-        })
+    let store = open_store(&world::world()?, settings, name).await.map_err(|error| {
+        let failure = Failure::input(error.message);
+        match error.help {
+            Some(help) => failure.help(help),
+            None => failure,
+        }
     })?;
-    let store =
-        world::world()?.stores.open(config).await.map_err(|error| Failure::input(error.to_string()))?;
     catalogue::list_backups(store.as_ref(), name, Some(settings.cluster()))
         .await
         .map_err(|error| Failure::failed(error.to_string()))
@@ -231,6 +230,9 @@ fn show(listed: &[Listed], id: &str, json: bool) -> Result<Exit, Failure> {
     );
     if let Some(gtid) = &manifest.consistent_point.gtid {
         let _ = writeln!(text, "  GTID      {gtid}");
+    }
+    if let Some(encryption) = &manifest.encryption {
+        let _ = writeln!(text, "  encrypted {} to {}", encryption.format, encryption.recipients.join(", "));
     }
     text.push_str("\nobjects:\n");
     for object in &manifest.objects {

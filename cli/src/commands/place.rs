@@ -11,6 +11,7 @@ use rekindle_engine::journal::{
 };
 use rekindle_engine::plan::{Group, Plan};
 use rekindle_engine::runbook::OnConflict;
+use rekindle_engine::step::open_store;
 
 use crate::failure::Failure;
 use crate::project::{EnvironmentArg, load_environment};
@@ -53,15 +54,10 @@ impl Place {
     pub(crate) async fn of(state_dir: &Path, settings: &Settings, world: &World) -> Result<Self, Failure> {
         let runs = Runs::new(state_dir);
         let Some(journal) = &settings.journal else { return Ok(Self { runs, stored: None }) };
-        let Some(config) = settings.stores.get(&journal.store) else {
-            // A plan that was written by hand: an environment is checked when it is read.
-            return Err(Failure::input(format!("the plan has no store `{}` for its journal", journal.store)));
-        };
-        let store = world
-            .stores
-            .open(config)
-            .await
-            .map_err(|error| Failure::input(error.to_string()).help(OUT_OF_REACH))?;
+        let store = open_store(world, settings, &journal.store).await.map_err(|error| {
+            let help = error.help.clone().unwrap_or_else(|| OUT_OF_REACH.to_owned());
+            Failure::input(error.to_string()).help(help)
+        })?;
         Ok(Self { stored: Some(StoredRuns::new(store, runs.clone())), runs })
     }
 

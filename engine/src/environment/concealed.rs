@@ -4,11 +4,12 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use super::encrypt::is_secret_key;
 use crate::diagnostic::Diagnostic;
 use crate::document::{Node, NodeValue, Reader, Source, blot};
 
 /// The words of the format. Nothing else is shown of a text whose structure is not known.
-const WORDS: [&str; 54] = [
+const WORDS: [&str; 57] = [
     "Environment",
     "after",
     "apiVersion",
@@ -21,12 +22,14 @@ const WORDS: [&str; 54] = [
     "cron",
     "destroy",
     "disable",
+    "encrypt",
     "env",
     "extends",
     "false",
     "file",
     "host",
     "id",
+    "identity",
     "insert",
     "jitter",
     "keep_daily",
@@ -44,6 +47,7 @@ const WORDS: [&str; 54] = [
     "policy",
     "port",
     "reason",
+    "recipients",
     "rekindle",
     "replace",
     "retention",
@@ -136,6 +140,7 @@ fn without(message: &str, words: &HashSet<&str>) -> String {
 /// Hides everything in a layer that stands where a password could, and refuses what is one.
 pub(super) fn sweep(reader: &mut Reader, layer: &Node) {
     hide_passwords(reader, layer);
+    refuse_keys(reader, layer);
     for (section, fields) in [
         ("targets", &["host", "port", "user", "password", "kubernetes"][..]),
         ("secrets", &["env", "file", "command"][..]),
@@ -157,6 +162,20 @@ pub(super) fn sweep(reader: &mut Reader, layer: &Node) {
                 )
                 .label(&password.location, "expected `{ secret: NAME }`")
                 .help("declare it under `secrets:` and write `password: { secret: NAME }`"),
+            );
+        }
+    }
+    for entry in layer.get("stores").and_then(Node::entries).unwrap_or_default() {
+        let identity = entry.value.get("encrypt").and_then(|encrypt| encrypt.get("identity"));
+        if let Some(identity) = identity.filter(|identity| is_plain(identity) && !is_secret_key(identity)) {
+            reader.hide(identity);
+            reader.report(
+                Diagnostic::new(
+                    "rekindle::environment::plain_key",
+                    "`identity` must name the secret that holds the key",
+                )
+                .label(&identity.location, "expected `{ secret: NAME }`")
+                .help("declare it under `secrets:` and write `identity: { secret: NAME }`"),
             );
         }
     }
@@ -190,5 +209,26 @@ fn hide_passwords(reader: &mut Reader, node: &Node) {
         } else {
             hide_passwords(reader, &entry.value);
         }
+    }
+}
+
+/// A secret key may stand anywhere by mistake: most likely where its public one belongs.
+fn refuse_keys(reader: &mut Reader, node: &Node) {
+    if is_secret_key(node) {
+        reader.hide(node);
+        reader.report(
+            Diagnostic::new(
+                "rekindle::environment::plain_key",
+                "a secret key is never written into an environment",
+            )
+            .label(&node.location, "a secret key of age")
+            .help("`recipients` takes the public one, `age1…`; `identity: { secret: NAME }` names the secret one"),
+        );
+    }
+    for item in node.items().unwrap_or_default() {
+        refuse_keys(reader, item);
+    }
+    for entry in node.entries().unwrap_or_default() {
+        refuse_keys(reader, &entry.value);
     }
 }

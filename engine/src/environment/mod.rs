@@ -3,6 +3,9 @@
 #[cfg(test)]
 mod bucket_tests;
 mod concealed;
+mod encrypt;
+#[cfg(test)]
+mod encrypt_tests;
 mod journal;
 #[cfg(test)]
 mod layers_tests;
@@ -22,8 +25,8 @@ use crate::document::Codes;
 pub use load::{NotFound, load, parse};
 pub use read::read;
 pub use types::{
-    Environment, EnvironmentSource, JournalConfig, Objectives, Policy, SavedPlan, Schedule, SecretRef,
-    SecretSource, Settings, StoreConfig, Target,
+    Encrypt, Environment, EnvironmentSource, JournalConfig, Objectives, Policy, SavedPlan, Schedule,
+    SecretRef, SecretSource, Settings, StoreConfig, Target,
 };
 
 /// The codes of mistakes in environments.

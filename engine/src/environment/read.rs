@@ -88,7 +88,7 @@ fn read_document(reader: &mut Reader, node: &Node) -> Option<Environment> {
     let name = reader.require(&mut fields, "name").and_then(|node| read_name(reader, node, "an environment"));
     let cluster = fields.take("cluster").and_then(|node| read_name(reader, node, "a cluster"));
     let mut locations = IndexMap::new();
-    // Secrets first: targets refer to them.
+    // Secrets first: targets and stores refer to them.
     let secrets_node = fields.take("secrets");
     let secrets = read_named(reader, secrets_node, "secrets", &mut locations, secrets::read);
     let secret_names = keys(secrets_node);
@@ -96,7 +96,9 @@ fn read_document(reader: &mut Reader, node: &Node) -> Option<Environment> {
         targets::read(reader, entry, &secret_names)
     });
     let stores_node = fields.take("stores");
-    let stores = read_named(reader, stores_node, "stores", &mut locations, stores::read);
+    let stores = read_named(reader, stores_node, "stores", &mut locations, |reader, entry| {
+        stores::read(reader, entry, &secret_names)
+    });
     let journal = fields.take("journal").and_then(|node| journal::read(reader, node, &keys(stores_node)));
     let objectives = fields.take("objectives").and_then(|node| read_objectives(reader, node));
     let policy = fields.take("policy").and_then(|node| policy::read(reader, node)).unwrap_or_default();

@@ -1,9 +1,9 @@
-//! `secrets:`: where each secret comes from. Never the secrets themselves.
+//! `secrets:`: where each secret comes from, and references to them. Never the secrets themselves.
 
 use std::sync::Arc;
 
-use super::SecretSource;
-use crate::diagnostic::Diagnostic;
+use super::{SecretRef, SecretSource};
+use crate::diagnostic::{Diagnostic, nearest};
 use crate::document::{Entry, Node, Reader};
 
 /// Reads where one secret comes from.
@@ -69,4 +69,33 @@ fn read_command(reader: &mut Reader, node: &Node) -> Option<Vec<String>> {
     let arguments: Vec<_> =
         items.iter().filter_map(|item| reader.text(item, "an argument").map(str::to_owned)).collect();
     (arguments.len() == items.len()).then_some(arguments)
+}
+
+/// Reads `{ secret: NAME }`; `names` are those of the secrets that are declared.
+pub(super) fn read_reference(
+    reader: &mut Reader,
+    node: &Node,
+    what: &str,
+    names: &[&str],
+) -> Option<SecretRef> {
+    // Anything else may be a secret, and is refused in every layer before they are laid together.
+    node.entries()?;
+    let mut fields = reader.fields(node, what)?;
+    let secret = reader.require(&mut fields, "secret");
+    reader.close(&fields);
+    let secret = secret?;
+    let name = reader.text(secret, "`secret`")?;
+    if !names.contains(&name) {
+        let help = match nearest(name, names.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("declare it: `secrets: {{ {name}: {{ env: VARIABLE }} }}`"),
+        };
+        reader.report(
+            Diagnostic::new("rekindle::environment::unknown_secret", format!("there is no secret `{name}`"))
+                .label(&secret.location, "not declared under `secrets:`")
+                .help(help),
+        );
+        return None;
+    }
+    Some(SecretRef { secret: name.into() })
 }

@@ -1,15 +1,15 @@
 //! `stores:`: places for objects, by URL.
 
 use super::read::refuse;
-use super::{NOT_SUPPORTED, StoreConfig};
+use super::{NOT_SUPPORTED, StoreConfig, encrypt};
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::document::{Entry, Fields, Node, Reader};
 use crate::host::Key;
 
 const SCHEMES: [&str; 3] = ["file", "s3", "gs"];
 
-/// Reads one store.
-pub(super) fn read(reader: &mut Reader, entry: &Entry) -> Option<StoreConfig> {
+/// Reads one store; `secrets` are the names that its key may refer to.
+pub(super) fn read(reader: &mut Reader, entry: &Entry, secrets: &[&str]) -> Option<StoreConfig> {
     let mut fields = reader.fields(&entry.value, format!("store `{}`", entry.key))?;
     let url = reader.require(&mut fields, "url").and_then(|node| read_url(reader, node));
     refuse(reader, &mut fields, "lifecycle");
@@ -21,7 +21,12 @@ pub(super) fn read(reader: &mut Reader, entry: &Entry) -> Option<StoreConfig> {
     } else {
         read_s3(reader, &mut fields, &mut config);
     }
+    let encrypt = fields.take("encrypt").map(|node| encrypt::read(reader, node, secrets));
     reader.close(&fields);
+    if let Some(encrypt) = encrypt {
+        // Never left out: what was to be encrypted must not be written in the clear.
+        config.encrypt = Some(encrypt?);
+    }
     url.map(|_| config)
 }
 

@@ -1,14 +1,13 @@
 //! `targets:`: servers and how to reach them.
 
 use super::read::refuse;
-use super::{SecretRef, Target};
-use crate::diagnostic::{Diagnostic, nearest};
-use crate::document::{Entry, Node, Reader};
+use super::{Target, secrets};
+use crate::document::{Entry, Reader};
 
 const DEFAULT_PORT: u16 = 3306;
 
-/// Reads one target; `secrets` are the names a password may refer to.
-pub(super) fn read(reader: &mut Reader, entry: &Entry, secrets: &[&str]) -> Option<Target> {
+/// Reads one target; `names` are those of the secrets that a password may refer to.
+pub(super) fn read(reader: &mut Reader, entry: &Entry, names: &[&str]) -> Option<Target> {
     let mut fields = reader.fields(&entry.value, format!("target `{}`", entry.key))?;
     let elsewhere = fields.take("kubernetes").is_some();
     refuse(reader, &mut fields, "kubernetes");
@@ -20,7 +19,8 @@ pub(super) fn read(reader: &mut Reader, entry: &Entry, secrets: &[&str]) -> Opti
         u16::try_from(port).ok()
     });
     let user = reader.require(&mut fields, "user").and_then(|node| reader.filled_text(node, "`user`"));
-    let password = fields.take("password").map(|node| read_password(reader, node, secrets));
+    let password =
+        fields.take("password").map(|node| secrets::read_reference(reader, node, "`password`", names));
     reader.close(&fields);
     Some(Target {
         host: host?.to_owned(),
@@ -31,27 +31,4 @@ pub(super) fn read(reader: &mut Reader, entry: &Entry, secrets: &[&str]) -> Opti
             None => None,
         },
     })
-}
-
-fn read_password(reader: &mut Reader, node: &Node, secrets: &[&str]) -> Option<SecretRef> {
-    // Anything else may be a password, and is refused in every layer before they are laid together.
-    node.entries()?;
-    let mut fields = reader.fields(node, "`password`")?;
-    let secret = reader.require(&mut fields, "secret");
-    reader.close(&fields);
-    let secret = secret?;
-    let name = reader.text(secret, "`secret`")?;
-    if !secrets.contains(&name) {
-        let help = match nearest(name, secrets.iter().copied()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("declare it: `secrets: {{ {name}: {{ env: VARIABLE }} }}`"),
-        };
-        reader.report(
-            Diagnostic::new("rekindle::environment::unknown_secret", format!("there is no secret `{name}`"))
-                .label(&secret.location, "not declared under `secrets:`")
-                .help(help),
-        );
-        return None;
-    }
-    Some(SecretRef { secret: name.into() })
 }

@@ -144,6 +144,21 @@ pub struct StoreConfig {
     /// S3: agrees to pay for requests to somebody else's bucket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requester_pays: Option<bool>,
+    /// Encrypts every object before it leaves this machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encrypt: Option<Encrypt>,
+}
+
+/// Encryption of a store's objects by age (<https://age-encryption.org/v1>).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Encrypt {
+    /// The public keys, `age1…`: whoever has the secret key of one of them can read what is written.
+    #[schemars(length(min = 1, max = 32))]
+    pub recipients: Vec<String>,
+    /// The secret that holds an identity file of age; without it the store can be written, but not read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<SecretRef>,
 }
 
 impl StoreConfig {

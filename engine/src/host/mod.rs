@@ -19,8 +19,8 @@ pub use processes::{
 };
 pub use secret::{Secret, SecretError, Secrets};
 pub use store::{
-    Checksum, ChecksumAlgorithm, Key, KeyError, ObjectInfo, ObjectStore, ProviderPlace, PutMode, Stamp,
-    StoreError, StoreErrorKind, Stores,
+    Checksum, ChecksumAlgorithm, Encryption, Key, KeyError, ObjectInfo, ObjectStore, ProviderPlace, PutMode,
+    Stamp, StoreError, StoreErrorKind, Stores,
 };
 pub use upload::{KeepState, Resumption, UploadSource};
 

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Body, Resumption, UploadSource};
+use super::{Body, Resumption, Secret, UploadSource};
 use crate::environment::StoreConfig;
 
 /// An object's name inside a store: `/`-separated, no empty part, no `.` or `..`, no control character or `\`.
@@ -172,11 +173,28 @@ pub struct ProviderPlace {
     pub object: String,
 }
 
+/// How objects are encrypted before they leave this machine. Public: it names no secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Encryption {
+    /// The format of each object: `age-encryption.org/v1`.
+    pub format: String,
+    /// The public keys it is encrypted to: whoever has the secret key of one of them can read it.
+    pub recipients: Vec<String>,
+}
+
+impl Encryption {
+    /// The one format there is: what every encrypted object begins with (<https://c2sp.org/age>).
+    pub const AGE: &str = "age-encryption.org/v1";
+}
+
 fn key_in(key: &str) -> String {
     if key.is_empty() { String::new() } else { format!("`{key}` in ") }
 }
 
 /// A place for objects. Nothing half-written is ever readable or listed.
+///
+/// Bytes, sizes and ranges are those of what was put, also where a store encrypts it; only [`ObjectStore::list`] gives
+/// the sizes that are stored.
 #[async_trait]
 pub trait ObjectStore: Send + Sync {
     /// Gives its URL, without credentials.
@@ -233,6 +251,9 @@ pub trait ObjectStore: Send + Sync {
     async fn head(&self, key: &Key) -> Result<Option<ObjectInfo>, StoreError>;
 
     /// Lists the objects whose key starts with `prefix` (a text, not a folder), in key order.
+    ///
+    /// Sizes are those that lie in the store: of an encrypted object, more than can be read from it. They tell how much
+    /// room it takes; what proves an object is [`ObjectStore::head`], or reading it.
     async fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>, StoreError>;
 
     /// Removes an object; removing what is not there is no error.
@@ -251,6 +272,30 @@ pub trait ObjectStore: Send + Sync {
     /// # Errors
     /// `Changed` when the object is not, or no longer, in that state; `AlreadyExists` when there was to be none.
     async fn swap(&self, key: &Key, expected: Option<&Stamp>, bytes: Bytes) -> Result<Stamp, StoreError>;
+
+    /// Says how this store encrypts; nothing when what it is given is what lies there.
+    fn encryption(&self) -> Option<&Encryption> {
+        None
+    }
+
+    /// Looks whether an object that is there lies encrypted: in a store that encrypts now, older ones may not.
+    async fn is_encrypted(&self, _key: &Key) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
+    /// Tells whether what is written can be read again from here; says what is missing when it can't.
+    ///
+    /// # Errors
+    /// `Denied` when the store encrypts and has no key to decrypt.
+    fn check_readable(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// Stores a stream as it is, also where all others are encrypted: for what a person must be able to read who has
+    /// nothing else, and whom it may come to does not matter.
+    async fn put_open(&self, key: &Key, body: Body, mode: PutMode) -> Result<ObjectInfo, StoreError> {
+        self.put(key, body, mode).await
+    }
 
     /// Says where an object lies inside a provider that copies by itself.
     fn place(&self, _key: &Key) -> Option<ProviderPlace> {
@@ -281,5 +326,11 @@ pub trait ObjectStore: Send + Sync {
 #[async_trait]
 pub trait Stores: Send + Sync {
     /// Opens one. The URL's scheme (`file:`, `s3:`, later `gs:`) picks the implementation.
-    async fn open(&self, config: &StoreConfig) -> Result<Arc<dyn ObjectStore>, StoreError>;
+    ///
+    /// `identity` is the secret that the store's `encrypt:` names. Use [`crate::step::open_store`], which reads it.
+    async fn open(
+        &self,
+        config: &StoreConfig,
+        identity: Option<Secret>,
+    ) -> Result<Arc<dyn ObjectStore>, StoreError>;
 }

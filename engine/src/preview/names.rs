@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::environment::Settings;
-use crate::id::{SecretName, TargetName};
+use crate::id::{SecretName, StoreName, TargetName};
 
 /// What a text in a parameter names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub fn names_used(schema: &Value, rendered: &Value, unknown: &BTreeMap<String, S
 }
 
 /// Finds the secrets a step needs, each with the JSON pointer of the parameter that needs it: named by the
-/// parameters themselves, or by a target they name. Parameters that are not known yet are passed over.
+/// parameters themselves, or by a target or an encrypted store they name. Parameters that are not known yet are passed over.
 pub(super) fn secrets_used(
     schema: &Value,
     rendered: &Value,
@@ -53,7 +53,11 @@ pub(super) fn secrets_used(
                 let target = settings.targets.get(&TargetName(name));
                 target.and_then(|target| target.password.as_ref()).map(|password| password.secret.clone())
             }
-            NameFormat::Store => None,
+            NameFormat::Store => {
+                let store = settings.stores.get(&StoreName(name));
+                let encrypt = store.and_then(|store| store.encrypt.as_ref());
+                encrypt.and_then(|encrypt| encrypt.identity.as_ref()).map(|identity| identity.secret.clone())
+            }
         };
         if let Some(secret) = secret {
             secrets.entry(secret).or_insert(pointer);
@@ -112,8 +116,8 @@ mod tests {
     use serde_json::json;
 
     use super::secrets_used;
-    use crate::environment::{SecretRef, Settings, Target};
-    use crate::id::TargetName;
+    use crate::environment::{Encrypt, SecretRef, Settings, StoreConfig, Target};
+    use crate::id::{StoreName, TargetName};
 
     #[derive(JsonSchema)]
     #[expect(dead_code, reason = "only its schema is used")]
@@ -122,6 +126,7 @@ mod tests {
         replicas: Vec<TargetName>,
         source: Option<TargetName>,
         account: Option<SecretRef>,
+        store: StoreName,
         note: String,
     }
 
@@ -132,19 +137,26 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_found_behind_targets_lists_and_options() {
+    fn secrets_are_found_behind_targets_stores_lists_and_options() {
         let generator = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
         let schema = generator.into_generator().into_root_schema_for::<Params>();
         let targets = [("a", target("root-a")), ("b", target("root-b")), ("c", target("root-c"))];
         let targets = targets.into_iter().map(|(name, target)| (name.into(), target)).collect();
-        let settings = Settings { targets, ..Settings::default() };
+        let identity = Some(SecretRef { secret: "age".into() });
+        let encrypt = Some(Encrypt { recipients: Vec::new(), identity });
+        let store = StoreConfig { encrypt, ..StoreConfig::at("memory:a") };
+        let stores = [("primary".into(), store)].into_iter().collect();
+        let settings = Settings { targets, stores, ..Settings::default() };
         let rendered = json!({
             "target": "(known after find)", "replicas": ["a", "b"], "source": "a",
-            "account": { "secret": "replication" }, "note": "c",
+            "account": { "secret": "replication" }, "store": "primary", "note": "c",
         });
         let unknown = [("/target".to_owned(), String::new())].into_iter().collect();
         let found = secrets_used(schema.as_value(), &rendered, &unknown, &settings);
         let found: Vec<_> = found.iter().map(|(name, pointer)| format!("{name} {pointer}")).collect();
-        assert_eq!(found, ["replication /account/secret", "root-a /replicas/0", "root-b /replicas/1"]);
+        assert_eq!(
+            found,
+            ["age /store", "replication /account/secret", "root-a /replicas/0", "root-b /replicas/1"]
+        );
     }
 }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::StepError;
+use super::{StepError, opening};
 use crate::environment::{SecretRef, Settings, Target};
 use crate::host::{ObjectStore, Secret, World};
 use crate::id::{RunId, StepId, StoreName, TargetName};
@@ -115,25 +115,12 @@ impl StepContext {
 
     /// Opens a store.
     pub async fn store(&self, name: &StoreName) -> Result<Arc<dyn ObjectStore>, StepError> {
-        let config = self.parts.settings.stores.get(name).ok_or_else(|| {
-            StepError::permanent(format!("the environment has no store `{name}`"))
-                .help("declare it under `stores:` in the environment")
-        })?;
-        Ok(self.parts.world.stores.open(config).await?)
+        opening::open_store(&self.parts.world, &self.parts.settings, name).await
     }
 
     /// Reads a secret now. Its value is masked everywhere from here on.
     pub async fn secret(&self, reference: &SecretRef) -> Result<Secret, StepError> {
-        let name = reference.secret.clone();
-        let source = self.parts.settings.secrets.get(&name).cloned().ok_or_else(|| {
-            StepError::permanent(format!("the environment has no secret `{name}`"))
-                .help("declare it under `secrets:` in the environment")
-        })?;
-        let secrets = Arc::clone(&self.parts.world.secrets);
-        let read = tokio::task::spawn_blocking(move || secrets.read(&name, &source));
-        let secret = read.await.map_err(|error| StepError::permanent(error.to_string()))??;
-        self.parts.world.masker.learn(&secret);
-        Ok(secret)
+        opening::read_secret(&self.parts.world, &self.parts.settings, reference).await
     }
 
     /// Shows progress.

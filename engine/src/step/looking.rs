@@ -7,6 +7,22 @@ use crate::host::{ObjectStore, StoreError, StoreErrorKind};
 use crate::id::StoreName;
 
 impl PreflightContext {
+    /// As [`PreflightContext::writable_store`], for a step that also reads what lies there, if only to prove it.
+    ///
+    /// # Errors
+    /// The finding, which blames the parameter at `pointer`.
+    pub async fn writable_and_readable_store(
+        &self,
+        name: &StoreName,
+        pointer: &'static str,
+    ) -> Result<Arc<dyn ObjectStore>, Problem> {
+        let store = self.writable_store(name, pointer).await?;
+        match store.check_readable() {
+            Ok(()) => Ok(store),
+            Err(error) => Err(Problem::no_key(name, &error, pointer)),
+        }
+    }
+
     /// Opens a store and proves that it can be written, leaving nothing behind.
     ///
     /// # Errors
@@ -36,6 +52,19 @@ impl Problem {
             code: "rekindle::store::unusable",
             message: error.message,
             help: error.help,
+            pointer: Some(pointer),
+        }
+    }
+
+    /// Makes the finding that a store has no key for what lies there.
+    pub fn no_key(name: &StoreName, error: &StoreError, pointer: &'static str) -> Self {
+        Self {
+            code: "rekindle::store::no_key",
+            message: format!("the store `{name}` can't be read: {error}"),
+            help: Some(
+                "write `identity: { secret: NAME }` there, and declare the secret that holds a key of age"
+                    .to_owned(),
+            ),
             pointer: Some(pointer),
         }
     }

@@ -5,6 +5,7 @@ mod effect;
 mod erased;
 mod error;
 mod looking;
+mod opening;
 mod planned;
 mod registry;
 
@@ -18,6 +19,7 @@ pub(crate) use effect::EFFECTS;
 pub use effect::Effect;
 pub use erased::{ErasedStep, ParamsError};
 pub use error::{ErrorClass, StepError};
+pub use opening::open_store;
 pub use planned::Planned;
 pub use registry::{KindInfo, Load, Registry};
 

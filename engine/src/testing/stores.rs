@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use super::{MemoryStore, locked};
 use crate::environment::StoreConfig;
-use crate::host::{ObjectStore, StoreError, StoreErrorKind, Stores};
+use crate::host::{ObjectStore, Secret, StoreError, StoreErrorKind, Stores};
 
 /// Opens a [`MemoryStore`] for any URL: the same one every time.
 #[derive(Default)]
@@ -32,15 +32,23 @@ impl MemoryStores {
 
 #[async_trait]
 impl Stores for MemoryStores {
-    async fn open(&self, config: &StoreConfig) -> Result<Arc<dyn ObjectStore>, StoreError> {
+    async fn open(
+        &self,
+        config: &StoreConfig,
+        _: Option<Secret>,
+    ) -> Result<Arc<dyn ObjectStore>, StoreError> {
+        let refused = |kind, why: &str| StoreError {
+            kind,
+            store: config.url.clone(),
+            operation: "look at",
+            key: String::new(),
+            why: why.to_owned(),
+        };
         if let Some(kind) = locked(&self.refused).get(&config.url) {
-            return Err(StoreError {
-                kind: *kind,
-                store: config.url.clone(),
-                operation: "look at",
-                key: String::new(),
-                why: "refused by the test".to_owned(),
-            });
+            return Err(refused(*kind, "refused by the test"));
+        }
+        if config.encrypt.is_some() {
+            return Err(refused(StoreErrorKind::Invalid, "memory stores do not encrypt"));
         }
         Ok(self.store(&config.url))
     }

@@ -198,7 +198,7 @@ impl Step for Inspect {
             found.problems.push(error.problem("/target"));
         }
         let Some(name) = params.value("/store").and_then(|name| name.as_str()) else { return found };
-        found.problems.extend(cx.writable_store(&name.into(), "/store").await.err());
+        found.problems.extend(cx.writable_and_readable_store(&name.into(), "/store").await.err());
         found
     }
 

@@ -202,6 +202,12 @@ pub(crate) async fn a_list_is_by_prefix_and_in_key_order(store: Store) {
     for none in ["c", "a/b/", "a//b", "/a", "../", "a/../"] {
         assert!(names(&store, none).await.is_empty(), "{none}");
     }
+}
+
+pub(crate) async fn a_list_gives_the_size_of_each(store: Store) {
+    for name in ["a/b", "a/b.c", "a/c/d", "b"] {
+        put(&store, name, name).await;
+    }
     let sizes: Vec<u64> = store.list("a/").await.unwrap().iter().map(|info| info.size_bytes).collect();
     assert_eq!(sizes, [3, 5, 5]);
 }
@@ -328,7 +334,8 @@ pub(crate) async fn a_state_that_is_not_of_this_upload_is_passed_over(store: Sto
     }
 }
 
-/// Tests every fact above on stores that `$make` makes: an expression of `(Arc<dyn ObjectStore>, guard)`.
+/// Tests every fact above on stores that `$make` makes: an expression of `(Arc<dyn ObjectStore>, guard)`. Stores that
+/// keep other bytes than they are given, which is told by `, encrypted`, list other sizes.
 macro_rules! store_contract {
     ($make:expr; $($fact:ident)*) => {
         $(
@@ -340,6 +347,10 @@ macro_rules! store_contract {
         )*
     };
     ($make:expr) => {
+        crate::contract::store_contract! { $make, encrypted }
+        crate::contract::store_contract! { $make; a_list_gives_the_size_of_each }
+    };
+    ($make:expr, encrypted) => {
         crate::contract::store_contract! { $make;
             an_object_reads_back_as_written
             an_empty_object_is_an_object

@@ -7,6 +7,9 @@ mod testing;
 
 mod copy;
 mod download;
+mod encrypted;
+#[cfg(test)]
+mod encrypted_backup_tests;
 mod failure;
 pub mod file;
 mod find;

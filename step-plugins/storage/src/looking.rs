@@ -20,13 +20,13 @@ pub(crate) async fn writable<P>(
     }
 }
 
-/// Proves that a store can be written.
+/// Proves that a store can be written, and read: every kind here reads what lies there.
 pub(crate) async fn store_writable(
     name: &StoreName,
     pointer: &'static str,
     cx: &PreflightContext,
 ) -> Preflight {
-    match cx.writable_store(name, pointer).await {
+    match cx.writable_and_readable_store(name, pointer).await {
         Ok(_) => Preflight::default(),
         Err(problem) => Preflight::problem(problem),
     }
@@ -43,6 +43,9 @@ pub(crate) async fn store_readable(
         Ok(store) => store,
         Err(error) => return Preflight::problem(Problem::unusable_store(error, pointer)),
     };
+    if let Err(error) = store.check_readable() {
+        return Preflight::problem(Problem::no_key(name, &error, pointer));
+    }
     match store.list(prefix).await {
         Ok(_) => Preflight::default(),
         Err(error) => Preflight::problem(Problem {

@@ -4,8 +4,8 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use bytes::Bytes;
-use rekindle_backup::manifest::ObjectEntry;
+use rekindle_backup::layout::BackupUri;
+use rekindle_backup::manifest::{ObjectEntry, ObjectRole};
 use rekindle_engine::host::{Body, Key, ObjectStore, StoreErrorKind};
 use rekindle_engine::id::StepId;
 use rekindle_engine::step::{Progress, Reporter, StepContext, StepError};
@@ -111,54 +111,116 @@ impl Hasher {
     }
 }
 
-/// Reads an object whole and gives its digest; `None` when it is not there.
-pub(crate) async fn digest(
-    store: &dyn ObjectStore,
-    key: &Key,
-    meter: &Meter,
-) -> Result<Option<Digest>, StepError> {
-    let reading = async {
-        let Some(mut body) = open(store, key).await? else { return Ok(None) };
-        let mut hasher = Hasher::default();
-        while let Some(chunk) = next(&mut body, store, key).await? {
-            hasher.update(&chunk);
-            meter.add(chunk.len(), key.as_str());
-        }
-        Ok(Some(hasher.finish()))
-    };
-    meter.unless_cancelled(reading).await
+/// What keeps an object from being read, and is no trouble of its store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Flaw {
+    Missing,
+    /// What lies there is not what was written.
+    Damaged(String),
 }
 
-/// Opens an object; `None` when it is not there.
-pub(crate) async fn open(store: &dyn ObjectStore, key: &Key) -> Result<Option<Body>, StepError> {
-    match store.get(key, None).await {
-        Ok(body) => Ok(Some(body)),
-        Err(error) if error.kind == StoreErrorKind::NotFound => Ok(None),
+impl Flaw {
+    /// Says it of an object.
+    pub(crate) fn of(&self, name: &str) -> String {
+        match self {
+            Self::Missing => format!("`{name}` is missing"),
+            Self::Damaged(why) => format!("`{name}` is damaged: {why}"),
+        }
+    }
+}
+
+/// Reads an object whole and says what is wrong with it; nothing when it is what was promised.
+pub(crate) async fn problem(
+    store: &dyn ObjectStore,
+    uri: &BackupUri,
+    promised: &ObjectEntry,
+    meter: &Meter,
+) -> Result<Option<String>, StepError> {
+    let key = uri.key(&promised.name).map_err(|error| StepError::permanent(error.to_string()))?;
+    Ok(match digest(store, &key, meter).await? {
+        Ok(digest) => digest.differs_from(promised),
+        Err(flaw) => Some(flaw.of(&promised.name)),
+    })
+}
+
+/// Says that an object lies open where it should be encrypted, as one from before does; nothing when it does not.
+pub(crate) async fn openness(
+    store: &dyn ObjectStore,
+    uri: &BackupUri,
+    object: &ObjectEntry,
+) -> Result<Option<String>, StepError> {
+    if object.role == ObjectRole::Instructions {
+        return Ok(None);
+    }
+    let key = uri.key(&object.name).map_err(|error| StepError::permanent(error.to_string()))?;
+    match store.is_encrypted(&key).await {
+        Ok(true) => Ok(None),
+        Ok(false) => Ok(Some(format!("`{}` lies there unencrypted", object.name))),
+        // Damage and absence are told by who reads it.
+        Err(error) if matches!(error.kind, StoreErrorKind::Corrupt | StoreErrorKind::NotFound) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
 
-async fn next(body: &mut Body, store: &dyn ObjectStore, key: &Key) -> Result<Option<Bytes>, StepError> {
-    body.next().await.map_err(|error| broken(store, key, &error))
+/// Reads an object whole and gives its digest.
+pub(crate) async fn digest(
+    store: &dyn ObjectStore,
+    key: &Key,
+    meter: &Meter,
+) -> Result<Result<Digest, Flaw>, StepError> {
+    let reading = async {
+        let mut body = match open(store, key).await? {
+            Ok(body) => body,
+            Err(flaw) => return Ok(Err(flaw)),
+        };
+        let mut hasher = Hasher::default();
+        loop {
+            match body.next().await {
+                Ok(Some(chunk)) => {
+                    hasher.update(&chunk);
+                    meter.add(chunk.len(), key.as_str());
+                }
+                Ok(None) => return Ok(Ok(hasher.finish())),
+                Err(error) => return broken(store, key, &error).map(Err),
+            }
+        }
+    };
+    meter.unless_cancelled(reading).await
 }
 
-/// A stream that breaks off may be whole next time: what is on disk is judged by its bytes.
-pub(crate) fn broken(store: &dyn ObjectStore, key: &Key, error: &io::Error) -> StepError {
-    StepError::transient(format!("failed to read `{key}` in {}: {error}", store.url()))
+/// Opens an object.
+pub(crate) async fn open(store: &dyn ObjectStore, key: &Key) -> Result<Result<Body, Flaw>, StepError> {
+    match store.get(key, None).await {
+        Ok(body) => Ok(Ok(body)),
+        Err(error) => match error.kind {
+            StoreErrorKind::NotFound => Ok(Err(Flaw::Missing)),
+            StoreErrorKind::Corrupt => Ok(Err(Flaw::Damaged(error.why))),
+            _ => Err(error.into()),
+        },
+    }
 }
 
-/// Reads a small object; `None` when it is not there.
+/// Judges a stream that broke off: one whose bytes are not those that were stored is damaged; any other may be whole
+/// next time.
+pub(crate) fn broken(store: &dyn ObjectStore, key: &Key, error: &io::Error) -> Result<Flaw, StepError> {
+    match error.kind() {
+        io::ErrorKind::InvalidData => Ok(Flaw::Damaged(error.to_string())),
+        _ => Err(StepError::transient(format!("failed to read `{key}` in {}: {error}", store.url()))),
+    }
+}
+
+/// Reads a small object; one that is larger counts as damaged.
 pub(crate) async fn read_small(
     store: &dyn ObjectStore,
     key: &Key,
     limit: usize,
-) -> Result<Option<Vec<u8>>, StepError> {
-    let Some(body) = open(store, key).await? else { return Ok(None) };
+) -> Result<Result<Vec<u8>, Flaw>, StepError> {
+    let body = match open(store, key).await? {
+        Ok(body) => body,
+        Err(flaw) => return Ok(Err(flaw)),
+    };
     match body.collect(limit).await {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-            Err(StepError::permanent(format!("`{key}` in {} is {error}", store.url())))
-        }
-        Err(error) => Err(broken(store, key, &error)),
+        Ok(bytes) => Ok(Ok(bytes)),
+        Err(error) => broken(store, key, &error).map(Err),
     }
 }

@@ -1,11 +1,12 @@
-//! A store's configuration in, the opened store out: by the scheme of its URL.
+//! A store's configuration in, the opened store out: by the scheme of its URL, with the encryption it asks for.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use rekindle_engine::environment::StoreConfig;
-use rekindle_engine::host::{ObjectStore, StoreError, Stores};
+use rekindle_engine::host::{ObjectStore, Secret, StoreError, Stores};
 
+use crate::encrypted;
 use crate::failure::Operation;
 use crate::file::FileStores;
 use crate::s3;
@@ -25,13 +26,17 @@ impl EveryStore {
 
 #[async_trait]
 impl Stores for EveryStore {
-    async fn open(&self, config: &StoreConfig) -> Result<Arc<dyn ObjectStore>, StoreError> {
-        if !config.url.starts_with("s3:") {
-            return self.files.open(config).await;
-        }
-        match s3::open(config).await {
-            Ok(store) => Ok(Arc::new(store)),
-            Err(failure) => Err(failure.into_error(&config.url, Operation::Open, "")),
-        }
+    async fn open(
+        &self,
+        config: &StoreConfig,
+        identity: Option<Secret>,
+    ) -> Result<Arc<dyn ObjectStore>, StoreError> {
+        let store: Arc<dyn ObjectStore> = if config.url.starts_with("s3:") {
+            let opened = s3::open(config).await;
+            Arc::new(opened.map_err(|failure| failure.into_error(&config.url, Operation::Open, ""))?)
+        } else {
+            Arc::new(self.files.at(config)?)
+        };
+        encrypted::around(store, config, identity.as_ref())
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use rekindle_backup::catalogue;
 use rekindle_backup::dump::{DumpWriter, WriterOptions, WrittenDump};
@@ -12,12 +13,15 @@ use rekindle_backup::manifest::{
     ConsistentPoint, DumpIndex, Flavour, MANIFEST_FORMAT, ObjectEntry, ObjectRole, ServerFacts, Tool,
 };
 use rekindle_backup::verdict::{Level, Verdict};
-use rekindle_engine::environment::{Settings, StoreConfig};
-use rekindle_engine::host::Key;
+use rekindle_engine::environment::{Encrypt, SecretRef, SecretSource, Settings, StoreConfig};
+use rekindle_engine::host::{Key, ObjectStore, Secret, StoreError, Stores};
+use rekindle_engine::id::StoreName;
 use rekindle_engine::step::{ErasedStep, Planned, Preflight, PreflightContext, Registry, Step, StepError};
-use rekindle_engine::testing::{self, FakeWorld, MemoryStore, TestContext};
+use rekindle_engine::testing::{self, FakeWorld, MemoryStore, MemoryStores, TestContext};
 use serde_json::{Value, json};
 
+use crate::encrypted;
+use crate::encrypted::tests::{Pair, encrypt_to, sealed};
 use crate::reading::Digest;
 
 pub(crate) struct Shop {
@@ -26,12 +30,29 @@ pub(crate) struct Shop {
     pub(crate) offsite: Arc<MemoryStore>,
     /// Rows of the larger table of the dumps to come; each makes about 40 bytes.
     pub(crate) rows: u32,
+    pub(crate) settings: Settings,
     registry: Registry,
+}
+
+/// Memory stores with the encryption that their configuration asks for.
+struct MemoryStoresThatEncrypt(Arc<MemoryStores>);
+
+#[async_trait]
+impl Stores for MemoryStoresThatEncrypt {
+    async fn open(
+        &self,
+        config: &StoreConfig,
+        identity: Option<Secret>,
+    ) -> Result<Arc<dyn ObjectStore>, StoreError> {
+        let plain = StoreConfig { encrypt: None, ..config.clone() };
+        encrypted::around(self.0.open(&plain, None).await?, config, identity.as_ref())
+    }
 }
 
 impl Shop {
     pub(crate) fn new() -> Self {
-        let world = testing::world();
+        let mut world = testing::world();
+        world.world.stores = Arc::new(MemoryStoresThatEncrypt(Arc::clone(&world.stores)));
         let mut registry = Registry::default();
         crate::register(&mut registry);
         Self {
@@ -39,11 +60,12 @@ impl Shop {
             offsite: world.stores.store("memory:offsite"),
             world,
             rows: 200,
+            settings: Self::settings(),
             registry,
         }
     }
 
-    pub(crate) fn settings() -> Settings {
+    fn settings() -> Settings {
         let store = |name: &str| (name.into(), StoreConfig::at(format!("memory:{name}")));
         Settings {
             name: "shop".to_owned(),
@@ -52,12 +74,28 @@ impl Shop {
         }
     }
 
+    /// Lets a store encrypt from now on, with a secret of its own that reads it.
+    pub(crate) fn encrypt(&mut self, store: &str, pair: &Pair) {
+        let secret = format!("age-{store}");
+        self.world.secrets.set(&secret, pair.secret().expose());
+        let source = SecretSource { env: Some("AGE".to_owned()), file: None, command: None };
+        self.settings.secrets.insert(secret.as_str().into(), source);
+        let identity = Some(SecretRef { secret: secret.as_str().into() });
+        let encrypt = Encrypt { identity, ..encrypt_to([pair]) };
+        self.settings.stores.get_mut(&StoreName::from(store)).unwrap().encrypt = Some(encrypt);
+    }
+
+    /// Opens a store as steps do.
+    pub(crate) async fn store(&self, name: &str) -> Arc<dyn ObjectStore> {
+        self.context().cx.store(&name.into()).await.unwrap()
+    }
+
     pub(crate) fn context(&self) -> TestContext {
-        testing::context(&self.world).settings(Self::settings()).build()
+        testing::context(&self.world).settings(self.settings.clone()).build()
     }
 
     pub(crate) fn preflight_context(&self) -> PreflightContext {
-        testing::context(&self.world).settings(Self::settings()).preflight([])
+        testing::context(&self.world).settings(self.settings.clone()).preflight([])
     }
 
     pub(crate) fn kind(&self, kind: &str) -> Arc<dyn ErasedStep> {
@@ -112,7 +150,7 @@ impl Shop {
         let at = self.now();
         let problems = if ok { Vec::new() } else { vec!["`full.sql.gz` is damaged".to_owned()] };
         let verdict = Verdict { level, ok, at, by_run: "r".into(), problems };
-        catalogue::store_verdict(&*self.primary, &uri(id), &verdict).await.unwrap();
+        catalogue::store_verdict(&*self.store("primary").await, &uri(id), &verdict).await.unwrap();
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -120,7 +158,9 @@ impl Shop {
     }
 
     pub(crate) fn put(&self, id: &str, name: &str, bytes: &[u8]) {
-        self.primary.insert(&key(id, name), bytes.to_vec());
+        let encrypt = self.settings.stores[&StoreName::from("primary")].encrypt.as_ref();
+        let stored = encrypt.map_or_else(|| bytes.to_vec().into(), |encrypt| sealed(encrypt, bytes));
+        self.primary.insert(&key(id, name), stored);
     }
 
     /// Names the objects of a backup.

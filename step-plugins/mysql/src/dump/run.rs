@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rekindle_backup::dump::WriterOptions;
 use rekindle_backup::layout::{BackupUri, MANIFEST, index_name};
 use rekindle_backup::manifest::{ConsistentPoint, DumpIndex, MANIFEST_FORMAT, ObjectEntry, Tool};
-use rekindle_engine::host::{Body, Key, ObjectStore, PutMode, TerminateReason};
+use rekindle_engine::host::{Body, Key, ObjectStore, PutMode, StoreErrorKind, TerminateReason};
 use rekindle_engine::step::{StepContext, StepError};
 
 use super::accounts::{self, Accounts};
@@ -217,16 +217,31 @@ pub(super) async fn find_finished(
     params.check()?;
     let keys = Keys::of(params, &params.backup(cx))?;
     let store = cx.store(&params.store).await?;
-    if store.head(&keys.index).await?.is_none() {
+    if size_of(&*store, &keys.index).await?.is_none() {
         return Ok(None);
     }
-    let text = store.get(&keys.index, None).await?.collect(INDEX_LIMIT_BYTES).await;
-    let text =
-        text.map_err(|error| StepError::transient(format!("failed to read `{}`: {error}", keys.index)))?;
+    let body = match store.get(&keys.index, None).await {
+        Err(error) if error.kind == StoreErrorKind::Corrupt => return Ok(None),
+        body => body?,
+    };
+    let text = match body.collect(INDEX_LIMIT_BYTES).await {
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidData => return Ok(None),
+        text => {
+            text.map_err(|error| StepError::transient(format!("failed to read `{}`: {error}", keys.index)))?
+        }
+    };
     // An index that can't be read proves nothing: the dump is made anew.
     let Ok(index) = serde_json::from_slice::<DumpIndex>(&text) else { return Ok(None) };
-    let found = store.head(&keys.object).await?.map(|info| info.size_bytes);
+    let found = size_of(&*store, &keys.object).await?;
     Ok((found == Some(index.object.size_bytes)).then(|| outputs(&index, &keys)))
+}
+
+/// Gives the size of an object; nothing when it is not there, or damaged: it is made anew.
+async fn size_of(store: &dyn ObjectStore, key: &Key) -> Result<Option<u64>, StepError> {
+    match store.head(key).await {
+        Err(error) if error.kind == StoreErrorKind::Corrupt => Ok(None),
+        found => Ok(found?.map(|info| info.size_bytes)),
+    }
 }
 
 fn outputs(index: &DumpIndex, keys: &Keys) -> DumpOutputs {

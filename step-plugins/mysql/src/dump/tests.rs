@@ -73,7 +73,7 @@ async fn bench_as(login: Option<&Login>) -> Bench {
     };
     let config = StoreConfig::at("file:backups");
     settings.stores.insert("primary".into(), config.clone());
-    let store = world.world.stores.open(&config).await.unwrap();
+    let store = world.world.stores.open(&config, None).await.unwrap();
     let test = context(&world).step("full").settings(settings).build();
     Bench { world, test, store }
 }

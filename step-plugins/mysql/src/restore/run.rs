@@ -103,7 +103,12 @@ async fn index(store: &dyn ObjectStore, params: &Params) -> Result<DumpIndex, St
     let name = index_name(params.object.strip_suffix(".sql.gz").unwrap_or(&params.object));
     let key = params.backup.key(&name).map_err(|error| StepError::permanent(error.to_string()))?;
     let text = store.get(&key, None).await?.collect(INDEX_LIMIT_BYTES).await;
-    let text = text.map_err(|error| StepError::transient(format!("failed to read `{key}`: {error}")))?;
+    let text = text.map_err(|error| match error.kind() {
+        std::io::ErrorKind::InvalidData => StepError::permanent(format!("`{key}` is damaged: {error}")).help(
+            "`rekindle run verify` tells which objects are damaged; restore another backup or its copy",
+        ),
+        _ => StepError::transient(format!("failed to read `{key}`: {error}")),
+    })?;
     serde_json::from_slice(&text)
         .map_err(|error| StepError::permanent(format!("`{key}` can't be read: {error}")))
 }

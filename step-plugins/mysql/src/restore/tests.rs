@@ -36,7 +36,7 @@ impl Bench {
         let (world, mut settings) = world_of(&logins);
         let config = StoreConfig::at("file:backups");
         settings.stores.insert("primary".into(), config.clone());
-        let store = world.world.stores.open(&config).await.unwrap();
+        let store = world.world.stores.open(&config, None).await.unwrap();
         Self { world, settings, store }
     }
 
@@ -92,6 +92,7 @@ impl Bench {
             inventory: index.inventory,
             tools: vec![index.tool],
             labels: std::collections::BTreeMap::default(),
+            encryption: None,
         };
         self.put(&format!("backups/shop/b1/{MANIFEST}"), sealed::seal(&manifest).unwrap()).await;
         manifest

@@ -41,7 +41,10 @@ impl Origin for Stored {
     }
 
     fn broken(&self, error: &io::Error) -> StepError {
-        reading::broken(&*self.store, &self.info.key, error)
+        match reading::broken(&*self.store, &self.info.key, error) {
+            Ok(flaw) => damaged(&self.uri, &flaw.of(&self.object.name)),
+            Err(told) => told,
+        }
     }
 
     fn check(&self, whole: &Whole) -> Result<(), StepError> {

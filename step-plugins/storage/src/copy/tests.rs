@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rekindle_backup::verdict::Level;
 use rekindle_emulators::{Fault, S3Server};
 use rekindle_engine::environment::StoreConfig;
-use rekindle_engine::host::{ObjectStore, StoreError, StoreErrorKind, Stores};
+use rekindle_engine::host::{ObjectStore, Secret, StoreError, StoreErrorKind, Stores};
 use rekindle_engine::step::{ErrorClass, Probe};
 use rekindle_engine::testing::{self, Operation};
 use serde_json::{Value, json};
@@ -66,8 +66,16 @@ struct WithBucket {
 
 #[async_trait::async_trait]
 impl Stores for WithBucket {
-    async fn open(&self, config: &StoreConfig) -> Result<Arc<dyn ObjectStore>, StoreError> {
-        if config.url == "memory:offsite" { Ok(self.bucket.clone()) } else { self.memory.open(config).await }
+    async fn open(
+        &self,
+        config: &StoreConfig,
+        identity: Option<Secret>,
+    ) -> Result<Arc<dyn ObjectStore>, StoreError> {
+        if config.url == "memory:offsite" {
+            Ok(self.bucket.clone())
+        } else {
+            self.memory.open(config, identity).await
+        }
     }
 }
 
@@ -101,7 +109,8 @@ async fn a_copy_that_was_killed_in_a_large_object_goes_on_inside_it() {
     let checkpoint = killed.reporter.checkpoints().pop().unwrap();
     assert_eq!(checkpoint["of"], "full.sql.gz");
 
-    let resumed = testing::context(&shop.world).settings(Shop::settings()).checkpoint(checkpoint).build();
+    let resumed =
+        testing::context(&shop.world).settings(shop.settings.clone()).checkpoint(checkpoint).build();
     shop.run_in(&resumed, "backup.copy", params()).await.unwrap();
 
     let parts: Vec<usize> = (1..=3).map(|part| sent(&format!("partNumber={part}&"))).collect();

@@ -145,7 +145,13 @@ impl Download<'_> {
     ) -> Result<(), StepError> {
         let every = SYNC_BYTES.max(self.info.size_bytes / MOST_SYNCS);
         let next = async |body: &mut Body| {
-            let broken = |error: io::Error| reading::broken(&*self.store, self.key, &error);
+            let broken = |error: io::Error| match reading::broken(&*self.store, self.key, &error) {
+                Ok(flaw) => {
+                    let (what, store) = (flaw.of(self.key.as_str()), self.store.url());
+                    StepError::permanent(format!("{what} (in {store})")).help("fetch another copy of it")
+                }
+                Err(told) => told,
+            };
             body.next().await.map_err(broken)
         };
         while let Some(chunk) = self.meter.unless_cancelled(next(&mut body)).await? {

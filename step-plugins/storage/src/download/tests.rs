@@ -36,7 +36,7 @@ impl Bench {
 
     /// Tries with what the try before has left in the journal.
     async fn download(&mut self, params: Value) -> Result<Value, StepError> {
-        let mut context = testing::context(&self.shop.world).settings(Shop::settings());
+        let mut context = testing::context(&self.shop.world).settings(self.shop.settings.clone());
         if let Some(checkpoint) = &self.checkpoint {
             context = context.checkpoint(checkpoint.clone());
         }

@@ -1,15 +1,13 @@
-//! Store URLs in, opened stores out.
+//! Store URLs in, folders out.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use async_trait::async_trait;
 use rekindle_engine::environment::StoreConfig;
-use rekindle_engine::host::{ObjectStore, StoreError, StoreErrorKind, Stores};
+use rekindle_engine::host::{StoreError, StoreErrorKind};
 
 use super::FileStore;
 
-/// Opens `file:` stores; says which schemes there are for any other.
+/// Finds the folders of `file:` stores; says which schemes there are for any other.
 #[derive(Debug, Clone)]
 pub struct FileStores {
     base: PathBuf,
@@ -24,6 +22,20 @@ impl FileStores {
     /// Makes an opener that takes relative URLs from the working directory.
     pub fn from_working_directory() -> std::io::Result<Self> {
         Ok(Self::new(std::env::current_dir()?))
+    }
+
+    /// Gives the store that a configuration names. Whether it is to be encrypted is for others to see to.
+    ///
+    /// # Errors
+    /// `Invalid` when the URL names no folder.
+    pub(crate) fn at(&self, config: &StoreConfig) -> Result<FileStore, StoreError> {
+        self.folder(&config.url).map(FileStore::new).map_err(|why| StoreError {
+            kind: StoreErrorKind::Invalid,
+            store: config.url.clone(),
+            operation: "open",
+            key: String::new(),
+            why,
+        })
     }
 
     /// Finds the folder that a URL names: `file:///absolute`, `file:/absolute` or `file:relative`
@@ -73,21 +85,5 @@ fn percent_decode(text: &str) -> Result<String, String> {
     match String::from_utf8(bytes) {
         Ok(text) if !text.contains('\0') => Ok(text),
         _ => Err("its path is not UTF-8 text".into()),
-    }
-}
-
-#[async_trait]
-impl Stores for FileStores {
-    async fn open(&self, config: &StoreConfig) -> Result<Arc<dyn ObjectStore>, StoreError> {
-        match self.folder(&config.url) {
-            Ok(folder) => Ok(Arc::new(FileStore::new(folder))),
-            Err(why) => Err(StoreError {
-                kind: StoreErrorKind::Invalid,
-                store: config.url.clone(),
-                operation: "open",
-                key: String::new(),
-                why,
-            }),
-        }
     }
 }

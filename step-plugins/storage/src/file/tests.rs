@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use jiff::Timestamp;
 use rekindle_engine::environment::StoreConfig;
-use rekindle_engine::host::{Body, PutMode, StoreError, StoreErrorKind, Stores};
+use rekindle_engine::host::{Body, ObjectStore as _, PutMode, StoreError, StoreErrorKind};
 
 use super::{FileStore, FileStores};
 use crate::contract::{Store, key, names, put, store_contract, text};
@@ -281,16 +281,13 @@ async fn a_read_only_file_system_is_denied() {
     assert_eq!(try_put(&store, "k", PutMode::Replace).await.unwrap_err().kind, StoreErrorKind::Denied);
 }
 
-async fn open(url: &str) -> Result<String, String> {
-    let stores = FileStores::new("/base");
-    match stores.open(&StoreConfig::at(url)).await {
-        Ok(store) => Ok(store.url().to_owned()),
-        Err(error) => Err(error.to_string()),
-    }
+fn open(url: &str) -> Result<String, String> {
+    let store = FileStores::new("/base").at(&StoreConfig::at(url));
+    store.map(|store| store.url().to_owned()).map_err(|error| error.to_string())
 }
 
-#[tokio::test]
-async fn file_urls_are_absolute_or_relative_to_the_base() {
+#[test]
+fn file_urls_are_absolute_or_relative_to_the_base() {
     for (url, wanted) in [
         ("file:///var/backups", "file:///var/backups"),
         ("file:/var/backups/", "file:///var/backups/"),
@@ -298,15 +295,15 @@ async fn file_urls_are_absolute_or_relative_to_the_base() {
         ("file:./a/./b", "file:///base/a/b"),
         ("file:///with%20blank/100%25", "file:///with blank/100%"),
     ] {
-        assert_eq!(open(url).await.as_deref(), Ok(wanted), "{url}");
+        assert_eq!(open(url).as_deref(), Ok(wanted), "{url}");
     }
 }
 
-#[tokio::test]
-async fn other_urls_are_refused_with_what_to_write() {
+#[test]
+fn other_urls_are_refused_with_what_to_write() {
     let mut errors = String::new();
     for url in ["ftp://bucket/x", "backups", "file:", "file://", "file://host/x", "file:/100%", "file:/%00"] {
-        errors.push_str(&open(url).await.unwrap_err());
+        errors.push_str(&open(url).unwrap_err());
         errors.push('\n');
     }
     insta::assert_snapshot!(errors, @r"

@@ -190,7 +190,7 @@ async fn a_store_that_can_not_be_read_is_a_problem_beforehand() {
     let found = shop.preflight(&FindStep, json!({ "store": "nowhere" })).await;
     insta::assert_snapshot!(found.problems[0], @"
     rekindle::store::unusable: the environment has no store `nowhere` (/store)
-      help: declare it under `stores:` in the environment
+      help: it has primary, offsite; declare others under `stores:`
     ");
 }
 

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use rekindle_backup::inventory::Inventory;
-use rekindle_backup::layout::{BackupUri, INSTRUCTIONS, index_name};
+use rekindle_backup::layout::{BackupUri, index_name};
 use rekindle_backup::manifest::{
     DumpIndex, MANIFEST_FORMAT, Manifest, ObjectEntry, ObjectRole, ServerFacts, Tool,
 };
@@ -11,7 +11,7 @@ use rekindle_engine::step::StepError;
 use serde::de::DeserializeOwned;
 
 use super::{PublishParams, instructions};
-use crate::reading::{Digest, read_small};
+use crate::reading::{Digest, Flaw, read_small};
 
 /// The largest index or facts that are read: an index of a terabyte has some 50 MiB.
 const MAX_INDEX_BYTES: usize = 512 << 20;
@@ -52,8 +52,9 @@ pub(super) async fn draft(
     objects.push(entry(&params.facts, digest, ObjectRole::Facts));
 
     let mut manifest = manifest(uri, params, server, &indexes, finished_at)?;
+    manifest.encryption = store.encryption().cloned();
     let instructions = instructions::text(&manifest, &objects);
-    objects.push(entry(INSTRUCTIONS, Digest::of(instructions.as_bytes()), ObjectRole::Instructions));
+    objects.push(instructions::entry(&instructions));
     for object in &objects {
         uri.key(&object.name).map_err(|error| StepError::permanent(error.to_string()))?;
     }
@@ -73,8 +74,10 @@ async fn read<T: DeserializeOwned>(
     help: &str,
 ) -> Result<(T, Digest), StepError> {
     let key = uri.key(name).map_err(|error| StepError::permanent(error.to_string()))?;
-    let bytes = read_small(store, &key, MAX_INDEX_BYTES).await?;
-    let bytes = bytes.ok_or_else(|| StepError::permanent(missing).help(help))?;
+    let bytes = read_small(store, &key, MAX_INDEX_BYTES).await?.map_err(|flaw| match flaw {
+        Flaw::Missing => StepError::permanent(missing).help(help),
+        Flaw::Damaged(_) => StepError::permanent(format!("{} in {uri}", flaw.of(name))).help(help),
+    })?;
     let value = serde_json::from_slice(&bytes)
         .map_err(|error| StepError::permanent(format!("`{name}` of {uri} can't be read: {error}")))?;
     Ok((value, Digest::of(&bytes)))
@@ -124,5 +127,6 @@ fn manifest(
         inventory,
         tools,
         labels: params.labels.clone(),
+        encryption: None,
     })
 }

@@ -1,7 +1,7 @@
 //! `backup.publish`: proves that every object of a backup is there, then writes the manifest that makes it exist.
 
 mod draft;
-mod instructions;
+pub(crate) mod instructions;
 mod run;
 #[cfg(test)]
 mod tests;

@@ -1,16 +1,14 @@
 //! Proof first, manifest last.
 
-use std::sync::Arc;
-
 use rekindle_backup::catalogue::{self, CatalogueError};
-use rekindle_backup::layout::{BackupUri, INSTRUCTIONS, MANIFEST};
+use rekindle_backup::layout::{BackupUri, MANIFEST};
 use rekindle_backup::manifest::Manifest;
 use rekindle_backup::sealed;
 use rekindle_engine::host::{Body, ObjectStore, PutMode, StoreErrorKind};
 use rekindle_engine::step::{Probe, StepContext, StepError};
 
 use super::draft::{Draft, draft};
-use super::{PublishOutputs, PublishParams};
+use super::{PublishOutputs, PublishParams, instructions};
 use crate::reading::{self, Meter};
 
 /// Looks whether this very backup is published.
@@ -48,11 +46,11 @@ pub(super) async fn run(params: &PublishParams, cx: &StepContext) -> Result<Publ
         }
     }
     let Draft { manifest, instructions } = draft(&*store, &uri, params, cx.world().clock.now()).await?;
-    put(&store, &uri, INSTRUCTIONS, instructions.into_bytes(), PutMode::Replace).await?;
+    instructions::put(&*store, &uri, instructions).await?;
     prove(&*store, &uri, &manifest, cx).await?;
 
     let bytes = sealed::seal(&manifest).map_err(|error| StepError::permanent(error.to_string()))?;
-    put(&store, &uri, MANIFEST, bytes, PutMode::IfAbsent).await?;
+    put(&*store, &uri, bytes).await?;
     // What the next reader gets is what counts.
     if catalogue::load_manifest(&*store, &uri).await? != manifest {
         return Err(StepError::permanent(format!("the manifest of {uri} does not read back as written")));
@@ -60,15 +58,9 @@ pub(super) async fn run(params: &PublishParams, cx: &StepContext) -> Result<Publ
     Ok(PublishOutputs::of(uri, &manifest))
 }
 
-async fn put(
-    store: &Arc<dyn ObjectStore>,
-    uri: &BackupUri,
-    name: &str,
-    bytes: Vec<u8>,
-    mode: PutMode,
-) -> Result<(), StepError> {
-    let key = uri.key(name).map_err(|error| StepError::permanent(error.to_string()))?;
-    match store.put(&key, Body::from_bytes(bytes), mode).await {
+async fn put(store: &dyn ObjectStore, uri: &BackupUri, manifest: Vec<u8>) -> Result<(), StepError> {
+    let key = uri.key(MANIFEST).map_err(|error| StepError::permanent(error.to_string()))?;
+    match store.put(&key, Body::from_bytes(manifest), PutMode::IfAbsent).await {
         Ok(_) => Ok(()),
         Err(error) if error.kind == StoreErrorKind::AlreadyExists => {
             Err(StepError::permanent(format!("{uri} was published meanwhile by another run"))
@@ -88,10 +80,9 @@ async fn prove(
     let meter = Meter::new(cx, manifest.size_bytes());
     let mut problems = Vec::new();
     for object in &manifest.objects {
-        let key = uri.key(&object.name).map_err(|error| StepError::permanent(error.to_string()))?;
-        match reading::digest(store, &key, &meter).await? {
-            None => problems.push(format!("`{}` is missing", object.name)),
-            Some(digest) => problems.extend(digest.differs_from(object)),
+        problems.extend(reading::problem(store, uri, object, &meter).await?);
+        if manifest.encryption.is_some() {
+            problems.extend(reading::openness(store, uri, object).await?);
         }
     }
     if problems.is_empty() {

@@ -7,7 +7,7 @@ use rekindle_engine::host::{Key, ObjectInfo, ObjectStore};
 use rekindle_engine::step::StepError;
 
 use super::{Sums, Whole, told};
-use crate::reading::{self, Meter};
+use crate::reading::{self, Flaw, Meter};
 
 /// Says how an object differs from bytes by what its store tells: its size and, where there is one, its checksum.
 pub(crate) fn differs_from_checksum(info: &ObjectInfo, whole: &Whole) -> Option<String> {
@@ -33,11 +33,12 @@ pub(crate) async fn differs(
         return Ok(told);
     }
     Ok(match reading::digest(store, key, meter).await? {
-        None => Some("the object has been removed".to_owned()),
-        Some(read) if read.sha256 != whole.sha256 => {
+        Err(Flaw::Missing) => Some("the object has been removed".to_owned()),
+        Err(Flaw::Damaged(why)) => Some(format!("the object is damaged: {why}")),
+        Ok(read) if read.sha256 != whole.sha256 => {
             Some(format!("the object has the SHA-256 {}, the file {}", read.sha256, whole.sha256))
         }
-        Some(_) => None,
+        Ok(_) => None,
     })
 }
 

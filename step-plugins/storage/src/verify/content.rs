@@ -25,8 +25,9 @@ pub(super) async fn look_into(
     let name = &object.name;
     let key = uri.key(name).map_err(|error| StepError::permanent(error.to_string()))?;
     let index = index_of(&**store, uri, manifest, object).await?;
-    let Some(body) = reading::open(&**store, &key).await? else {
-        return Ok(vec![format!("`{name}` is missing")]);
+    let body = match reading::open(&**store, &key).await? {
+        Ok(body) => body,
+        Err(flaw) => return Ok(vec![flaw.of(name)]),
     };
     let mut problems = Vec::new();
     match &index {
@@ -46,9 +47,13 @@ pub(super) async fn look_into(
     if meter.is_cancelled() {
         return Err(StepError::cancelled());
     }
-    let (digest, content) = ended.map_err(|error| reading::broken(&**store, &key, &error))?;
-    problems.extend(digest.differs_from(object));
-    problems.extend(content.map(|what| format!("`{name}`: {what}")));
+    match ended {
+        Ok((digest, content)) => {
+            problems.extend(digest.differs_from(object));
+            problems.extend(content.map(|what| format!("`{name}`: {what}")));
+        }
+        Err(error) => problems.push(reading::broken(&**store, &key, &error)?.of(name)),
+    }
     Ok(problems)
 }
 
@@ -73,7 +78,7 @@ async fn index_of(
 ) -> Result<Option<DumpIndex>, StepError> {
     for entry in manifest.objects.iter().filter(|entry| entry.role == ObjectRole::Index) {
         let key = uri.key(&entry.name).map_err(|error| StepError::permanent(error.to_string()))?;
-        let Some(bytes) = reading::read_small(store, &key, MAX_INDEX_BYTES).await? else { continue };
+        let Ok(bytes) = reading::read_small(store, &key, MAX_INDEX_BYTES).await? else { continue };
         if Digest::of(&bytes).differs_from(entry).is_some() {
             continue;
         }

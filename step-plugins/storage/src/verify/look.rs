@@ -52,12 +52,15 @@ pub(super) async fn look(
             }
             (Level::Objects, _)
             | (Level::Content, ObjectRole::Index | ObjectRole::Facts | ObjectRole::Instructions) => {
-                look_at(&**store, uri, object, &meter).await?
+                reading::problem(&**store, uri, object, &meter).await?.into_iter().collect()
             }
         };
         found.objects += 1;
         found.bytes += object.size_bytes;
         found.problems.extend(problems);
+        if manifest.encryption.is_some() {
+            found.problems.extend(reading::openness(&**store, uri, object).await?);
+        }
     }
     found.problems.extend(holds_a_dump(&manifest));
     Ok(found)
@@ -79,17 +82,4 @@ fn holds_a_dump(manifest: &Manifest) -> Option<String> {
         ObjectRole::Index | ObjectRole::Facts | ObjectRole::Instructions => false,
     };
     (!manifest.objects.iter().any(is_dump)).then(|| "the manifest names no dump".to_owned())
-}
-
-async fn look_at(
-    store: &dyn ObjectStore,
-    uri: &BackupUri,
-    object: &ObjectEntry,
-    meter: &Meter,
-) -> Result<Vec<String>, StepError> {
-    let key = uri.key(&object.name).map_err(|error| StepError::permanent(error.to_string()))?;
-    Ok(match reading::digest(store, &key, meter).await? {
-        None => vec![format!("`{}` is missing", object.name)],
-        Some(digest) => digest.differs_from(object).into_iter().collect(),
-    })
 }

@@ -126,6 +126,9 @@ pub(crate) async fn backup_exists(uri: &BackupUri, cx: &PreflightContext) -> Pre
         Ok(store) => store,
         Err(error) => return Preflight::problem(Problem::unusable_store(error, "/backup")),
     };
+    if let Err(error) = store.check_readable() {
+        return Preflight::problem(Problem::no_key(&uri.store, &error, "/backup"));
+    }
     let found = match catalogue::load_manifest(&*store, uri).await {
         // Damage is what verification is there to find.
         Ok(_) | Err(catalogue::CatalogueError::Damaged { .. }) => return Preflight::default(),
