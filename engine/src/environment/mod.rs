@@ -5,6 +5,9 @@ mod bucket_tests;
 mod concealed;
 #[cfg(test)]
 mod layers_tests;
+mod lifecycle;
+#[cfg(test)]
+mod lifecycle_tests;
 mod load;
 mod policy;
 mod read;
@@ -18,6 +21,7 @@ mod types;
 
 use crate::document::Codes;
 
+pub use lifecycle::{Lifecycle, Mistake, MistakeAt, Provider, Transition};
 pub use load::{NotFound, load, parse};
 pub use read::read;
 pub use types::{

@@ -1,7 +1,6 @@
 //! `stores:`: places for objects, by URL.
 
-use super::read::refuse;
-use super::{NOT_SUPPORTED, StoreConfig};
+use super::{NOT_SUPPORTED, StoreConfig, lifecycle};
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::document::{Entry, Fields, Node, Reader};
 use crate::host::Key;
@@ -11,9 +10,11 @@ const SCHEMES: [&str; 3] = ["file", "s3", "gs"];
 /// Reads one store.
 pub(super) fn read(reader: &mut Reader, entry: &Entry) -> Option<StoreConfig> {
     let mut fields = reader.fields(&entry.value, format!("store `{}`", entry.key))?;
-    let url = reader.require(&mut fields, "url").and_then(|node| read_url(reader, node));
-    refuse(reader, &mut fields, "lifecycle");
+    let written = reader.require(&mut fields, "url");
+    let url = written.and_then(|node| read_url(reader, node));
     let mut config = StoreConfig::at(url.unwrap_or_default());
+    let scheme = written.and_then(Node::text).and_then(|url| url.split_once(':')).map(|(scheme, _)| scheme);
+    config.lifecycle = lifecycle::read(reader, &mut fields, scheme);
     if url.is_some_and(|url| !url.starts_with("s3:")) {
         for field in OF_S3 {
             refuse_beside_a_folder(reader, &mut fields, field);

@@ -46,7 +46,7 @@ fn a_whole_environment_is_read() {
 #[test]
 fn what_this_version_does_not_do_is_refused() {
     let text = "apiVersion: rekindle/v1\nkind: Environment\nname: e
-targets: { a: { kubernetes: { pod: p }, user: root } }\nstores: { b: { url: 'gs://bucket', lifecycle: r } }\n";
+targets: { a: { kubernetes: { pod: p }, user: root } }\nstores: { b: { url: 'gs://bucket' } }\n";
     insta::assert_snapshot!(errors(text), @r#"
     rekindle::environment::not_supported: `kubernetes` is not supported by this version yet
       e.yaml:4:17 "kubernetes": would be ignored
@@ -54,9 +54,6 @@ targets: { a: { kubernetes: { pod: p }, user: root } }\nstores: { b: { url: 'gs:
     rekindle::environment::not_supported: `gs:` stores are not supported by this version yet
       e.yaml:5:21 "'gs://bucket'": cannot be opened
       help: use a `file:` or an `s3:` store for now
-    rekindle::environment::not_supported: `lifecycle` is not supported by this version yet
-      e.yaml:5:36 "lifecycle": would be ignored
-      help: remove it: nothing in an environment is ever left out silently
     "#);
 }
 
@@ -198,7 +195,7 @@ fn stores_are_checked() {
   b: { url: file://backups/x }
   c: { url: 'file:' }
   d: { url: 'fil:x' }
-  e: { url: gs://bucket, lifecycle: {} }
+  e: { url: gs://bucket }
   f: { uri: x }
   g: { url: ftp://x }
 ";
@@ -218,9 +215,6 @@ fn stores_are_checked() {
     rekindle::environment::not_supported: `gs:` stores are not supported by this version yet
       e.yaml:9:13 "gs://bucket": cannot be opened
       help: use a `file:` or an `s3:` store for now
-    rekindle::environment::not_supported: `lifecycle` is not supported by this version yet
-      e.yaml:9:26 "lifecycle": would be ignored
-      help: remove it: nothing in an environment is ever left out silently
     rekindle::environment::missing_field: store `f` has no `url`
       e.yaml:10:8 "uri": `url` belongs to this map
       help: add `url:`

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use super::Lifecycle;
 use crate::document::{Node, Source};
 use crate::id::{SecretName, StoreName, TargetName};
 use crate::runbook::patch::Patch;
@@ -141,6 +142,9 @@ pub struct StoreConfig {
     /// S3: agrees to pay for requests to somebody else's bucket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requester_pays: Option<bool>,
+    /// What becomes of its objects as they grow old; `store.lifecycle` hands it to the provider.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifecycle: Option<Lifecycle>,
 }
 
 impl StoreConfig {
@@ -175,6 +179,9 @@ pub struct Objectives {
     /// Recovery point objective: how much time's data may be lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rpo: Option<DurationText>,
+    /// How far back the service can be brought within the RTO; as far as anything is kept, when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery_window: Option<DurationText>,
 }
 
 /// What must be agreed to before it is done.

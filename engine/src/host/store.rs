@@ -9,7 +9,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Body;
+use super::{Body, Bucket};
 use crate::environment::StoreConfig;
 
 /// An object's name inside a store: `/`-separated, no empty part, no `.` or `..`, no control character or `\`.
@@ -117,7 +117,7 @@ pub struct StoreError {
     pub kind: StoreErrorKind,
     /// The store's URL.
     pub store: String,
-    /// `read`, `write`, `list`, `delete`, `look at`; `open`, `write to` for the store itself.
+    /// `read`, `write`, `list`, `delete`, `look at`; `open`, `write to`, `change` for the store itself.
     pub operation: &'static str,
     /// The object or prefix; empty when it is about the whole store.
     pub key: String,
@@ -202,6 +202,11 @@ pub trait ObjectStore: Send + Sync {
     /// Removes what writes that were killed before `before` left behind unseen; gives how many.
     async fn remove_abandoned(&self, _before: Timestamp) -> Result<u64, StoreError> {
         Ok(0)
+    }
+
+    /// Gives the place that it lies in, for who looks after it.
+    fn bucket(&self) -> Option<&dyn Bucket> {
+        None
     }
 }
 
