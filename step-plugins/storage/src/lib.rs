@@ -6,9 +6,11 @@ mod contract;
 mod testing;
 
 mod copy;
+mod ensure_bucket;
 mod failure;
 pub mod file;
 mod find;
+pub mod lifecycle;
 mod looking;
 mod mark;
 mod prune;
@@ -21,8 +23,10 @@ mod verify;
 use rekindle_engine::step::Registry;
 
 pub use copy::{CopyOutputs, CopyParams, CopyStep};
+pub use ensure_bucket::{EnsureBucketOutputs, EnsureBucketParams, EnsureBucketStep};
 pub use file::{FileStore, FileStores};
 pub use find::{FindOutputs, FindParams, FindStep};
+pub use lifecycle::{LifecycleOutputs, LifecycleParams, LifecycleStep};
 pub use mark::{MarkOutputs, MarkParams, MarkStep};
 pub use prune::{Fate, PruneOutputs, PruneParams, PruneStep};
 pub use publish::{PublishOutputs, PublishParams, PublishStep};
@@ -33,7 +37,7 @@ pub use stores::EveryStore;
 pub use verify::{VerifyOutputs, VerifyParams, VerifyStep};
 
 /// Adds the step kinds of this crate: `backup.publish`, `backup.find`, `backup.verify`, `backup.copy`,
-/// `backup.mark` and `backup.prune`.
+/// `backup.mark` and `backup.prune`; `store.ensure-bucket` and `store.lifecycle`.
 pub fn register(registry: &mut Registry) {
     registry.register(PublishStep);
     registry.register(FindStep);
@@ -41,4 +45,6 @@ pub fn register(registry: &mut Registry) {
     registry.register(CopyStep);
     registry.register(MarkStep);
     registry.register(PruneStep);
+    registry.register(EnsureBucketStep);
+    registry.register(LifecycleStep);
 }

@@ -10,6 +10,7 @@
 //! to it are synced before `put` returns. Nothing below the root is reached through a symbolic link, so no
 //! key leads outside; the root itself may be one.
 
+mod bucket;
 mod folder;
 mod read;
 mod stores;
@@ -25,7 +26,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
-use rekindle_engine::host::{Body, Key, ObjectInfo, ObjectStore, PutMode, Stamp, StoreError};
+use rekindle_engine::host::{Body, Bucket, Key, ObjectInfo, ObjectStore, PutMode, Stamp, StoreError};
 
 use crate::failure::{Failure, Operation};
 pub use stores::FileStores;
@@ -159,6 +160,10 @@ impl ObjectStore for FileStore {
 
     async fn remove_abandoned(&self, before: Timestamp) -> Result<u64, StoreError> {
         self.blocking(Operation::Delete, PARTIAL, move |place| walk::remove_abandoned(place, before)).await
+    }
+
+    fn bucket(&self) -> Option<&dyn Bucket> {
+        Some(self)
     }
 }
 

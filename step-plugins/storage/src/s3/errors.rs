@@ -69,6 +69,8 @@ fn from_words(words: &str) -> StoreErrorKind {
 
 /// Sorts an answer by its code, or, where it has none (a `HEAD` has no body), by its status.
 pub(super) fn from_answer(status: u16, code: &str, message: &str) -> Failure {
+    // An answer to `HEAD` has no body to say it in.
+    let code = if (code, status) == ("", 301) { "PermanentRedirect" } else { code };
     let kind = match (code, status) {
         ("PreconditionFailed", _) | ("", 412) => StoreErrorKind::AlreadyExists,
         ("NoSuchKey" | "NoSuchUpload" | "NotFound", _) | ("", 404) => StoreErrorKind::NotFound,

@@ -3,6 +3,7 @@
 //! An object appears when its single put or its multipart upload is completed, never before. What a killed
 //! upload leaves is not listed and is removed by [`ObjectStore::remove_abandoned`].
 
+mod bucket;
 mod checksum;
 mod copying;
 mod download;
@@ -11,6 +12,7 @@ mod listing;
 mod multipart;
 mod open;
 mod retry;
+mod rules;
 mod upload;
 
 use std::hash::{BuildHasher as _, RandomState};
@@ -22,7 +24,9 @@ use aws_sdk_s3::types::{RequestPayer, ServerSideEncryption, StorageClass};
 use bytes::Bytes;
 use jiff::Timestamp;
 use rekindle_engine::environment::StoreConfig;
-use rekindle_engine::host::{Body, Key, ObjectInfo, ObjectStore, ProviderPlace, PutMode, Stamp, StoreError};
+use rekindle_engine::host::{
+    Body, Bucket, Key, ObjectInfo, ObjectStore, ProviderPlace, PutMode, Stamp, StoreError,
+};
 
 use crate::failure::{Failure, Operation};
 pub(crate) use open::open;
@@ -174,9 +178,15 @@ impl ObjectStore for S3Store {
     async fn remove_abandoned(&self, before: Timestamp) -> Result<u64, StoreError> {
         listing::remove_abandoned(self, before).await.map_err(self.error(Operation::Delete, ""))
     }
+
+    fn bucket(&self) -> Option<&dyn Bucket> {
+        Some(self)
+    }
 }
 
 #[cfg(test)]
 mod fault_tests;
+#[cfg(test)]
+mod moto;
 #[cfg(test)]
 mod tests;
