@@ -102,7 +102,7 @@ fn lifecycle_documents_of_both_providers_are_imported_as_declarations() {
         - { after: 365d, class: DEEP_ARCHIVE }
       expire: 2555d
     "#);
-    insta::assert_snapshot!(answer.stderr, @"");
+    insta::assert_snapshot!(answer.stderr, @"comments are no part of JSON, and were passed over");
     let answer = project.run(&["lifecycle", "import", "gcs.json"]).success();
     assert!(answer.stdout.contains("    - { after: 90d, class: COLDLINE }\n"), "{}", answer.stdout);
     assert_eq!(answer.stderr, "");
