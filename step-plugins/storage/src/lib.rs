@@ -5,6 +5,7 @@ mod contract;
 #[cfg(test)]
 mod testing;
 
+mod bucket;
 mod copy;
 mod failure;
 pub mod file;

@@ -3,7 +3,6 @@
 //! An object appears when its single put or its multipart upload is completed, never before. What a killed
 //! upload leaves is not listed and is removed by [`ObjectStore::remove_abandoned`].
 
-mod checksum;
 mod copying;
 mod download;
 mod errors;
@@ -13,7 +12,6 @@ mod open;
 mod retry;
 mod upload;
 
-use std::hash::{BuildHasher as _, RandomState};
 use std::ops::Range;
 
 use async_trait::async_trait;
@@ -24,6 +22,8 @@ use jiff::Timestamp;
 use rekindle_engine::environment::StoreConfig;
 use rekindle_engine::host::{Body, Key, ObjectInfo, ObjectStore, ProviderPlace, PutMode, Stamp, StoreError};
 
+use crate::bucket::checksum::Crc64Nvme;
+use crate::bucket::reading;
 use crate::failure::{Failure, Operation};
 pub(crate) use open::open;
 
@@ -42,15 +42,8 @@ pub struct S3Store {
     how: How,
 }
 
-/// The metadata that says which write an object is from, so that a write whose answer got lost knows its own.
-const MARK: &str = "rekindle-write";
-
-/// Makes a mark that no other write has.
-fn new_mark() -> String {
-    // Each of them has fresh random keys.
-    let random = || RandomState::new().hash_one(std::process::id());
-    format!("{:016x}{:016x}", random(), random())
-}
+/// The checksum that S3 keeps for whole objects, also when they arrive in parts.
+type Sum = crate::bucket::checksum::Sum<Crc64Nvme>;
 
 fn condition(mode: PutMode) -> Option<String> {
     match mode {
@@ -97,16 +90,11 @@ impl S3Store {
     }
 }
 
-/// Times come with nanoseconds out of the SDK; ones before 1970 or after 9999 are not S3's.
+/// Times come with nanoseconds out of the SDK.
 fn timestamp(time: Option<&aws_sdk_s3::primitives::DateTime>) -> Timestamp {
-    time.and_then(|time| {
-        Timestamp::new(time.secs(), i32::try_from(time.subsec_nanos()).unwrap_or_default()).ok()
-    })
-    .unwrap_or_default()
-}
-
-fn size(length: Option<i64>) -> u64 {
-    length.and_then(|length| u64::try_from(length).ok()).unwrap_or_default()
+    let parts = time.map(|time| (time.secs(), i32::try_from(time.subsec_nanos()).unwrap_or_default()));
+    let (seconds, nanoseconds) = parts.unwrap_or_default();
+    crate::bucket::timestamp(seconds, nanoseconds)
 }
 
 async fn delete(store: &S3Store, key: &Key) -> Result<(), Failure> {
@@ -126,7 +114,9 @@ impl ObjectStore for S3Store {
     }
 
     async fn get(&self, key: &Key, range: Option<Range<u64>>) -> Result<Body, StoreError> {
-        download::get(self, key, range).await.map_err(self.error(Operation::Read, key.as_str()))
+        reading::open(download::Stored::of(self, key), range)
+            .await
+            .map_err(self.error(Operation::Read, key.as_str()))
     }
 
     async fn head(&self, key: &Key) -> Result<Option<ObjectInfo>, StoreError> {
@@ -146,7 +136,9 @@ impl ObjectStore for S3Store {
         key: &Key,
         limit_bytes: usize,
     ) -> Result<Option<(Bytes, Stamp)>, StoreError> {
-        download::stamped(self, key, limit_bytes).await.map_err(self.error(Operation::Read, key.as_str()))
+        reading::stamped(download::Stored::of(self, key), limit_bytes)
+            .await
+            .map_err(self.error(Operation::Read, key.as_str()))
     }
 
     async fn swap(&self, key: &Key, expected: Option<&Stamp>, bytes: Bytes) -> Result<Stamp, StoreError> {
