@@ -46,16 +46,13 @@ fn a_whole_environment_is_read() {
 #[test]
 fn what_this_version_does_not_do_is_refused() {
     let text = "apiVersion: rekindle/v1\nkind: Environment\nname: e
-targets: { a: { kubernetes: { pod: p }, user: root } }\nstores: { b: { url: 'gs://bucket', lifecycle: r } }\n";
+targets: { a: { kubernetes: { pod: p }, user: root } }\nstores: { b: { url: 'file:x', lifecycle: r } }\n";
     insta::assert_snapshot!(errors(text), @r#"
     rekindle::environment::not_supported: `kubernetes` is not supported by this version yet
       e.yaml:4:17 "kubernetes": would be ignored
       help: remove it: nothing in an environment is ever left out silently
-    rekindle::environment::not_supported: `gs:` stores are not supported by this version yet
-      e.yaml:5:21 "'gs://bucket'": cannot be opened
-      help: use a `file:` or an `s3:` store for now
     rekindle::environment::not_supported: `lifecycle` is not supported by this version yet
-      e.yaml:5:36 "lifecycle": would be ignored
+      e.yaml:5:31 "lifecycle": would be ignored
       help: remove it: nothing in an environment is ever left out silently
     "#);
 }
@@ -215,9 +212,6 @@ fn stores_are_checked() {
     rekindle::environment::wrong_value: there are no `fil:` stores
       e.yaml:8:13 "'fil:x'": this value
       help: did you mean `file:`?
-    rekindle::environment::not_supported: `gs:` stores are not supported by this version yet
-      e.yaml:9:13 "gs://bucket": cannot be opened
-      help: use a `file:` or an `s3:` store for now
     rekindle::environment::not_supported: `lifecycle` is not supported by this version yet
       e.yaml:9:26 "lifecycle": would be ignored
       help: remove it: nothing in an environment is ever left out silently
@@ -229,7 +223,7 @@ fn stores_are_checked() {
       help: did you mean `url`?
     rekindle::environment::wrong_value: there are no `ftp:` stores
       e.yaml:11:13 "ftp://x": this value
-      help: stores are `file:` folders and `s3:` buckets
+      help: stores are `file:` folders, `s3:` and `gs:` buckets
     "#);
 }
 

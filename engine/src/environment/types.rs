@@ -115,7 +115,7 @@ pub struct SecretRef {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StoreConfig {
-    /// `file:///var/backups`, `file:relative/to/the/working/directory` or `s3://bucket/prefix`.
+    /// `file:///var/backups`, `file:relative/to/the/working/directory`, `s3://bucket/prefix` or `gs://bucket/prefix`.
     pub url: String,
     /// S3: the bucket's region.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -138,9 +138,15 @@ pub struct StoreConfig {
     /// The class that objects are written in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storage_class: Option<String>,
-    /// S3: agrees to pay for requests to somebody else's bucket.
+    /// Agrees to pay for requests to somebody else's bucket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requester_pays: Option<bool>,
+    /// Google: the project that pays for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub billing_project: Option<String>,
+    /// Google: whether requests go without credentials, as servers for tests want it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anonymous: Option<bool>,
 }
 
 impl StoreConfig {

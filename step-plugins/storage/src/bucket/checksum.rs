@@ -70,16 +70,17 @@ impl<K: Kept> Sum<K> {
     /// Compares it with what the store says. Not every server keeps checksums; each has compared the ones that
     /// came with the bytes.
     pub(crate) fn check(self, stored: Option<&str>) -> Result<(), Failure> {
-        match stored {
-            Some(stored) if stored != self.text() => Err(Failure::new(
+        Self::compare(stored, Some(&self.text()))
+    }
+
+    /// Compares what the store says with what it should say, where both are known.
+    pub(crate) fn compare(stored: Option<&str>, sent: Option<&str>) -> Result<(), Failure> {
+        match (stored, sent) {
+            (Some(stored), Some(sent)) if stored != sent => Err(Failure::new(
                 StoreErrorKind::Corrupt,
-                format!(
-                    "what is stored has the checksum {stored}, what was sent {} ({})",
-                    self.text(),
-                    K::NAME
-                ),
+                format!("what is stored has the checksum {stored}, what was sent {sent} ({})", K::NAME),
             )),
-            Some(_) | None => Ok(()),
+            (Some(_) | None, Some(_) | None) => Ok(()),
         }
     }
 }
