@@ -4,16 +4,24 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures_util::{Stream, StreamExt as _};
-use hyper::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
-use hyper::{Method, Request, Response, StatusCode};
-use s3s::Body;
-use s3s::dto::StreamingBlob;
+use bytes::Bytes;
+use hyper::body::Body;
+use hyper::{Method, Request};
+
+use crate::serving::Answer;
+
+mod refuse;
+mod spoil;
+
+pub(crate) use refuse::{Dialect, code_of, json};
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What goes wrong.
 #[derive(Debug, Clone)]
 pub enum Fault {
-    /// The server is not asked; this status and S3 error code are the answer, with a further header.
+    /// The server is not asked; this status and error code are the answer, with a further header. A gRPC
+    /// request gets the code of gRPC that belongs to the status.
     Refuse(u16, &'static str, Option<(&'static str, &'static str)>),
     /// The connection breaks after so many bytes of the request's body.
     CutRequest(usize),
@@ -31,7 +39,21 @@ pub enum Fault {
     Flip(usize),
     /// The answer has another value in a header.
     Lie(&'static str, &'static str),
+    /// Google Cloud Storage keeps only so many bytes of a resumable upload's `PUT`, rounded down to 256 KiB
+    /// as the real one does, and answers with this status: 503, or 308 as for any unfinished upload.
+    KeepPart(usize, u16),
 }
+
+/// How much of a resumable upload's request is kept, and what is answered: for the server that can do it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct KeepPart {
+    pub(crate) bytes: usize,
+    pub(crate) status: u16,
+}
+
+/// What a request is about, where its path does not say it.
+#[derive(Clone)]
+pub(crate) struct Target(pub(crate) String);
 
 struct Rule {
     method: Method,
@@ -81,92 +103,44 @@ impl Faults {
     }
 
     /// Carries out one request, broken where a rule says so. An error ends the connection.
-    pub(crate) async fn serve<F: Future<Output = io::Result<Response<Body>>>>(
+    pub(crate) async fn serve<I, O, F>(
         &self,
-        mut request: Request<Body>,
-        server: impl FnOnce(Request<Body>) -> F,
-    ) -> io::Result<Response<Body>> {
-        let target = request.uri().path_and_query().map(ToString::to_string).unwrap_or_default();
-        let Some(fault) = self.due(request.method(), &target) else { return server(request).await };
+        dialect: Dialect,
+        mut request: Request<I>,
+        server: impl FnOnce(Request<I>) -> F,
+    ) -> io::Result<Answer>
+    where
+        I: Body + Unpin,
+        O: Body<Data = Bytes> + Unpin + Send + 'static,
+        O::Error: Into<BoxError>,
+        F: Future<Output = io::Result<hyper::Response<O>>>,
+    {
+        let target = match request.extensions().get::<Target>() {
+            Some(Target(target)) => target.clone(),
+            None => request.uri().path_and_query().map(ToString::to_string).unwrap_or_default(),
+        };
+        let Some(fault) = self.due(request.method(), &target) else {
+            return Ok(server(request).await?.map(tonic::body::Body::new));
+        };
         match fault {
-            Fault::Refuse(status, code, header) => return refuse(status, code, header),
+            Fault::Refuse(status, code, header) => {
+                return refuse::refuse(dialect.of(&request), status, code, header);
+            }
             Fault::Stall => tokio::time::sleep(Duration::from_hours(1)).await,
             Fault::CutRequest(bytes) => {
-                let mut body = StreamingBlob::from(std::mem::take(request.body_mut()));
-                let mut seen = 0;
-                while let Some(Ok(chunk)) = body.next().await
-                    && seen < bytes
-                {
-                    seen += chunk.len();
-                }
+                spoil::swallow(request.body_mut(), bytes).await;
                 return Err(io::Error::from(io::ErrorKind::ConnectionReset));
             }
             Fault::LoseAnswer => {
                 server(request).await?;
                 return Err(io::Error::from(io::ErrorKind::ConnectionReset));
             }
-            fault => return Ok(spoil(server(request).await?, fault)),
+            Fault::KeepPart(bytes, status) => {
+                request.extensions_mut().insert(KeepPart { bytes, status });
+                return Ok(server(request).await?.map(tonic::body::Body::new));
+            }
+            fault => return Ok(spoil::spoil(server(request).await?, fault)),
         }
         Err(io::Error::from(io::ErrorKind::TimedOut))
     }
-}
-
-fn refuse(
-    status: u16,
-    code: &str,
-    header: Option<(&'static str, &'static str)>,
-) -> io::Result<Response<Body>> {
-    let text =
-        format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>by the test</Message></Error>");
-    let mut answer = Response::new(Body::from(text));
-    *answer.status_mut() = StatusCode::from_u16(status).map_err(io::Error::other)?;
-    if let Some((name, value)) = header {
-        answer.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
-    }
-    Ok(answer)
-}
-
-fn spoil(mut answer: Response<Body>, fault: Fault) -> Response<Body> {
-    if let Fault::Lie(name, value) = fault {
-        answer.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
-        return answer;
-    }
-    let length = answer.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    if let (Fault::Shorten(by), Some(length)) = (&fault, length) {
-        let shorter: usize = length;
-        answer.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(shorter.saturating_sub(*by)));
-    }
-    answer.map(|body| {
-        let spoilt = bytes_of(body, fault, length.unwrap_or_default());
-        Body::from(s3s::stream::DynByteStream::from(StreamingBlob::wrap(spoilt)))
-    })
-}
-
-/// Gives the body's bytes until the fault comes.
-fn bytes_of(
-    body: Body,
-    fault: Fault,
-    length: usize,
-) -> impl Stream<Item = io::Result<bytes::Bytes>> + Send + Sync + 'static {
-    let blob = StreamingBlob::from(body);
-    futures_util::stream::unfold((blob, 0_usize, fault), move |(mut blob, at, fault)| async move {
-        let chunk = blob.next().await?;
-        let mut chunk = match chunk {
-            Ok(chunk) => chunk.to_vec(),
-            Err(error) => return Some((Err(io::Error::other(error.to_string())), (blob, at, fault))),
-        };
-        let end = at + chunk.len();
-        match fault {
-            Fault::CutAnswer(after) if at >= after => {
-                return Some((Err(io::Error::from(io::ErrorKind::ConnectionReset)), (blob, end, fault)));
-            }
-            Fault::StallAnswer(after) if at >= after => tokio::time::sleep(Duration::from_hours(1)).await,
-            Fault::CutAnswer(after) | Fault::StallAnswer(after) => chunk.truncate(after - at),
-            Fault::Shorten(by) => chunk.truncate(length.saturating_sub(by).saturating_sub(at)),
-            Fault::Flip(byte) if (at..end).contains(&byte) => chunk[byte - at] = !chunk[byte - at],
-            _ => {}
-        }
-        let next = at + chunk.len();
-        Some((Ok(bytes::Bytes::from(chunk)), (blob, next, fault)))
-    })
 }

@@ -5,9 +5,6 @@ use std::path::{Path, PathBuf};
 
 use hyper::Request;
 use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto::Builder;
 use s3s::auth::SimpleAuth;
 use s3s::service::S3ServiceBuilder;
 use s3s_fs::FileSystem;
@@ -15,7 +12,8 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::faults::Faults;
+use crate::faults::{Dialect, Faults};
+use crate::serving;
 use crate::strict::Strict;
 
 /// The access key that a server takes.
@@ -59,26 +57,15 @@ impl S3Server {
         let endpoint = format!("http://{}", listener.local_addr()?);
         let faults = Faults::default();
         let accepted = faults.clone();
-        let serving = tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let (service, faults) = (service.clone(), accepted.clone());
-                let answer = service_fn(move |request: Request<Incoming>| {
-                    let (service, faults) = (service.clone(), faults.clone());
-                    async move {
-                        let ask = |request| async move {
-                            service.call(request).await.map_err(|error| unserved(&error))
-                        };
-                        faults.serve(request.map(s3s::Body::from), ask).await
-                    }
-                });
-                tokio::spawn(async move {
-                    // A client that goes away is no news.
-                    let _ = Builder::new(TokioExecutor::new())
-                        .serve_connection(TokioIo::new(stream), answer)
-                        .await;
-                });
+        let answer = move |request: Request<Incoming>| {
+            let (service, faults) = (service.clone(), accepted.clone());
+            async move {
+                let ask =
+                    |request| async move { service.call(request).await.map_err(|error| unserved(&error)) };
+                faults.serve(Dialect::Xml, request.map(s3s::Body::from), ask).await
             }
-        });
+        };
+        let serving = tokio::spawn(serving::accept(listener, answer));
         Ok(Self { endpoint, root: root.to_owned(), faults, folder: None, serving })
     }
 

@@ -166,6 +166,10 @@ fn what_the_recovery_window_promises_is_not_deleted_before() {
 
 #[test]
 fn archives_of_google_are_read_at_once() {
+    lifecycle(
+        "url: 'gs://bucket', lifecycle: { transitions: [{ after: 365d, class: ARCHIVE }] }",
+        "objectives: { rto: 1s }\n",
+    );
     let archive = Transition { after: Lifecycle::age(365), class: "ARCHIVE".to_owned() };
     let rules = Lifecycle { transitions: vec![archive], ..Lifecycle::default() };
     assert_eq!(rules.mistakes(Provider::Gcs), []);

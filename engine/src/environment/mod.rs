@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod bucket_tests;
+mod buckets;
 mod concealed;
 #[cfg(test)]
 mod layers_tests;

@@ -116,7 +116,7 @@ pub struct SecretRef {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StoreConfig {
-    /// `file:///var/backups`, `file:relative/to/the/working/directory` or `s3://bucket/prefix`.
+    /// `file:///var/backups`, `file:relative/to/the/working/directory`, `s3://bucket/prefix` or `gs://bucket/prefix`.
     pub url: String,
     /// S3: the bucket's region.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -139,9 +139,21 @@ pub struct StoreConfig {
     /// The class that objects are written in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storage_class: Option<String>,
-    /// S3: agrees to pay for requests to somebody else's bucket.
+    /// Agrees to pay for requests to somebody else's bucket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requester_pays: Option<bool>,
+    /// Google: the project that pays for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub billing_project: Option<String>,
+    /// Google: whether requests go without credentials, as servers for tests want it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anonymous: Option<bool>,
+    /// Google: the project that `store.ensure-bucket` makes the bucket in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+    /// Google: where it makes the bucket, as in `asia-northeast3`; the provider's own choice when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
     /// What becomes of its objects as they grow old; `store.lifecycle` hands it to the provider.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lifecycle: Option<Lifecycle>,

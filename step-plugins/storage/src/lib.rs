@@ -5,11 +5,13 @@ mod contract;
 #[cfg(test)]
 mod testing;
 
+mod bucket;
 mod copy;
 mod ensure_bucket;
 mod failure;
 pub mod file;
 mod find;
+pub mod gcs;
 pub mod lifecycle;
 mod looking;
 mod mark;
@@ -26,6 +28,7 @@ pub use copy::{CopyOutputs, CopyParams, CopyStep};
 pub use ensure_bucket::{EnsureBucketOutputs, EnsureBucketParams, EnsureBucketStep};
 pub use file::{FileStore, FileStores};
 pub use find::{FindOutputs, FindParams, FindStep};
+pub use gcs::GcsStore;
 pub use lifecycle::{LifecycleOutputs, LifecycleParams, LifecycleStep};
 pub use mark::{MarkOutputs, MarkParams, MarkStep};
 pub use prune::{Fate, PruneOutputs, PruneParams, PruneStep};

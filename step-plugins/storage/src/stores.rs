@@ -8,9 +8,9 @@ use rekindle_engine::host::{ObjectStore, StoreError, Stores};
 
 use crate::failure::Operation;
 use crate::file::FileStores;
-use crate::s3;
+use crate::{gcs, s3};
 
-/// Opens `file:` and `s3:` stores.
+/// Opens `file:`, `s3:` and `gs:` stores.
 #[derive(Debug, Clone)]
 pub struct EveryStore {
     files: FileStores,
@@ -26,12 +26,11 @@ impl EveryStore {
 #[async_trait]
 impl Stores for EveryStore {
     async fn open(&self, config: &StoreConfig) -> Result<Arc<dyn ObjectStore>, StoreError> {
-        if !config.url.starts_with("s3:") {
-            return self.files.open(config).await;
-        }
-        match s3::open(config).await {
-            Ok(store) => Ok(Arc::new(store)),
-            Err(failure) => Err(failure.into_error(&config.url, Operation::Open, "")),
-        }
+        let opened: Result<Arc<dyn ObjectStore>, _> = match config.url.split_once(':') {
+            Some(("s3", _)) => s3::open(config).await.map(|store| Arc::new(store) as _),
+            Some(("gs", _)) => gcs::open(config).await.map(|store| Arc::new(store) as _),
+            _ => return self.files.open(config).await,
+        };
+        opened.map_err(|failure| failure.into_error(&config.url, Operation::Open, ""))
     }
 }

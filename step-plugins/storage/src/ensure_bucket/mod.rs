@@ -19,7 +19,7 @@ pub struct EnsureBucketStep;
 
 /// `with:` of `store.ensure-bucket`.
 ///
-/// Where the bucket is made, the store's `region` says. Public access is blocked in any case. A `file:` store gets its
+/// Where the bucket is made, the store's `region` says, of Google its `location` and `project`. Public access is blocked in any case. A `file:` store gets its
 /// folder; the rest means nothing there.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -14,13 +14,13 @@ use super::import::ImportError;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Rule {
-    action: Action,
-    condition: Condition,
+    pub(crate) action: Action,
+    pub(crate) condition: Condition,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", deny_unknown_fields)]
-enum Action {
+pub(crate) enum Action {
     SetStorageClass {
         #[serde(rename = "storageClass")]
         storage_class: String,
@@ -30,13 +30,13 @@ enum Action {
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Condition {
+pub(crate) struct Condition {
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    age: Option<u32>,
+    pub(crate) age: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    days_since_noncurrent_time: Option<u32>,
+    pub(crate) days_since_noncurrent_time: Option<u32>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    matches_prefix: Vec<String>,
+    pub(crate) matches_prefix: Vec<String>,
 }
 
 impl Condition {

@@ -3,7 +3,7 @@
 mod difference;
 #[cfg(test)]
 mod form_tests;
-mod gcs;
+pub(crate) mod gcs;
 mod import;
 mod run;
 pub(crate) mod s3;

@@ -6,7 +6,8 @@ use aws_sdk_s3::types::MetadataDirective;
 use rekindle_engine::host::{Key, ObjectInfo, ProviderPlace, PutMode, StoreErrorKind};
 
 use super::multipart::{Sent, Upload};
-use super::{MARK, S3Store, condition, download, errors, size};
+use super::{S3Store, condition, download, errors};
+use crate::bucket::{MARK, new_mark, size};
 use crate::failure::Failure;
 
 /// The most that one request copies (Amazon S3 API Reference, `CopyObject`).
@@ -72,7 +73,7 @@ async fn at_once(
         .set_copy_source_if_match(etag.map(str::to_owned))
         .set_if_none_match(condition(mode))
         .metadata_directive(MetadataDirective::Replace)
-        .metadata(MARK, super::new_mark())
+        .metadata(MARK, new_mark())
         .set_server_side_encryption(store.how.encryption.clone())
         .set_ssekms_key_id(store.how.kms_key.clone())
         .set_storage_class(store.how.class.clone())
@@ -88,7 +89,7 @@ async fn in_parts(
     key: &Key,
     mode: PutMode,
 ) -> Result<(), Failure> {
-    let mut upload = Upload::begin(store, &store.object(key), &super::new_mark()).await?;
+    let mut upload = Upload::begin(store, &store.object(key), &new_mark()).await?;
     let part_bytes = PART_BYTES.min(store.most_copied_at_once_bytes);
     let (mut parts, mut number, mut at) = (BTreeMap::new(), 1, 0);
     while at < size_bytes {

@@ -4,7 +4,6 @@
 //! upload leaves is not listed and is removed by [`ObjectStore::remove_abandoned`].
 
 mod bucket;
-mod checksum;
 mod copying;
 mod download;
 mod errors;
@@ -15,7 +14,6 @@ mod retry;
 mod rules;
 mod upload;
 
-use std::hash::{BuildHasher as _, RandomState};
 use std::ops::Range;
 
 use async_trait::async_trait;
@@ -28,6 +26,8 @@ use rekindle_engine::host::{
     Body, Bucket, Key, ObjectInfo, ObjectStore, ProviderPlace, PutMode, Stamp, StoreError,
 };
 
+use crate::bucket::checksum::Crc64Nvme;
+use crate::bucket::reading;
 use crate::failure::{Failure, Operation};
 pub(crate) use open::open;
 
@@ -46,15 +46,8 @@ pub struct S3Store {
     how: How,
 }
 
-/// The metadata that says which write an object is from, so that a write whose answer got lost knows its own.
-const MARK: &str = "rekindle-write";
-
-/// Makes a mark that no other write has.
-fn new_mark() -> String {
-    // Each of them has fresh random keys.
-    let random = || RandomState::new().hash_one(std::process::id());
-    format!("{:016x}{:016x}", random(), random())
-}
+/// The checksum that S3 keeps for whole objects, also when they arrive in parts.
+type Sum = crate::bucket::checksum::Sum<Crc64Nvme>;
 
 fn condition(mode: PutMode) -> Option<String> {
     match mode {
@@ -101,16 +94,11 @@ impl S3Store {
     }
 }
 
-/// Times come with nanoseconds out of the SDK; ones before 1970 or after 9999 are not S3's.
+/// Times come with nanoseconds out of the SDK.
 fn timestamp(time: Option<&aws_sdk_s3::primitives::DateTime>) -> Timestamp {
-    time.and_then(|time| {
-        Timestamp::new(time.secs(), i32::try_from(time.subsec_nanos()).unwrap_or_default()).ok()
-    })
-    .unwrap_or_default()
-}
-
-fn size(length: Option<i64>) -> u64 {
-    length.and_then(|length| u64::try_from(length).ok()).unwrap_or_default()
+    let parts = time.map(|time| (time.secs(), i32::try_from(time.subsec_nanos()).unwrap_or_default()));
+    let (seconds, nanoseconds) = parts.unwrap_or_default();
+    crate::bucket::timestamp(seconds, nanoseconds)
 }
 
 async fn delete(store: &S3Store, key: &Key) -> Result<(), Failure> {
@@ -130,7 +118,9 @@ impl ObjectStore for S3Store {
     }
 
     async fn get(&self, key: &Key, range: Option<Range<u64>>) -> Result<Body, StoreError> {
-        download::get(self, key, range).await.map_err(self.error(Operation::Read, key.as_str()))
+        reading::open(download::Stored::of(self, key), range)
+            .await
+            .map_err(self.error(Operation::Read, key.as_str()))
     }
 
     async fn head(&self, key: &Key) -> Result<Option<ObjectInfo>, StoreError> {
@@ -150,7 +140,9 @@ impl ObjectStore for S3Store {
         key: &Key,
         limit_bytes: usize,
     ) -> Result<Option<(Bytes, Stamp)>, StoreError> {
-        download::stamped(self, key, limit_bytes).await.map_err(self.error(Operation::Read, key.as_str()))
+        reading::stamped(download::Stored::of(self, key), limit_bytes)
+            .await
+            .map_err(self.error(Operation::Read, key.as_str()))
     }
 
     async fn swap(&self, key: &Key, expected: Option<&Stamp>, bytes: Bytes) -> Result<Stamp, StoreError> {

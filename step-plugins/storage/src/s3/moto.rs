@@ -11,13 +11,17 @@ use rekindle_engine::host::{Bucket, BucketChange, BucketFacts, LifecycleRule, Se
 use serde_json::json;
 
 use super::S3Store;
-use super::open::{Patience, open_with};
+use super::open::open_with;
 use super::tests::config;
+use crate::bucket::patience::Patience;
 use crate::contract::{Store, store_contract};
 
 async fn open(server: &MotoServer, config: &StoreConfig) -> S3Store {
+    open_as(server, config, Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "test")).await
+}
+
+async fn open_as(server: &MotoServer, config: &StoreConfig, who: Credentials) -> S3Store {
     let config = StoreConfig { endpoint: Some(server.endpoint().to_owned()), ..config.clone() };
-    let who = Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "test");
     let loader =
         aws_config::defaults(BehaviorVersion::latest()).empty_test_environment().credentials_provider(who);
     let patience = Patience { attempts: 2, first_wait: Duration::from_millis(50), ..Patience::default() };
@@ -144,4 +148,43 @@ async fn rules_of_a_bucket_that_is_not_there_are_no_empty_list() {
     let (bucket, _server) = bucket().await;
     let error = bucket.lifecycle().await.unwrap_err();
     insta::assert_snapshot!(error.to_string(), @"failed to read `lifecycle` in s3://backups/mysql: The specified bucket does not exist (NoSuchBucket, HTTP 404); make the bucket first, or correct the store's `url:`");
+}
+
+/// Gives credentials of another account (AWS Security Token Service API Reference, `AssumeRole`).
+fn of_somebody_else(server: &MotoServer) -> Credentials {
+    use std::io::{Read as _, Write as _};
+    let role =
+        "Action=AssumeRole&Version=2011-06-15&RoleSessionName=s&RoleArn=arn:aws:iam::111122223333:role/r";
+    let request = format!(
+        "POST / HTTP/1.0\r\nHost: sts.amazonaws.com\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+         Content-Length: {}\r\n\r\n{role}",
+        role.len()
+    );
+    let mut connection =
+        std::net::TcpStream::connect(server.endpoint().trim_start_matches("http://")).unwrap();
+    connection.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).unwrap();
+    let field = |name: &str| {
+        let (_, rest) = answer.split_once(&format!("<{name}>")).unwrap_or_else(|| panic!("{answer}"));
+        rest.split('<').next().unwrap().to_owned()
+    };
+    Credentials::new(
+        field("AccessKeyId"),
+        field("SecretAccessKey"),
+        Some(field("SessionToken")),
+        None,
+        "test",
+    )
+}
+
+#[tokio::test]
+async fn a_name_that_is_somebody_elses_is_told_so() {
+    let (theirs, server) = bucket().await;
+    theirs.change(BucketChange::Create).await.unwrap();
+    let who = of_somebody_else(&server);
+    let ours = open_as(&server, &config("", "s3://backups/mysql"), who).await;
+    let error = ours.change(BucketChange::Create).await.unwrap_err();
+    assert_eq!(error.kind, StoreErrorKind::AlreadyExists);
+    insta::assert_snapshot!(error.to_string(), @"");
 }
