@@ -27,7 +27,7 @@ async fn read(store: &GcsStore) -> Result<Resource, Failure> {
 async fn look(store: &GcsStore) -> Result<Option<BucketFacts>, Failure> {
     let found = match read(store).await {
         Ok(found) => found,
-        Err(failure) if failure.is_not_found() => return Ok(None),
+        Err(failure) if errors::is_missing_bucket(&failure) => return Ok(None),
         Err(failure) => return Err(not_ours(failure)),
     };
     let on = |on: bool| if on { Setting::On } else { Setting::Off };

@@ -6,16 +6,29 @@ use rekindle_engine::host::{Bucket, BucketChange, BucketFacts, LifecycleRule, Se
 use serde_json::json;
 
 use super::GcsStore;
-use super::tests::{config, open_as};
+use super::open::open_with;
+use crate::bucket::patience::Patience;
+
+fn config(server: &GcsServer, url: &str) -> StoreConfig {
+    StoreConfig {
+        endpoint: Some(server.endpoint().to_owned()),
+        anonymous: Some(true),
+        ..StoreConfig::at(url)
+    }
+}
+
+async fn open(config: &StoreConfig) -> GcsStore {
+    open_with(config, Patience::of_a_test()).await.unwrap_or_else(|failure| panic!("{failure:?}"))
+}
 
 async fn bucket() -> (GcsStore, GcsServer) {
     let server = GcsServer::start("other").await.unwrap();
     let config = StoreConfig {
         project: Some("shop".to_owned()),
         location: Some("asia-northeast3".to_owned()),
-        ..config(server.endpoint(), "gs://backups/mysql")
+        ..config(&server, "gs://backups/mysql")
     };
-    (open_as(&config).await, server)
+    (open(&config).await, server)
 }
 
 #[tokio::test]
@@ -44,9 +57,9 @@ async fn a_bucket_is_made_in_its_location_and_everything_set_reads_back() {
 #[tokio::test]
 async fn a_bucket_is_not_made_without_a_project() {
     let server = GcsServer::start("other").await.unwrap();
-    let bucket = open_as(&config(server.endpoint(), "gs://backups")).await;
+    let bucket = open(&config(&server, "gs://backups")).await;
     let error = bucket.change(BucketChange::Create).await.unwrap_err();
-    insta::assert_snapshot!(error.to_string(), @"");
+    insta::assert_snapshot!(error.to_string(), @"failed to change gs://backups: a bucket is made in a project: set `project:` of the store to its id");
 }
 
 fn delete_after(days: u32, prefix: &str) -> LifecycleRule {

@@ -32,6 +32,10 @@ pub(super) fn failure(error: &Error) -> Failure {
             let message = status.map_or(payload.as_str(), |status| &status.message);
             from_answer(http, &format!("HTTP {http}"), reason, message)
         }
+        // Only of buckets: an object that is there already is a failed precondition.
+        (None, Some(status)) if status.code == Code::AlreadyExists => {
+            Failure::new(StoreErrorKind::AlreadyExists, status.message.clone())
+        }
         (None, Some(status)) => {
             let words = status.code.name();
             from_answer(http_of(status.code), words, reason(status).unwrap_or_default(), &status.message)
@@ -57,6 +61,11 @@ pub(super) fn of_the_bucket(failure: Failure) -> Failure {
         StoreErrorKind::NotFound => with_hint(StoreErrorKind::Invalid, failure.why, Some(MAKE_THE_BUCKET)),
         _ => failure,
     }
+}
+
+/// Tells whether a look at a bucket found none.
+pub(super) fn is_missing_bucket(failure: &Failure) -> bool {
+    failure.is_not_found() || failure.why.ends_with(MAKE_THE_BUCKET)
 }
 
 /// Gives when the server wants to be asked again: `Retry-After` (RFC 9110, section 10.2.3, in seconds) or

@@ -157,6 +157,7 @@ fn of_somebody_else(server: &MotoServer) -> Credentials {
         "Action=AssumeRole&Version=2011-06-15&RoleSessionName=s&RoleArn=arn:aws:iam::111122223333:role/r";
     let request = format!(
         "POST / HTTP/1.0\r\nHost: sts.amazonaws.com\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+         Authorization: AWS4-HMAC-SHA256 Credential={ACCESS_KEY}/20260101/us-east-1/sts/aws4_request\r\n\
          Content-Length: {}\r\n\r\n{role}",
         role.len()
     );
