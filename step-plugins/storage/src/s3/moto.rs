@@ -187,5 +187,5 @@ async fn a_name_that_is_somebody_elses_is_told_so() {
     let ours = open_as(&server, &config("", "s3://backups/mysql"), who).await;
     let error = ours.change(BucketChange::Create).await.unwrap_err();
     assert_eq!(error.kind, StoreErrorKind::AlreadyExists);
-    insta::assert_snapshot!(error.to_string(), @"");
+    insta::assert_snapshot!(error.to_string(), @"failed to change s3://backups/mysql: the name `backups` is taken by somebody else's bucket; choose another one for the store's `url:`");
 }
