@@ -82,3 +82,30 @@ async fn a_missing_bucket_and_wrong_credentials_are_found_before_anything_starts
     let none = Answer::from(none.output().unwrap()).code(2);
     assert!(none.stderr.contains("credentials"), "{}", none.stderr);
 }
+
+#[test]
+fn lifecycle_documents_of_both_providers_are_imported_as_declarations() {
+    let project = crate::support::Project::new();
+    let aws = include_str!("../step-plugins/storage/src/lifecycle/guide-s3.json");
+    project.write("s3.json", aws);
+    project.write("gcs.json", include_str!("../step-plugins/storage/src/lifecycle/guide-gcs.json"));
+    project.write("tags.json", &aws.replace("\"Prefix\": \"mysql/\"", "\"Tag\": {}"));
+    let answer = project.run(&["lifecycle", "import", "s3.json"]).success();
+    insta::assert_snapshot!(answer.stdout, @r#"
+    # Put it under a store with an `s3:` URL. Its `prefix` counts from that URL: without one, it is the whole store.
+    lifecycle:
+      id: "mysql-backup-lifecycle"
+      prefix: "mysql/"
+      transitions:
+        - { after: 30d, class: STANDARD_IA }
+        - { after: 90d, class: GLACIER }
+        - { after: 365d, class: DEEP_ARCHIVE }
+      expire: 2555d
+    "#);
+    insta::assert_snapshot!(answer.stderr, @"comments are no part of JSON, and were passed over");
+    let answer = project.run(&["lifecycle", "import", "gcs.json"]).success();
+    assert!(answer.stdout.contains("    - { after: 90d, class: COLDLINE }\n"), "{}", answer.stdout);
+    assert_eq!(answer.stderr, "");
+    insta::assert_snapshot!(project.run(&["lifecycle", "import", "tags.json"]).code(2).stderr, @"");
+    project.run(&["lifecycle", "import", "none.json"]).code(2);
+}

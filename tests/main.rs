@@ -16,6 +16,7 @@ mod environments;
 mod large;
 mod locks;
 mod mistakes;
+mod moto;
 mod plan;
 mod plugins;
 mod recovery;

@@ -53,12 +53,18 @@ enum Rights {
 pub(crate) fn ensure(needed: &[Needed]) -> Result<(), Failure> {
     let folders = folders();
     let packages = missing_packages(needed, |program| folders.iter().any(|dir| dir.join(program).is_file()));
-    if packages.is_empty() {
-        return Ok(());
-    }
+    if packages.is_empty() { Ok(()) } else { install(&packages) }
+}
+
+/// Installs packages.
+///
+/// # Errors
+/// When they can't be installed: the message names them.
+pub(crate) fn install(packages: &[&str]) -> Result<(), Failure> {
+    let folders = folders();
     let have = |program: &str| folders.iter().any(|dir| dir.join(program).is_file());
     if !have("apt-get") {
-        return Err(by_hand(&packages, "this is no Debian"));
+        return Err(by_hand(packages, "this is no Debian"));
     }
     let script = ["sh", "-eu", "-c", INSTALL_SCRIPT, "install"].into_iter().chain(packages.iter().copied());
     let stage =
@@ -66,12 +72,12 @@ pub(crate) fn ensure(needed: &[Needed]) -> Result<(), Failure> {
             Rights::Root => Stage::new("sh", script.skip(1)),
             Rights::Sudo => Stage::new("sudo", script),
             Rights::SudoWithoutQuestion => Stage::new("sudo", std::iter::once("-n").chain(script)),
-            Rights::None => return Err(by_hand(&packages, "you are not root and there is no sudo")),
+            Rights::None => return Err(by_hand(packages, "you are not root and there is no sudo")),
         };
     println!("\n==> installing {}", packages.join(" "));
     stage.run_unnamed().map_err(|failure| Failure {
         code: failure.code,
-        ..by_hand(&packages, "apt-get did not manage to, see above")
+        ..by_hand(packages, "apt-get did not manage to, see above")
     })
 }
 

@@ -8,6 +8,7 @@ mod demo;
 #[cfg(test)]
 mod diagnostics;
 mod lanes;
+mod moto;
 mod schemas;
 mod stage;
 mod test;

@@ -1,20 +1,69 @@
 //! `cargo xtask test`: format, lints, docs and every test, also those with real servers.
 
-use crate::apt;
+use std::path::PathBuf;
+
 use crate::cargo::NEXTEST;
 use crate::lanes::Lanes;
 use crate::stage::{Failure, Stage};
+use crate::{apt, moto};
 
 /// Checks format, lints and docs, and runs every test, installing what is missing
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Leaves the tests out that start a MariaDB server
+    /// Leaves the tests out that start servers of other projects: MariaDB, moto
     #[arg(long)]
     without_servers: bool,
 }
 
 /// The lanes whose tests start servers; `.config/nextest.toml` has the same filters.
-const SERVER_LANES: [(&str, &str); 2] = [("mariadb", "package(rekindle-mysql)"), ("e2e", "binary(/^e2e$/)")];
+const SERVER_LANES: [(&str, &str); 3] =
+    [("mariadb", "package(rekindle-mysql)"), ("e2e", "binary(/^e2e$/) and not test(/^moto::/)"), MOTO_LANE];
+/// Tests in a module of this name start moto.
+const MOTO_LANE: (&str, &str) =
+    ("moto", "(package(rekindle-storage) or binary(/^e2e$/)) and test(/(^|::)moto::/)");
+
+/// Which tests of servers can run here.
+struct Servers {
+    /// The lanes that can't, each with the reason.
+    left_out: Vec<(&'static str, String)>,
+    /// Where moto is.
+    moto: Option<PathBuf>,
+}
+
+impl Servers {
+    /// Looks what is there, and installs what is missing. Without moto its lane is left out; without MariaDB there is
+    /// too little to test.
+    fn ensure(args: &Args) -> Result<Self, Failure> {
+        if args.without_servers {
+            let why = "--without-servers was given";
+            let left_out = SERVER_LANES.map(|(lane, _)| (lane, why.to_owned())).to_vec();
+            return Ok(Self { left_out, moto: None });
+        }
+        apt::ensure(&apt::MARIADB)?;
+        Ok(Self::with(moto::ensure()))
+    }
+
+    fn with(moto: Result<PathBuf, Failure>) -> Self {
+        match moto {
+            Ok(folder) => Self { left_out: Vec::new(), moto: Some(folder) },
+            Err(failure) => {
+                let why = first_line(&failure.message).to_owned();
+                Self { left_out: vec![(MOTO_LANE.0, why)], moto: None }
+            }
+        }
+    }
+
+    fn why_left_out(&self, lane: &str) -> Option<&str> {
+        self.left_out.iter().find(|(left_out, _)| *left_out == lane).map(|(_, why)| why.as_str())
+    }
+
+    /// Gives the filter of everything that can run.
+    fn selection(&self) -> String {
+        let filters = SERVER_LANES.iter().filter(|(lane, _)| self.why_left_out(lane).is_some());
+        let filters: Vec<&str> = filters.map(|(_, filter)| *filter).collect();
+        if filters.is_empty() { "all()".to_owned() } else { format!("not ({})", filters.join(" or ")) }
+    }
+}
 
 /// Runs everything, stops at the first stage that fails, and ends with a line that says what ran.
 ///
@@ -28,13 +77,21 @@ pub(crate) fn test(args: &Args) -> Result<(), Failure> {
 }
 
 fn run_lanes(args: &Args, lanes: &mut Lanes) -> Result<(), Failure> {
-    let mut stop = prepare(args).err().map(|failure| (first_line(&failure.message).to_owned(), failure));
-    for (lane, stage) in stages(args) {
+    let (servers, mut stop) =
+        match Servers::ensure(args).and_then(|servers| NEXTEST.ensure().map(|()| servers)) {
+            Ok(servers) => (servers, None),
+            // None of its stages will run.
+            Err(failure) => (
+                Servers { left_out: Vec::new(), moto: None },
+                Some((first_line(&failure.message).to_owned(), failure)),
+            ),
+        };
+    for (lane, stage) in stages(&servers) {
         if let Some((why, _)) = &stop {
             lanes.left_out(lane, why);
             continue;
         }
-        let ran = stage.run().and_then(|()| note(lane, args, lanes));
+        let ran = stage.run().and_then(|()| note(lane, &servers, lanes));
         if let Err(failure) = ran {
             lanes.left_out(lane, "failed");
             stop = Some((format!("{lane} failed before"), failure));
@@ -43,43 +100,38 @@ fn run_lanes(args: &Args, lanes: &mut Lanes) -> Result<(), Failure> {
     stop.map_or(Ok(()), |(_, failure)| Err(failure))
 }
 
-fn note(lane: &'static str, args: &Args, lanes: &mut Lanes) -> Result<(), Failure> {
+fn note(lane: &'static str, servers: &Servers, lanes: &mut Lanes) -> Result<(), Failure> {
     if lane == TESTS {
-        return count_tests(args, lanes);
+        return count_tests(servers, lanes);
     }
     lanes.ran(lane);
     Ok(())
 }
 
-/// The stage that holds the lanes `unit`, `mariadb` and `e2e`.
+/// The stage that holds the lanes `unit`, `mariadb`, `e2e` and `moto`.
 const TESTS: &str = "tests";
 
-fn prepare(args: &Args) -> Result<(), Failure> {
-    if !args.without_servers {
-        apt::ensure(&apt::MARIADB)?;
-    }
-    NEXTEST.ensure()
-}
-
-fn stages(args: &Args) -> Vec<(&'static str, Stage)> {
+fn stages(servers: &Servers) -> Vec<(&'static str, Stage)> {
     let lints = ["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"];
     let docs = ["doc", "--workspace", "--no-deps", "--all-features"];
     let doc_tests = ["test", "--workspace", "--all-features", "--doc"];
+    let mut tests = Stage::cargo(nextest("run", &servers.selection()));
+    if let Some(folder) = &servers.moto {
+        tests = tests.variable(moto::VARIABLE, folder.to_string_lossy());
+    }
     vec![
         ("fmt", Stage::cargo(["fmt", "--all", "--check"])),
         ("clippy", Stage::cargo(lints)),
         ("docs", Stage::cargo(docs).variable("RUSTDOCFLAGS", "-D warnings")),
-        (TESTS, Stage::cargo(nextest("run", &selection(args)))),
+        (TESTS, tests),
         ("doctests", Stage::cargo(doc_tests)),
     ]
 }
 
 fn nextest(verb: &str, filter: &str) -> Vec<String> {
-    ["nextest", verb, "--workspace", "--all-features", "-E", filter].map(str::to_owned).to_vec()
-}
-
-fn selection(args: &Args) -> String {
-    if args.without_servers { unit_filter() } else { "all()".to_owned() }
+    // What the configuration leaves out by itself is what needs the preparations made here.
+    let words = ["nextest", verb, "--workspace", "--all-features", "--ignore-default-filter", "-E", filter];
+    words.map(str::to_owned).to_vec()
 }
 
 fn unit_filter() -> String {
@@ -87,13 +139,12 @@ fn unit_filter() -> String {
 }
 
 /// Asks nextest how many tests each lane has, after all of them passed.
-fn count_tests(args: &Args, lanes: &mut Lanes) -> Result<(), Failure> {
+fn count_tests(servers: &Servers, lanes: &mut Lanes) -> Result<(), Failure> {
     lanes.tests("unit", count(&unit_filter())?);
     for (lane, filter) in SERVER_LANES {
-        if args.without_servers {
-            lanes.left_out(lane, "--without-servers was given");
-        } else {
-            lanes.tests(lane, count(filter)?);
+        match servers.why_left_out(lane) {
+            Some(why) => lanes.left_out(lane, why),
+            None => lanes.tests(lane, count(filter)?),
         }
     }
     Ok(())
@@ -141,8 +192,24 @@ mod tests {
 
     #[test]
     fn without_servers_only_unit_tests_are_chosen() {
-        let filter = selection(&Args { without_servers: true });
-        assert_eq!(filter, "not (package(rekindle-mysql) or binary(/^e2e$/))");
-        assert_eq!(selection(&Args { without_servers: false }), "all()");
+        let servers = Servers::ensure(&Args { without_servers: true }).unwrap();
+        assert_eq!(
+            servers.selection(),
+            "not (package(rekindle-mysql) or binary(/^e2e$/) and not test(/^moto::/) \
+             or (package(rekindle-storage) or binary(/^e2e$/)) and test(/(^|::)moto::/))"
+        );
+        assert_eq!(servers.selection(), unit_filter());
+    }
+
+    #[test]
+    fn without_moto_its_lane_is_left_out_with_the_reason_and_nothing_else_is() {
+        let servers = Servers::with(Err(Failure::new("no network\nmore")));
+        assert_eq!(
+            servers.selection(),
+            "not ((package(rekindle-storage) or binary(/^e2e$/)) and test(/(^|::)moto::/))"
+        );
+        assert_eq!(servers.why_left_out("moto"), Some("no network"));
+        assert_eq!(servers.why_left_out("e2e"), None);
+        assert_eq!(Servers::with(Ok(PathBuf::from("m"))).selection(), "all()");
     }
 }

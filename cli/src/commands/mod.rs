@@ -11,6 +11,7 @@ mod drive;
 mod explain;
 mod group;
 mod init;
+mod lifecycle;
 mod place;
 mod plan;
 mod plugin;
@@ -74,6 +75,8 @@ enum Command {
     Runs(runs::Args),
     /// Look at the backups in a store
     Backups(backups::Args),
+    /// Read the lifecycle rules of buckets
+    Lifecycle(lifecycle::Args),
     /// List the step kinds, or describe one
     Steps(steps::Args),
     /// List step kinds of your own, and test them
@@ -101,6 +104,7 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Cancel(args) => cancel::cancel(&args, &state_dir).await,
         Command::Runs(args) => runs::runs(&args, &state_dir).await,
         Command::Backups(args) => backups::backups(&args, &state_dir).await,
+        Command::Lifecycle(args) => lifecycle::lifecycle(&args),
         Command::Steps(args) => steps::steps(&args),
         Command::Plugin(args) => plugin::plugin(&args).await,
         Command::Schema(args) => schema::schema(&args),

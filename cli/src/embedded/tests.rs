@@ -162,6 +162,24 @@ fn the_quickstart_does_for_every_runbook_that_it_is_for() {
     }
 }
 
+#[test]
+fn the_three_two_one_example_prepares_its_stores_and_copies_every_backup_to_two_more() {
+    let example = "../examples/three-two-one";
+    let arg = EnvironmentArg { environment: format!("{example}/environments/production.yaml") };
+    let prepare = format!("{example}/runbooks/prepare-stores.yaml");
+    let steps = [prepare.as_str(), "backup"].map(|runbook| {
+        let loaded = project::load(runbook, &arg).unwrap_or_else(|failure| panic!("{failure:#?}"));
+        let plan = compiled_runbook(&loaded.runbook, &loaded.environment, &[])
+            .unwrap_or_else(|errors| panic!("{runbook}: {errors:#?}"));
+        let ids: Vec<_> = plan.steps.iter().map(|step| step.id.to_string()).collect();
+        ids.join(" ")
+    });
+    insta::assert_snapshot!(steps.join("\n"), @r"
+    places[0] places[1] places[2] rules
+    full schema facts publish verify copy[0] copy[1] prune report
+    ");
+}
+
 /// Loads a runbook in one of the three environments as every command does.
 fn loaded(runbook: &str, environment: &str) -> project::Project {
     let environment = format!("../examples/three-environments/environments/{environment}.yaml");

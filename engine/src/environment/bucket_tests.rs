@@ -70,10 +70,10 @@ fn every_mistake_about_a_bucket_is_told() {
     rekindle::environment::key_without_encryption: `kms_key` is used only with `server_side_encryption: "aws:kms"`
       e.yaml:10:37 "k": would encrypt nothing
       help: add `server_side_encryption: "aws:kms"`
-    rekindle::environment::not_for_this_store: `region` says something about buckets, and this store is a folder
+    rekindle::environment::not_for_this_store: `region` says something about buckets of S3, and this store is a folder
       e.yaml:11:23 "region": means nothing here
       help: remove it, or write an `s3://bucket/prefix` URL
-    rekindle::environment::not_for_this_store: `path_style` says something about buckets, and this store is a folder
+    rekindle::environment::not_for_this_store: `path_style` says something about buckets of S3, and this store is a folder
       e.yaml:11:34 "path_style": means nothing here
       help: remove it, or write an `s3://bucket/prefix` URL
     rekindle::environment::wrong_type: `path_style` must be `true` or `false`, found a string
@@ -85,4 +85,39 @@ fn every_mistake_about_a_bucket_is_told() {
       e.yaml:13:13 "***************************": this value
       help: write `s3://bucket/prefix`: credentials come from the AWS environment variables, files and services
     "#);
+}
+
+#[test]
+fn a_bucket_of_google_is_read_with_how_it_is_reached_and_written() {
+    let body = "stores:\n  a: { url: 'gs://shop_backups.example/mysql', endpoint: 'http://127.0.0.1:9', anonymous: true, \
+                kms_key: k, storage_class: ARCHIVE, requester_pays: true, billing_project: p }\n  b: { url: 'gs://abc' }\n";
+    let text = format!("apiVersion: rekindle/v1\nkind: Environment\nname: e\n{body}");
+    let stores = parse(&Source::new("e.yaml", &text)).unwrap_or_else(|errors| panic!("{}", render(&errors)));
+    let wanted = StoreConfig {
+        endpoint: Some("http://127.0.0.1:9".to_owned()),
+        anonymous: Some(true),
+        kms_key: Some("k".to_owned()),
+        storage_class: Some("ARCHIVE".to_owned()),
+        requester_pays: Some(true),
+        billing_project: Some("p".to_owned()),
+        ..StoreConfig::at("gs://shop_backups.example/mysql")
+    };
+    assert_eq!(stores.settings.stores[0], wanted);
+    assert_eq!(stores.settings.stores[1], StoreConfig::at("gs://abc"));
+}
+
+#[test]
+fn every_mistake_about_a_bucket_of_google_is_told() {
+    let body = "stores:
+  a: { url: 'gs://-bucket' }
+  b: { url: 'gs://key:hunter2@bucket/x' }
+  c: { url: 'gs://bucket', endpoint: 'http://storage.example', storage_class: NEARLIN }
+  d: { url: 'gs://bucket', requester_pays: true, region: r, server_side_encryption: AES256 }
+  e: { url: 'gs://bucket', billing_project: p, endpoint: 'https://key:hunter2@host' }
+  f: { url: 's3://bucket', billing_project: p }
+  g: { url: 'file:x', kms_key: k, anonymous: true }
+";
+    let told = body_errors(body);
+    assert!(!told.contains("hunter2"), "{told}");
+    insta::assert_snapshot!(told, @"");
 }

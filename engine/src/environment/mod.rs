@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod bucket_tests;
+mod buckets;
 mod concealed;
 mod encrypt;
 #[cfg(test)]
@@ -9,6 +10,9 @@ mod encrypt_tests;
 mod journal;
 #[cfg(test)]
 mod layers_tests;
+mod lifecycle;
+#[cfg(test)]
+mod lifecycle_tests;
 mod load;
 mod policy;
 mod read;
@@ -22,6 +26,7 @@ mod types;
 
 use crate::document::Codes;
 
+pub use lifecycle::{Lifecycle, Mistake, MistakeAt, Provider, Transition};
 pub use load::{NotFound, load, parse};
 pub use read::read;
 pub use types::{

@@ -3,8 +3,8 @@
 use indexmap::IndexMap;
 
 use super::{
-    CODES, Environment, EnvironmentSource, NOT_SUPPORTED, Objectives, Settings, concealed, journal, policy,
-    schedules, secrets, stores, targets,
+    CODES, Environment, EnvironmentSource, NOT_SUPPORTED, Objectives, Settings, concealed, journal,
+    lifecycle, policy, schedules, secrets, stores, targets,
 };
 use crate::diagnostic::Diagnostic;
 use crate::document::{Entry, Fields, Location, Node, NodeValue, Reader, lay_over};
@@ -101,6 +101,9 @@ fn read_document(reader: &mut Reader, node: &Node) -> Option<Environment> {
     });
     let journal = fields.take("journal").and_then(|node| journal::read(reader, node, &keys(stores_node)));
     let objectives = fields.take("objectives").and_then(|node| read_objectives(reader, node));
+    if let (Some(node), Some(objectives)) = (stores_node, &objectives) {
+        lifecycle::hold_against(reader, node, &stores, objectives);
+    }
     let policy = fields.take("policy").and_then(|node| policy::read(reader, node)).unwrap_or_default();
     let schedules =
         read_named(reader, fields.take("schedules"), "schedules", &mut locations, schedules::read);
@@ -183,8 +186,11 @@ fn read_objectives(reader: &mut Reader, node: &Node) -> Option<Objectives> {
     let mut fields = reader.fields(node, "`objectives`")?;
     let rto = fields.take("rto").and_then(|node| reader.duration(node, "`rto`")).map(DurationText);
     let rpo = fields.take("rpo").and_then(|node| reader.duration(node, "`rpo`")).map(DurationText);
+    let window = fields.take("recovery_window");
+    let recovery_window =
+        window.and_then(|node| reader.duration(node, "`recovery_window`")).map(DurationText);
     reader.close(&fields);
-    Some(Objectives { rto, rpo })
+    Some(Objectives { rto, rpo, recovery_window })
 }
 
 fn read_values(reader: &mut Reader, node: &Node) -> Option<Node> {

@@ -1,26 +1,51 @@
 //! `stores:`: places for objects, by URL.
 
-use super::read::refuse;
-use super::{NOT_SUPPORTED, StoreConfig, encrypt};
-use crate::diagnostic::{Diagnostic, nearest};
-use crate::document::{Entry, Fields, Node, Reader};
+use super::{StoreConfig, buckets, encrypt, lifecycle};
+use crate::diagnostic::nearest;
+use crate::document::{Entry, Node, Reader};
 use crate::host::Key;
 
 const SCHEMES: [&str; 3] = ["file", "s3", "gs"];
 
+/// What a store is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    Folder,
+    S3,
+    Google,
+}
+
+impl Place {
+    fn of(url: &str) -> Self {
+        match url.split_once(':') {
+            Some(("s3", _)) => Self::S3,
+            Some(("gs", _)) => Self::Google,
+            _ => Self::Folder,
+        }
+    }
+
+    /// Where credentials come from, since they are never written in a document.
+    pub(super) fn credentials(self) -> &'static str {
+        match self {
+            Self::Google => {
+                "credentials come from GOOGLE_APPLICATION_CREDENTIALS, `gcloud` or the metadata server"
+            }
+            Self::S3 | Self::Folder => {
+                "credentials come from the AWS environment variables, files and services"
+            }
+        }
+    }
+}
+
 /// Reads one store; `secrets` are the names that its key may refer to.
 pub(super) fn read(reader: &mut Reader, entry: &Entry, secrets: &[&str]) -> Option<StoreConfig> {
     let mut fields = reader.fields(&entry.value, format!("store `{}`", entry.key))?;
-    let url = reader.require(&mut fields, "url").and_then(|node| read_url(reader, node));
-    refuse(reader, &mut fields, "lifecycle");
+    let written = reader.require(&mut fields, "url");
+    let url = written.and_then(|node| read_url(reader, node));
     let mut config = StoreConfig::at(url.unwrap_or_default());
-    if url.is_some_and(|url| !url.starts_with("s3:")) {
-        for field in OF_S3 {
-            refuse_beside_a_folder(reader, &mut fields, field);
-        }
-    } else {
-        read_s3(reader, &mut fields, &mut config);
-    }
+    let scheme = written.and_then(Node::text).and_then(|url| url.split_once(':')).map(|(scheme, _)| scheme);
+    config.lifecycle = lifecycle::read(reader, &mut fields, scheme);
+    buckets::read(reader, &mut fields, url.map(Place::of), &mut config);
     let encrypt = fields.take("encrypt").map(|node| encrypt::read(reader, node, secrets));
     reader.close(&fields);
     if let Some(encrypt) = encrypt {
@@ -28,103 +53,6 @@ pub(super) fn read(reader: &mut Reader, entry: &Entry, secrets: &[&str]) -> Opti
         config.encrypt = Some(encrypt?);
     }
     url.map(|_| config)
-}
-
-/// What says how a bucket of S3 is reached and written.
-const OF_S3: [&str; 8] = [
-    "region",
-    "endpoint",
-    "path_style",
-    "profile",
-    "server_side_encryption",
-    "kms_key",
-    "storage_class",
-    "requester_pays",
-];
-
-fn refuse_beside_a_folder(reader: &mut Reader, fields: &mut Fields<'_>, field: &'static str) {
-    if let Some(entry) = fields.take_entry(field) {
-        reader.report(
-            Diagnostic::new(
-                "rekindle::environment::not_for_this_store",
-                format!("`{field}` says something about buckets, and this store is a folder"),
-            )
-            .label(&entry.key_location(), "means nothing here")
-            .help("remove it, or write an `s3://bucket/prefix` URL"),
-        );
-    }
-}
-
-fn read_s3(reader: &mut Reader, fields: &mut Fields<'_>, config: &mut StoreConfig) {
-    config.region = text(reader, fields, "region");
-    config.endpoint = fields.take("endpoint").and_then(|node| read_endpoint(reader, node)).map(str::to_owned);
-    config.path_style = fields.take("path_style").and_then(|node| reader.boolean(node, "`path_style`"));
-    config.profile = text(reader, fields, "profile");
-    let encryption = fields.take("server_side_encryption");
-    config.server_side_encryption = encryption.and_then(|node| {
-        let kinds = ["AES256", "aws:kms", "aws:kms:dsse"].map(|kind| (kind, kind));
-        reader.choice(node, "`server_side_encryption`", &kinds).map(str::to_owned)
-    });
-    let key = fields.take("kms_key");
-    config.kms_key = key.and_then(|node| reader.filled_text(node, "`kms_key`")).map(str::to_owned);
-    if let (Some(node), false) =
-        (key, config.server_side_encryption.as_deref().is_some_and(|kind| kind.starts_with("aws:kms")))
-        && encryption.is_none_or(|_| config.server_side_encryption.is_some())
-    {
-        reader.report(
-            Diagnostic::new(
-                "rekindle::environment::key_without_encryption",
-                "`kms_key` is used only with `server_side_encryption: \"aws:kms\"`",
-            )
-            .label(&node.location, "would encrypt nothing")
-            .help("add `server_side_encryption: \"aws:kms\"`"),
-        );
-    }
-    config.storage_class = fields.take("storage_class").and_then(|node| read_class(reader, node));
-    config.requester_pays =
-        fields.take("requester_pays").and_then(|node| reader.boolean(node, "`requester_pays`"));
-}
-
-fn text(reader: &mut Reader, fields: &mut Fields<'_>, field: &'static str) -> Option<String> {
-    let node = fields.take(field)?;
-    reader.filled_text(node, &format!("`{field}`")).map(str::to_owned)
-}
-
-fn read_endpoint<'n>(reader: &mut Reader, node: &'n Node) -> Option<&'n str> {
-    let endpoint = reader.filled_text(node, "`endpoint`")?;
-    let host = endpoint.strip_prefix("https://").or_else(|| endpoint.strip_prefix("http://"));
-    match host {
-        Some(host) if host.contains('@') => {
-            reader.hide(node);
-            reader.wrong_value(
-                node,
-                "`endpoint` holds credentials",
-                "write the address alone: credentials come from the AWS environment variables, files and services",
-            )
-        }
-        Some(host) if !host.is_empty() => Some(endpoint),
-        Some(_) | None => reader.wrong_value(
-            node,
-            "`endpoint` is no web address",
-            "write `https://host` or `https://host:port`",
-        ),
-    }
-}
-
-/// Objects of these classes can't be read without hours of preparation, so no backup could be verified or
-/// restored from them (Amazon S3 User Guide, "Understanding and managing Amazon S3 storage classes").
-const ARCHIVES: [&str; 2] = ["GLACIER", "DEEP_ARCHIVE"];
-
-fn read_class(reader: &mut Reader, node: &Node) -> Option<String> {
-    let class = reader.filled_text(node, "`storage_class`")?;
-    if ARCHIVES.contains(&class) {
-        return reader.wrong_value(
-            node,
-            format!("objects of the class `{class}` can't be read back when they are needed"),
-            "write one that is read at once, such as `STANDARD_IA` or `GLACIER_IR`; archive by a rule of the bucket",
-        );
-    }
-    Some(class.to_owned())
 }
 
 fn read_url<'n>(reader: &mut Reader, node: &'n Node) -> Option<&'n str> {
@@ -151,13 +79,15 @@ fn read_url<'n>(reader: &mut Reader, node: &'n Node) -> Option<&'n str> {
             "write `file:backups` or `file:///var/backups`",
         ),
         "file" => Some(url),
-        "s3" if is_bucket(place) => Some(url),
-        "s3" if place.contains('@') => {
+        "s3" if is_bucket_of_s3(place) => Some(url),
+        "gs" if is_bucket_of_google(place) => Some(url),
+        "s3" | "gs" if place.contains('@') => {
             reader.hide(node);
+            let from = Place::of(url).credentials();
             reader.wrong_value(
                 node,
                 "`url` holds credentials",
-                "write `s3://bucket/prefix`: credentials come from the AWS environment variables, files and services",
+                format!("write `{scheme}://bucket/prefix`: {from}"),
             )
         }
         "s3" => reader.wrong_value(
@@ -165,31 +95,45 @@ fn read_url<'n>(reader: &mut Reader, node: &'n Node) -> Option<&'n str> {
             "it names no bucket of S3",
             "write `s3://bucket` or `s3://bucket/prefix`; a bucket has 3 to 63 small letters, digits, `-` and `.`",
         ),
-        "gs" => {
-            reader.report(
-                Diagnostic::new(NOT_SUPPORTED, "`gs:` stores are not supported by this version yet")
-                    .label(&node.location, "cannot be opened")
-                    .help("use a `file:` or an `s3:` store for now"),
-            );
-            None
-        }
+        "gs" => reader.wrong_value(
+            node,
+            "it names no bucket of Google Cloud Storage",
+            "write `gs://bucket` or `gs://bucket/prefix`; a bucket has 3 to 63 small letters, digits, `-`, `_` and \
+             `.`, the first and the last of them a letter or digit",
+        ),
         _ => {
             let help = match nearest(scheme, SCHEMES) {
                 Some(near) => format!("did you mean `{near}:`?"),
-                None => "stores are `file:` folders and `s3:` buckets".to_owned(),
+                None => "stores are `file:` folders, `s3:` and `gs:` buckets".to_owned(),
             };
             reader.wrong_value(node, format!("there are no `{scheme}:` stores"), help)
         }
     }
 }
 
-/// Amazon S3 User Guide, "General purpose bucket naming rules"; the prefix is one that keys can be made below.
-fn is_bucket(place: &str) -> bool {
-    let Some(place) = place.strip_prefix("//") else { return false };
-    let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
+/// Amazon S3 User Guide, "General purpose bucket naming rules".
+fn is_bucket_of_s3(place: &str) -> bool {
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
+    bucket_of(place).is_some_and(|bucket| (3..=63).contains(&bucket.len()) && bucket.chars().all(fits))
+}
+
+/// Cloud Storage documentation, "Bucket naming requirements".
+fn is_bucket_of_google(place: &str) -> bool {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let fits = |c: char| plain(c) || matches!(c, '-' | '_' | '.');
+    bucket_of(place).is_some_and(|bucket| {
+        (3..=222).contains(&bucket.len())
+            && bucket.split('.').all(|label| (1..=63).contains(&label.len()))
+            && bucket.chars().all(fits)
+            && bucket.starts_with(plain)
+            && bucket.ends_with(plain)
+    })
+}
+
+/// Gives the bucket of a place whose prefix is one that keys can be made below.
+fn bucket_of(place: &str) -> Option<&str> {
+    let place = place.strip_prefix("//")?;
+    let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
     let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
-    (3..=63).contains(&bucket.len())
-        && bucket.chars().all(fits)
-        && (prefix.is_empty() || Key::new(prefix).is_ok())
+    (prefix.is_empty() || Key::new(prefix).is_ok()).then_some(bucket)
 }

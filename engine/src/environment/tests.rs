@@ -46,16 +46,10 @@ fn a_whole_environment_is_read() {
 #[test]
 fn what_this_version_does_not_do_is_refused() {
     let text = "apiVersion: rekindle/v1\nkind: Environment\nname: e
-targets: { a: { kubernetes: { pod: p }, user: root } }\nstores: { b: { url: 'gs://bucket', lifecycle: r } }\n";
+targets: { a: { kubernetes: { pod: p }, user: root } }\n";
     insta::assert_snapshot!(errors(text), @r#"
     rekindle::environment::not_supported: `kubernetes` is not supported by this version yet
       e.yaml:4:17 "kubernetes": would be ignored
-      help: remove it: nothing in an environment is ever left out silently
-    rekindle::environment::not_supported: `gs:` stores are not supported by this version yet
-      e.yaml:5:21 "'gs://bucket'": cannot be opened
-      help: use a `file:` or an `s3:` store for now
-    rekindle::environment::not_supported: `lifecycle` is not supported by this version yet
-      e.yaml:5:36 "lifecycle": would be ignored
       help: remove it: nothing in an environment is ever left out silently
     "#);
 }
@@ -198,7 +192,7 @@ fn stores_are_checked() {
   b: { url: file://backups/x }
   c: { url: 'file:' }
   d: { url: 'fil:x' }
-  e: { url: gs://bucket, lifecycle: {} }
+  e: { url: gs://bucket }
   f: { uri: x }
   g: { url: ftp://x }
 ";
@@ -215,12 +209,6 @@ fn stores_are_checked() {
     rekindle::environment::wrong_value: there are no `fil:` stores
       e.yaml:8:13 "'fil:x'": this value
       help: did you mean `file:`?
-    rekindle::environment::not_supported: `gs:` stores are not supported by this version yet
-      e.yaml:9:13 "gs://bucket": cannot be opened
-      help: use a `file:` or an `s3:` store for now
-    rekindle::environment::not_supported: `lifecycle` is not supported by this version yet
-      e.yaml:9:26 "lifecycle": would be ignored
-      help: remove it: nothing in an environment is ever left out silently
     rekindle::environment::missing_field: store `f` has no `url`
       e.yaml:10:8 "uri": `url` belongs to this map
       help: add `url:`
@@ -229,7 +217,7 @@ fn stores_are_checked() {
       help: did you mean `url`?
     rekindle::environment::wrong_value: there are no `ftp:` stores
       e.yaml:11:13 "ftp://x": this value
-      help: stores are `file:` folders and `s3:` buckets
+      help: stores are `file:` folders, `s3:` and `gs:` buckets
     "#);
 }
 

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use super::Lifecycle;
 use crate::document::{Node, Source};
 use crate::id::{SecretName, StoreName, TargetName};
 use crate::runbook::patch::Patch;
@@ -118,7 +119,7 @@ pub struct SecretRef {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StoreConfig {
-    /// `file:///var/backups`, `file:relative/to/the/working/directory` or `s3://bucket/prefix`.
+    /// `file:///var/backups`, `file:relative/to/the/working/directory`, `s3://bucket/prefix` or `gs://bucket/prefix`.
     pub url: String,
     /// S3: the bucket's region.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -141,9 +142,24 @@ pub struct StoreConfig {
     /// The class that objects are written in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storage_class: Option<String>,
-    /// S3: agrees to pay for requests to somebody else's bucket.
+    /// Agrees to pay for requests to somebody else's bucket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requester_pays: Option<bool>,
+    /// Google: the project that pays for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub billing_project: Option<String>,
+    /// Google: whether requests go without credentials, as servers for tests want it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anonymous: Option<bool>,
+    /// Google: the project that `store.ensure-bucket` makes the bucket in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+    /// Google: where it makes the bucket, as in `asia-northeast3`; the provider's own choice when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
+    /// What becomes of its objects as they grow old; `store.lifecycle` hands it to the provider.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifecycle: Option<Lifecycle>,
     /// Encrypts every object before it leaves this machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encrypt: Option<Encrypt>,
@@ -201,6 +217,9 @@ pub struct Objectives {
     /// Recovery point objective: how much time's data may be lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rpo: Option<DurationText>,
+    /// How far back the service can be brought within the RTO; as far as anything is kept, when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery_window: Option<DurationText>,
 }
 
 /// What must be agreed to before it is done.

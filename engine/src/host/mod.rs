@@ -2,6 +2,7 @@
 //! `step-plugins/storage` and, for tests, [`crate::testing`].
 
 mod body;
+mod bucket;
 mod clock;
 mod masker;
 mod processes;
@@ -12,6 +13,7 @@ mod upload;
 use std::sync::Arc;
 
 pub use body::{Body, BodyReader, BodySender};
+pub use bucket::{Bucket, BucketChange, BucketFacts, LifecycleRule, Setting};
 pub use clock::Clock;
 pub use masker::Masker;
 pub use processes::{

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Body, Resumption, Secret, UploadSource};
+use super::{Body, Bucket, Resumption, Secret, UploadSource};
 use crate::environment::StoreConfig;
 
 /// An object's name inside a store: `/`-separated, no empty part, no `.` or `..`, no control character or `\`.
@@ -149,7 +149,7 @@ pub struct StoreError {
     pub kind: StoreErrorKind,
     /// The store's URL.
     pub store: String,
-    /// `read`, `write`, `list`, `delete`, `look at`; `open`, `write to` for the store itself.
+    /// `read`, `write`, `list`, `delete`, `look at`; `open`, `write to`, `change` for the store itself.
     pub operation: &'static str,
     /// The object or prefix; empty when it is about the whole store.
     pub key: String,
@@ -319,6 +319,11 @@ pub trait ObjectStore: Send + Sync {
     /// Removes what writes that gave no sign of life since `before` left behind unseen; gives how many.
     async fn remove_abandoned(&self, _before: Timestamp) -> Result<u64, StoreError> {
         Ok(0)
+    }
+
+    /// Gives the place that it lies in, for who looks after it.
+    fn bucket(&self) -> Option<&dyn Bucket> {
+        None
     }
 }
 

@@ -66,7 +66,11 @@ pub(crate) fn plan(steps: Vec<PlanStep>) -> Plan {
         origin: crate::plan::Origin::default(),
         settings: Settings {
             name: "production".to_owned(),
-            objectives: Some(Objectives { rto: Some(duration("1h")), rpo: Some(duration("15m")) }),
+            objectives: Some(Objectives {
+                rto: Some(duration("1h")),
+                rpo: Some(duration("15m")),
+                recovery_window: None,
+            }),
             ..Settings::default()
         },
         values: json!({ "backup": "latest" }),

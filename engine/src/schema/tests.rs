@@ -13,7 +13,7 @@ use crate::{environment, runbook};
 const UNKNOWN: &str = "qqqqqqqqqqqqqqqq";
 
 /// What the reader knows only to say that this version does not do it.
-const REFUSED: [&str; 2] = ["kubernetes", "lifecycle"];
+const REFUSED: [&str; 1] = ["kubernetes"];
 
 /// What the reader says it knows where the unknown field stands.
 fn known(found: &[Diagnostic]) -> BTreeSet<String> {
@@ -66,6 +66,10 @@ fn the_schema_of_an_environment_has_every_field_the_reader_knows_and_no_other() 
         ("/properties/secrets/additionalProperties", format!("secrets: {{ s: {{ {UNKNOWN}: 1 }} }}\n")),
         ("/properties/schedules/additionalProperties", format!("schedules: {{ s: {{ {UNKNOWN}: 1 }} }}\n")),
         ("/properties/objectives", format!("objectives: {{ {UNKNOWN}: 1 }}\n")),
+        (
+            "/properties/stores/additionalProperties/properties/lifecycle",
+            format!("stores: {{ s: {{ url: 's3://bucket', lifecycle: {{ {UNKNOWN}: 1 }} }} }}\n"),
+        ),
         ("/properties/policy", format!("policy: {{ {UNKNOWN}: 1 }}\n")),
     ];
     for (pointer, text) in places {
@@ -81,9 +85,7 @@ fn the_schema_of_an_environment_has_every_field_the_reader_knows_and_no_other() 
 fn what_a_schema_leaves_out_is_refused_by_name() {
     let head = "apiVersion: rekindle/v1\nkind: Environment\nname: x\n";
     for field in REFUSED {
-        let text = format!(
-            "{head}targets: {{ t: {{ host: h, user: u, {field}: 1 }} }}\nstores: {{ s: {{ url: 'file:x', {field}: 1 }} }}\n"
-        );
+        let text = format!("{head}targets: {{ t: {{ host: h, user: u, {field}: 1 }} }}\n");
         let found = environment::parse(&Source::new("x.yaml", text)).unwrap_err();
         let message = format!("`{field}` is not supported by this version yet");
         assert!(found.iter().any(|diagnostic| diagnostic.message == message), "{found:#?}");

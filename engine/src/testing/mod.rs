@@ -13,6 +13,7 @@
 //! assert!(test.reporter.warnings().is_empty());
 //! ```
 
+mod bucket;
 mod clock;
 mod context;
 mod processes;
@@ -28,6 +29,7 @@ mod world;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+pub use bucket::MemoryBucket;
 pub use clock::FakeClock;
 pub use context::{ContextBuilder, RecordedReporter, TestContext, context};
 pub use processes::{Answer, FakeProcesses};

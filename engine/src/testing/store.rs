@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use jiff::{SignedDuration, Timestamp};
 
-use super::locked;
-use crate::host::{Body, Key, ObjectInfo, ObjectStore, PutMode, Stamp, StoreError, StoreErrorKind};
+use super::{MemoryBucket, locked};
+use crate::host::{Body, Bucket, Key, ObjectInfo, ObjectStore, PutMode, Stamp, StoreError, StoreErrorKind};
 
 /// Objects are read in pieces of this size, so that readers meet more than one.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -78,12 +78,18 @@ struct State {
 pub struct MemoryStore {
     url: String,
     state: Mutex<State>,
+    bucket: MemoryBucket,
 }
 
 impl MemoryStore {
     /// Makes an empty store.
     pub fn new(url: impl Into<String>) -> Self {
-        Self { url: url.into(), state: Mutex::new(State::default()) }
+        Self { url: url.into(), state: Mutex::new(State::default()), bucket: MemoryBucket::default() }
+    }
+
+    /// Gives the bucket that it lies in.
+    pub fn memory_bucket(&self) -> &MemoryBucket {
+        &self.bucket
     }
 
     /// Makes the `nth` (from 1) coming call of an operation fail, before it does anything.
@@ -327,5 +333,9 @@ impl ObjectStore for MemoryStore {
             return Err(self.error(StoreErrorKind::Full, Operation::CheckWritable, "", why));
         }
         Ok(())
+    }
+
+    fn bucket(&self) -> Option<&dyn Bucket> {
+        Some(&self.bucket)
     }
 }

@@ -17,6 +17,8 @@ pub(crate) enum Operation {
     WriteTo,
     /// The store itself.
     Open,
+    /// The place that the store lies in.
+    Change,
 }
 
 /// Why it failed, before store, operation and key are named.
@@ -57,6 +59,7 @@ impl Failure {
             Operation::LookAt => "look at",
             Operation::WriteTo => "write to",
             Operation::Open => "open",
+            Operation::Change => "change",
         };
         StoreError { kind: self.kind, store: store.to_owned(), operation, key: key.to_owned(), why: self.why }
     }

@@ -5,14 +5,18 @@ mod contract;
 #[cfg(test)]
 mod testing;
 
+mod bucket;
 mod copy;
 mod download;
 mod encrypted;
 #[cfg(test)]
 mod encrypted_backup_tests;
+mod ensure_bucket;
 mod failure;
 pub mod file;
 mod find;
+pub mod gcs;
+pub mod lifecycle;
 mod looking;
 mod mark;
 mod naming;
@@ -29,8 +33,11 @@ use rekindle_engine::step::Registry;
 
 pub use copy::{CopyOutputs, CopyParams, CopyStep};
 pub use download::{DownloadOutputs, DownloadParams, DownloadStep};
+pub use ensure_bucket::{EnsureBucketOutputs, EnsureBucketParams, EnsureBucketStep};
 pub use file::{FileStore, FileStores};
 pub use find::{FindOutputs, FindParams, FindStep};
+pub use gcs::GcsStore;
+pub use lifecycle::{LifecycleOutputs, LifecycleParams, LifecycleStep};
 pub use mark::{MarkOutputs, MarkParams, MarkStep};
 pub use prune::{Fate, PruneOutputs, PruneParams, PruneStep};
 pub use publish::{PublishOutputs, PublishParams, PublishStep};
@@ -43,7 +50,7 @@ pub use upload::{UploadOutputs, UploadParams, UploadStep};
 pub use verify::{VerifyOutputs, VerifyParams, VerifyStep};
 
 /// Adds the step kinds of this crate: `backup.publish`, `backup.find`, `backup.verify`, `backup.copy`,
-/// `backup.mark`, `backup.prune`, `store.upload` and `store.download`.
+/// `backup.mark`, `backup.prune`, `store.upload`, `store.download`, `store.ensure-bucket` and `store.lifecycle`.
 pub fn register(registry: &mut Registry) {
     registry.register(PublishStep);
     registry.register(FindStep);
@@ -53,4 +60,6 @@ pub fn register(registry: &mut Registry) {
     registry.register(PruneStep);
     registry.register(UploadStep);
     registry.register(DownloadStep);
+    registry.register(EnsureBucketStep);
+    registry.register(LifecycleStep);
 }

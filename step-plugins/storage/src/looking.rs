@@ -1,7 +1,27 @@
-//! Preflights that all kinds here share: is the store there, and can it be written?
+//! Looks that all kinds here share: is the store there, can it be written, and is a change to be seen yet?
+
+use std::time::Duration;
 
 use rekindle_engine::id::StoreName;
-use rekindle_engine::step::{Planned, Preflight, PreflightContext, Problem};
+use rekindle_engine::step::{Planned, Preflight, PreflightContext, Problem, StepContext, StepError};
+
+/// How long to wait after each look at something that was changed and does not show it yet.
+pub(crate) const READ_BACK_WAITS: [Duration; 6] = [
+    Duration::from_secs(1),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+    Duration::from_secs(8),
+    Duration::from_secs(8),
+];
+
+/// Waits, unless the step is to stop.
+pub(crate) async fn wait(how_long: Duration, cx: &StepContext) -> Result<(), StepError> {
+    tokio::select! {
+        () = cx.cancel().cancelled() => Err(StepError::cancelled()),
+        () = cx.world().clock.sleep(how_long) => Ok(()),
+    }
+}
 
 /// Gives the text at a JSON pointer when it is known.
 pub(crate) fn known<P>(params: &Planned<P>, pointer: &str) -> Option<String> {

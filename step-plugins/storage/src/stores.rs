@@ -9,9 +9,9 @@ use rekindle_engine::host::{ObjectStore, Secret, StoreError, Stores};
 use crate::encrypted;
 use crate::failure::Operation;
 use crate::file::FileStores;
-use crate::s3;
+use crate::{gcs, s3};
 
-/// Opens `file:` and `s3:` stores.
+/// Opens `file:`, `s3:` and `gs:` stores.
 #[derive(Debug, Clone)]
 pub struct EveryStore {
     files: FileStores,
@@ -31,12 +31,12 @@ impl Stores for EveryStore {
         config: &StoreConfig,
         identity: Option<Secret>,
     ) -> Result<Arc<dyn ObjectStore>, StoreError> {
-        let store: Arc<dyn ObjectStore> = if config.url.starts_with("s3:") {
-            let opened = s3::open(config).await;
-            Arc::new(opened.map_err(|failure| failure.into_error(&config.url, Operation::Open, ""))?)
-        } else {
-            Arc::new(self.files.at(config)?)
+        let opened: Result<Arc<dyn ObjectStore>, _> = match config.url.split_once(':') {
+            Some(("s3", _)) => s3::open(config).await.map(|store| Arc::new(store) as _),
+            Some(("gs", _)) => gcs::open(config).await.map(|store| Arc::new(store) as _),
+            _ => return encrypted::around(Arc::new(self.files.at(config)?), config, identity.as_ref()),
         };
+        let store = opened.map_err(|failure| failure.into_error(&config.url, Operation::Open, ""))?;
         encrypted::around(store, config, identity.as_ref())
     }
 }

@@ -65,7 +65,7 @@ impl Shop {
         }
     }
 
-    fn settings() -> Settings {
+    pub(crate) fn settings() -> Settings {
         let store = |name: &str| (name.into(), StoreConfig::at(format!("memory:{name}")));
         Settings {
             name: "shop".to_owned(),

@@ -21,8 +21,8 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use rekindle_engine::environment::StoreConfig;
 use rekindle_engine::host::{
-    Body, Encryption, Key, ObjectInfo, ObjectStore, ProviderPlace, PutMode, Secret, Stamp, StoreError,
-    StoreErrorKind,
+    Body, Bucket, Encryption, Key, ObjectInfo, ObjectStore, ProviderPlace, PutMode, Secret, Stamp,
+    StoreError, StoreErrorKind,
 };
 
 use crate::failure::{Failure, Operation};
@@ -156,6 +156,10 @@ impl ObjectStore for EncryptedStore {
 
     async fn check_writable(&self) -> Result<(), StoreError> {
         self.store.check_writable().await
+    }
+
+    fn bucket(&self) -> Option<&dyn Bucket> {
+        self.store.bucket()
     }
 
     async fn remove_abandoned(&self, before: Timestamp) -> Result<u64, StoreError> {

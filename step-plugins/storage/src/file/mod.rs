@@ -11,6 +11,7 @@
 //! to it are synced before `put` returns. Nothing below the root is reached through a symbolic link, so no
 //! key leads outside; the root itself may be one.
 
+mod bucket;
 mod folder;
 pub(crate) mod read;
 mod resumed;
@@ -28,7 +29,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 use rekindle_engine::host::{
-    Body, Key, ObjectInfo, ObjectStore, PutMode, Resumption, Stamp, StoreError, UploadSource,
+    Body, Bucket, Key, ObjectInfo, ObjectStore, PutMode, Resumption, Stamp, StoreError, UploadSource,
 };
 
 use crate::failure::{Failure, Operation};
@@ -193,6 +194,10 @@ impl ObjectStore for FileStore {
 
     async fn remove_abandoned(&self, before: Timestamp) -> Result<u64, StoreError> {
         self.blocking(Operation::Delete, PARTIAL, move |place| walk::remove_abandoned(place, before)).await
+    }
+
+    fn bucket(&self) -> Option<&dyn Bucket> {
+        Some(self)
     }
 }
 

@@ -6,7 +6,8 @@ use aws_sdk_s3::types::MetadataDirective;
 use rekindle_engine::host::{Key, ObjectInfo, ProviderPlace, PutMode, StoreErrorKind};
 
 use super::multipart::{Sent, Upload};
-use super::{MARK, S3Store, condition, download, errors, size};
+use super::{S3Store, condition, download, errors};
+use crate::bucket::{MARK, size};
 use crate::failure::Failure;
 use crate::naming::new_mark;
 

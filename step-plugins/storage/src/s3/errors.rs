@@ -8,6 +8,7 @@ use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use rekindle_engine::host::StoreErrorKind;
 
+use crate::bucket::errors::{chain, unreachable_there, with_hint, words_of};
 use crate::failure::Failure;
 
 /// Sorts an error of the client.
@@ -43,13 +44,6 @@ where
     }
 }
 
-/// No answer came, or not in time.
-fn unreachable_there(what: &str) -> Failure {
-    let why =
-        format!("no answer, after several tries ({what}); check the network, `endpoint:` and HTTPS_PROXY");
-    Failure::new(StoreErrorKind::Unavailable, why)
-}
-
 /// A request that could not be made: as a rule nobody said who we are.
 fn construction<E: Error>(error: &E) -> StoreErrorKind {
     let words = chain(error);
@@ -69,6 +63,8 @@ fn from_words(words: &str) -> StoreErrorKind {
 
 /// Sorts an answer by its code, or, where it has none (a `HEAD` has no body), by its status.
 pub(super) fn from_answer(status: u16, code: &str, message: &str) -> Failure {
+    // An answer to `HEAD` has no body to say it in.
+    let code = if (code, status) == ("", 301) { "PermanentRedirect" } else { code };
     let kind = match (code, status) {
         ("PreconditionFailed", _) | ("", 412) => StoreErrorKind::AlreadyExists,
         ("NoSuchKey" | "NoSuchUpload" | "NotFound", _) | ("", 404) => StoreErrorKind::NotFound,
@@ -85,17 +81,8 @@ pub(super) fn from_answer(status: u16, code: &str, message: &str) -> Failure {
         }
         _ => StoreErrorKind::Invalid,
     };
-    let mut why = match (code, message) {
-        ("", "") => format!("the answer was HTTP {status}"),
-        ("", message) => format!("{message} (HTTP {status})"),
-        (code, "") => format!("{code} (HTTP {status})"),
-        (code, message) => format!("{message} ({code}, HTTP {status})"),
-    };
-    if let Some(hint) = hint(code).or_else(|| hint_by_kind(kind)) {
-        why.push_str("; ");
-        why.push_str(hint);
-    }
-    Failure::new(kind, why)
+    let why = words_of(message, code, &format!("HTTP {status}"));
+    with_hint(kind, why, hint(code))
 }
 
 /// Says what the code means for whoever has to mend it.
@@ -113,38 +100,6 @@ fn hint(code: &str) -> Option<&'static str> {
         "KMS.DisabledException" | "KMS.NotFoundException" => "the key that encrypts it can't be used",
         _ => return None,
     })
-}
-
-/// Says what to do where the code says no more than the kind.
-fn hint_by_kind(kind: StoreErrorKind) -> Option<&'static str> {
-    match kind {
-        StoreErrorKind::Denied => {
-            Some("the credentials lack a permission that a store needs: the guide lists them")
-        }
-        StoreErrorKind::Full => Some("free space there, or raise the quota"),
-        StoreErrorKind::Unavailable => Some("it was tried several times: go on later"),
-        StoreErrorKind::NotFound
-        | StoreErrorKind::AlreadyExists
-        | StoreErrorKind::Changed
-        | StoreErrorKind::Corrupt
-        | StoreErrorKind::Source
-        | StoreErrorKind::Invalid => None,
-    }
-}
-
-/// Joins an error with its causes, each said once.
-pub(super) fn chain(error: &dyn Error) -> String {
-    let mut words = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !words.contains(&more) {
-            words.push_str(": ");
-            words.push_str(&more);
-        }
-        cause = error.source();
-    }
-    words
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@ use rekindle_emulators::{Fault, S3Server, SECRET_KEY};
 use rekindle_engine::host::{Body, ObjectStore as _, PutMode, StoreError, StoreErrorKind};
 
 use super::S3Store;
-use super::tests::{BUCKET, MIB, config, noise, open, open_as};
-use crate::contract::key;
+use super::tests::{BUCKET, config, open, open_as};
+use crate::contract::{MIB, key, noise};
 
 async fn bench() -> (S3Server, S3Store) {
     let server = S3Server::start(BUCKET).await.unwrap();

@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use rekindle_engine::host::{Key, ObjectInfo};
 
-use super::{S3Store, errors, parts, size, timestamp};
+use super::{S3Store, errors, parts, timestamp};
+use crate::bucket::size;
 use crate::failure::Failure;
 
 /// Lists objects by prefix in key order, page by page (1,000 keys each, the API's limit).

@@ -4,7 +4,7 @@
 //! upload leaves is not listed; a run whose journal knows of it goes on with it, and what nobody goes on with is
 //! removed by [`ObjectStore::remove_abandoned`].
 
-mod checksum;
+mod bucket;
 mod copying;
 mod download;
 mod errors;
@@ -14,6 +14,7 @@ mod open;
 mod parts;
 mod resumed;
 mod retry;
+mod rules;
 mod upload;
 
 use std::ops::Range;
@@ -25,9 +26,12 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use rekindle_engine::environment::StoreConfig;
 use rekindle_engine::host::{
-    Body, Key, ObjectInfo, ObjectStore, ProviderPlace, PutMode, Resumption, Stamp, StoreError, UploadSource,
+    Body, Bucket, Key, ObjectInfo, ObjectStore, ProviderPlace, PutMode, Resumption, Stamp, StoreError,
+    UploadSource,
 };
 
+use crate::bucket::checksum::Crc64Nvme;
+use crate::bucket::reading;
 use crate::failure::{Failure, Operation};
 pub(crate) use open::open;
 
@@ -48,8 +52,8 @@ pub struct S3Store {
     how: How,
 }
 
-/// The metadata that says which write an object is from, so that a write whose answer got lost knows its own.
-const MARK: &str = "rekindle-write";
+/// The checksum that S3 keeps for whole objects, also when they arrive in parts.
+type Sum = crate::bucket::checksum::Sum<Crc64Nvme>;
 
 fn condition(mode: PutMode) -> Option<String> {
     match mode {
@@ -83,7 +87,7 @@ impl S3Store {
             url: config.url.clone(),
             service: format!("s3 {service}"),
             most_copied_at_once_bytes: copying::most_at_once_bytes(),
-            least_part_bytes: upload::FIRST_PART_BYTES as u64,
+            least_part_bytes: crate::bucket::parts::FIRST_PART_BYTES as u64,
             how,
         }
     }
@@ -97,16 +101,11 @@ impl S3Store {
     }
 }
 
-/// Times come with nanoseconds out of the SDK; ones before 1970 or after 9999 are not S3's.
+/// Times come with nanoseconds out of the SDK.
 fn timestamp(time: Option<&aws_sdk_s3::primitives::DateTime>) -> Timestamp {
-    time.and_then(|time| {
-        Timestamp::new(time.secs(), i32::try_from(time.subsec_nanos()).unwrap_or_default()).ok()
-    })
-    .unwrap_or_default()
-}
-
-fn size(length: Option<i64>) -> u64 {
-    length.and_then(|length| u64::try_from(length).ok()).unwrap_or_default()
+    let parts = time.map(|time| (time.secs(), i32::try_from(time.subsec_nanos()).unwrap_or_default()));
+    let (seconds, nanoseconds) = parts.unwrap_or_default();
+    crate::bucket::timestamp(seconds, nanoseconds)
 }
 
 async fn delete(store: &S3Store, key: &Key) -> Result<(), Failure> {
@@ -137,11 +136,13 @@ impl ObjectStore for S3Store {
     }
 
     async fn get(&self, key: &Key, range: Option<Range<u64>>) -> Result<Body, StoreError> {
-        download::get(self, key, range).await.map_err(self.error(Operation::Read, key.as_str()))
+        reading::open(download::Stored::of(self, key), range)
+            .await
+            .map_err(self.error(Operation::Read, key.as_str()))
     }
 
     async fn get_stamped(&self, key: &Key, stamp: &Stamp, range: Range<u64>) -> Result<Body, StoreError> {
-        let got = download::get_stamped(self, key, stamp, range).await;
+        let got = reading::open_in_state(download::Stored::of(self, key), stamp, range).await;
         got.map_err(self.error(Operation::Read, key.as_str()))
     }
 
@@ -162,7 +163,9 @@ impl ObjectStore for S3Store {
         key: &Key,
         limit_bytes: usize,
     ) -> Result<Option<(Bytes, Stamp)>, StoreError> {
-        download::stamped(self, key, limit_bytes).await.map_err(self.error(Operation::Read, key.as_str()))
+        reading::stamped(download::Stored::of(self, key), limit_bytes)
+            .await
+            .map_err(self.error(Operation::Read, key.as_str()))
     }
 
     async fn swap(&self, key: &Key, expected: Option<&Stamp>, bytes: Bytes) -> Result<Stamp, StoreError> {
@@ -190,10 +193,16 @@ impl ObjectStore for S3Store {
     async fn remove_abandoned(&self, before: Timestamp) -> Result<u64, StoreError> {
         listing::remove_abandoned(self, before).await.map_err(self.error(Operation::Delete, ""))
     }
+
+    fn bucket(&self) -> Option<&dyn Bucket> {
+        Some(self)
+    }
 }
 
 #[cfg(test)]
 mod fault_tests;
+#[cfg(test)]
+mod moto;
 #[cfg(test)]
 mod resumed_tests;
 #[cfg(test)]

@@ -8,8 +8,7 @@ use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType, CompletedMultipartUploa
 use bytes::Bytes;
 use rekindle_engine::host::PutMode;
 
-use super::checksum::Sum;
-use super::{S3Store, condition, errors, listing};
+use super::{S3Store, Sum, condition, errors, listing};
 use crate::failure::Failure;
 
 /// An upload in parts that is aborted when it is dropped before it is done, unless its id is kept by a run.
@@ -35,7 +34,7 @@ impl Upload {
             .create_multipart_upload()
             .bucket(&store.bucket)
             .key(object)
-            .metadata(super::MARK, mark)
+            .metadata(crate::bucket::MARK, mark)
             .checksum_algorithm(ChecksumAlgorithm::Crc64Nvme)
             .checksum_type(ChecksumType::FullObject)
             .set_server_side_encryption(store.how.encryption.clone())

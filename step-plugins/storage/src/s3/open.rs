@@ -1,7 +1,5 @@
 //! A store's configuration in, a client for its bucket out.
 
-use std::time::Duration;
-
 use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
@@ -17,34 +15,9 @@ use rekindle_engine::host::StoreErrorKind;
 
 use super::S3Store;
 use super::retry::{RetryAfter, Visible};
+use crate::bucket::patience::Patience;
+use crate::bucket::split;
 use crate::failure::Failure;
-
-/// How long things may take, and how often they are tried.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Patience {
-    /// Tries of one request in all, the first included.
-    pub(super) attempts: u32,
-    /// The wait after the first one; it doubles with every further one, up to 20 s, and carries jitter.
-    pub(super) first_wait: Duration,
-    /// A host that does not take a connection within this is not there.
-    pub(super) connect: Duration,
-    /// The first byte of an answer comes within this; a large part has been taken in by then.
-    pub(super) answer: Duration,
-    /// A stream that stands still for so long is cut off.
-    pub(super) stall: Duration,
-}
-
-impl Default for Patience {
-    fn default() -> Self {
-        Self {
-            attempts: 5,
-            first_wait: Duration::from_secs(1),
-            connect: Duration::from_secs(10),
-            answer: Duration::from_mins(2),
-            stall: Duration::from_secs(30),
-        }
-    }
-}
 
 /// Opens `s3://BUCKET/PREFIX`. Credentials come from the SDK's own chain: environment, profile, web identity,
 /// container, instance. Nothing is asked of the store yet.
@@ -58,7 +31,7 @@ pub(super) async fn open_with(
     loader: ConfigLoader,
     patience: Patience,
 ) -> Result<S3Store, Failure> {
-    let (bucket, prefix) = split(&config.url)?;
+    let (bucket, prefix) = split(&config.url, "s3")?;
     let times = TimeoutConfig::builder().connect_timeout(patience.connect).read_timeout(patience.answer);
     let retries = RetryConfig::standard()
         .with_max_attempts(patience.attempts)
@@ -104,30 +77,4 @@ fn through_proxies() -> SharedHttpClient {
         connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
         connector.tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build()
     })
-}
-
-/// Splits the URL into bucket and prefix; a prefix that is not empty ends with `/`.
-fn split(url: &str) -> Result<(String, String), Failure> {
-    let rest = url.strip_prefix("s3://").unwrap_or_default();
-    let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-    if bucket.is_empty() {
-        return Err(Failure::invalid("it names no bucket; write `s3://bucket/prefix`"));
-    }
-    let prefix = prefix.trim_matches('/');
-    let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
-    Ok((bucket.to_owned(), prefix))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::split;
-
-    #[test]
-    fn a_url_names_bucket_and_prefix() {
-        let parts = |url| split(url).unwrap();
-        assert_eq!(parts("s3://b"), ("b".to_owned(), String::new()));
-        assert_eq!(parts("s3://b/"), ("b".to_owned(), String::new()));
-        assert_eq!(parts("s3://b/mysql/prod/"), ("b".to_owned(), "mysql/prod/".to_owned()));
-        assert!(split("s3:///x").is_err());
-    }
 }

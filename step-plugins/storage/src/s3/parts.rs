@@ -6,8 +6,8 @@ use aws_sdk_s3::types::Part;
 use jiff::Timestamp;
 use md5::{Digest as _, Md5};
 
-use super::checksum::Sum;
-use super::{S3Store, errors, size, timestamp};
+use super::{S3Store, Sum, errors, timestamp};
+use crate::bucket::size;
 use crate::failure::Failure;
 
 /// A part that the store has, as a list tells it.

@@ -14,11 +14,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::task::JoinSet;
 
-use super::checksum::Sum;
 use super::multipart::{Sent, Upload};
 use super::parts::{self, Listed};
-use super::upload::{self, MIB, MOST_PARTS, UNDER_WAY_BYTES, take};
-use super::{MARK, S3Store, download, listing};
+use super::upload::{self, MOST_PARTS};
+use super::{S3Store, Sum, download, listing};
+use crate::bucket::MARK;
+use crate::bucket::parts::{MIB, most_under_way, take};
 use crate::failure::Failure;
 use crate::naming::new_mark;
 
@@ -165,7 +166,7 @@ async fn send(
     // A run will go on with it whatever happens here.
     let upload = Arc::new(Upload::kept(store, &kept.object, &kept.upload_id));
     let part_bytes = usize::try_from(kept.part_bytes).unwrap_or(usize::MAX);
-    let most = parts_at_once.get().min((UNDER_WAY_BYTES / part_bytes).max(1));
+    let most = parts_at_once.get().min(most_under_way(part_bytes));
     let mut under_way: JoinSet<Result<(i32, Sent), Failure>> = JoinSet::new();
     let mut sent = BTreeMap::new();
     for number in 1..=kept.parts()? {
@@ -176,12 +177,12 @@ async fn send(
             continue;
         }
         while under_way.len() >= most {
-            take(&mut under_way, &mut sent).await.map_err(taken_away)?;
+            sent.extend(take(&mut under_way).await.map_err(taken_away)?);
         }
         under_way.spawn(Arc::clone(&upload).send(number, bytes));
     }
     while !under_way.is_empty() {
-        take(&mut under_way, &mut sent).await.map_err(taken_away)?;
+        sent.extend(take(&mut under_way).await.map_err(taken_away)?);
     }
     let sum = sent.values().filter_map(|part| part.sum).fold(Sum::default(), Sum::followed_by);
     let mut upload = Arc::into_inner(upload)

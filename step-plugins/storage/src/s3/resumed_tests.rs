@@ -10,8 +10,8 @@ use rekindle_engine::host::{
 use rekindle_engine::testing::{KeptStates, MemorySource};
 
 use super::S3Store;
-use super::tests::{BUCKET, MIB, noise, open};
-use crate::contract::key;
+use super::tests::{BUCKET, open};
+use crate::contract::{MIB, key, noise};
 
 struct Bench {
     server: S3Server,

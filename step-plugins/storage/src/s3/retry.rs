@@ -9,8 +9,7 @@ use aws_sdk_s3::error::BoxError;
 use aws_smithy_runtime_api::client::retries::classifiers::RetryClassifierPriority;
 use aws_smithy_types::retry::ErrorKind;
 
-/// No server makes us wait longer than this between two tries.
-const LONGEST_WAIT: Duration = Duration::from_mins(1);
+use crate::bucket::patience::LONGEST_WAIT;
 
 /// Takes `Retry-After` (RFC 9110, section 10.2.3, in seconds) of 429 and 503 for the pause before the next try.
 #[derive(Debug)]

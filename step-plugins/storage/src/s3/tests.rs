@@ -2,16 +2,15 @@
 
 use std::sync::Arc;
 
-use std::time::Duration;
-
 use aws_config::BehaviorVersion;
 use aws_sdk_s3::config::Credentials;
 use rekindle_emulators::{ACCESS_KEY, S3Server, SECRET_KEY};
 use rekindle_engine::environment::StoreConfig;
 use rekindle_engine::host::{Body, ObjectStore, PutMode};
 
-use super::open::{Patience, open_with};
-use crate::contract::{Store, key, names, store_contract, text};
+use super::open::open_with;
+use crate::bucket::patience::Patience;
+use crate::contract::{MIB, Store, key, names, noise, store_contract, text};
 
 pub(crate) const BUCKET: &str = "backups";
 
@@ -31,17 +30,10 @@ pub(super) fn config(endpoint: &str, url: &str) -> StoreConfig {
 }
 
 pub(super) async fn open_as(config: &StoreConfig, secret_key: &str) -> super::S3Store {
-    let patience = Patience {
-        attempts: 3,
-        first_wait: Duration::from_millis(5),
-        connect: Duration::from_secs(2),
-        answer: Duration::from_secs(2),
-        stall: Duration::from_secs(1),
-    };
     let who = Credentials::new(ACCESS_KEY, secret_key, None, None, "test");
     let loader =
         aws_config::defaults(BehaviorVersion::latest()).empty_test_environment().credentials_provider(who);
-    open_with(config, loader, patience).await.unwrap_or_else(|failure| panic!("{failure:?}"))
+    open_with(config, loader, Patience::of_a_test()).await.unwrap_or_else(|failure| panic!("{failure:?}"))
 }
 
 async fn store() -> (Store, S3Server) {
@@ -52,18 +44,6 @@ async fn store() -> (Store, S3Server) {
 
 store_contract!(store().await);
 
-pub(super) const MIB: usize = 1024 * 1024;
-
-/// Bytes that are different everywhere.
-pub(super) fn noise(length: usize) -> Vec<u8> {
-    let mut state = 1_u32;
-    let mut next = || {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        state.to_be_bytes()[0]
-    };
-    (0..length).map(|_| next()).collect()
-}
-
 #[tokio::test]
 async fn what_comes_in_many_parts_is_whole_and_its_checksum_is_kept() {
     let server = S3Server::start(BUCKET).await.unwrap();
@@ -72,7 +52,7 @@ async fn what_comes_in_many_parts_is_whole_and_its_checksum_is_kept() {
     let info = store.put(&key("large"), Body::from_bytes(bytes.clone()), PutMode::IfAbsent).await.unwrap();
     assert_eq!(info.size_bytes, bytes.len() as u64);
     let found = super::download::look(&store, "mysql/large").await.unwrap().unwrap();
-    assert_eq!(found.checksum_crc64_nvme(), Some(super::checksum::Sum::of(&bytes).text().as_str()));
+    assert_eq!(found.checksum_crc64_nvme(), Some(super::Sum::of(&bytes).text().as_str()));
     assert!(found.e_tag().unwrap().ends_with("-3\""), "{:?}", found.e_tag());
     let read = store.get(&key("large"), None).await.unwrap().collect(32 * MIB).await.unwrap();
     assert!(read == bytes);

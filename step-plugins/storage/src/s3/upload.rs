@@ -8,35 +8,25 @@ use std::sync::Arc;
 
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::ChecksumAlgorithm;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use rekindle_engine::host::{Body, Key, ObjectInfo, PutMode, Stamp, StoreErrorKind};
 use tokio::task::JoinSet;
 
-use super::checksum::Sum;
 use super::multipart::{Sent, Upload};
-use super::{MARK, S3Store, condition, download, errors};
+use super::{S3Store, Sum, condition, download, errors};
+use crate::bucket::MARK;
+use crate::bucket::parts::{self, MIB, Parts, most_under_way, take};
 use crate::failure::Failure;
 use crate::naming::new_mark;
 
-pub(super) const MIB: usize = 1024 * 1024;
-/// The first parts; the API's least is 5 MiB.
-pub(super) const FIRST_PART_BYTES: usize = 8 * MIB;
-/// Parts of one size before the size doubles: 10,000 are allowed, so that a stream may have more than 1 TiB.
-const PARTS_OF_A_SIZE: i32 = 1000;
+/// The parts' sizes double up to this: 10,000 parts are allowed, so that a stream may have more than 1 TiB.
 const LARGEST_PART_BYTES: usize = 256 * MIB;
 pub(super) const MOST_PARTS: i32 = 10_000;
-/// What parts under way may hold in memory together; one part may always be under way.
-pub(super) const UNDER_WAY_BYTES: usize = 40 * MIB;
 /// How often a conditional write that met another one at the same moment is tried.
 const CONFLICT_TRIES: u32 = 5;
 
-/// Gives the size of a part by its number, from 1.
 fn part_size(number: i32) -> usize {
-    let doublings = (number - 1) / PARTS_OF_A_SIZE;
-    FIRST_PART_BYTES
-        .checked_shl(doublings.unsigned_abs())
-        .unwrap_or(LARGEST_PART_BYTES)
-        .min(LARGEST_PART_BYTES)
+    parts::part_size(number.unsigned_abs(), LARGEST_PART_BYTES)
 }
 
 /// Stores a stream.
@@ -48,9 +38,9 @@ pub(super) async fn put(
 ) -> Result<ObjectInfo, Failure> {
     let object = store.object(key);
     let mark = new_mark();
-    let mut parts = Parts { rest: BytesMut::new(), body: &mut body, ended: false };
+    let mut parts = Parts::of(&mut body);
     let first = parts.next(part_size(1)).await?.unwrap_or_default();
-    let (sum, stored) = if parts.ended && parts.rest.is_empty() {
+    let (sum, stored) = if parts.are_all() {
         let sum = Sum::of(&first);
         let only_if = (condition(mode), None);
         (sum, put_whole(store, &object, first, only_if, &mark).await.map(|answer| answer.sum))
@@ -146,31 +136,6 @@ pub(super) async fn swap(
     }
 }
 
-/// Cuts a stream into parts.
-struct Parts<'a> {
-    rest: BytesMut,
-    body: &'a mut Body,
-    ended: bool,
-}
-
-impl Parts<'_> {
-    /// Gives the next `size` bytes, fewer at the end, nothing after it.
-    async fn next(&mut self, size: usize) -> Result<Option<Bytes>, Failure> {
-        while self.rest.len() < size && !self.ended {
-            match self.body.next().await {
-                Ok(Some(chunk)) => self.rest.extend_from_slice(&chunk),
-                Ok(None) => self.ended = true,
-                Err(error) => return Err(Failure::new(StoreErrorKind::Source, error.to_string())),
-            }
-        }
-        if self.rest.is_empty() {
-            return Ok(None);
-        }
-        let length = size.min(self.rest.len());
-        Ok(Some(self.rest.split_to(length).freeze()))
-    }
-}
-
 struct Put {
     etag: String,
     sum: Option<String>,
@@ -238,37 +203,21 @@ async fn put_parts(
         if number > MOST_PARTS {
             return Err(Failure::invalid("it is larger than what S3 takes in 10,000 parts"));
         }
-        let most = (UNDER_WAY_BYTES / part_size(number)).max(1);
-        while under_way.len() >= most {
-            take(&mut under_way, &mut sent).await?;
+        while under_way.len() >= most_under_way(part_size(number)) {
+            sent.extend(take(&mut under_way).await?);
         }
         under_way.spawn(Arc::clone(&upload).send(number, bytes));
         number += 1;
         next = parts.next(part_size(number)).await?;
     }
-    while !under_way.is_empty() {
-        take(&mut under_way, &mut sent).await?;
+    while let Some(part) = take(&mut under_way).await? {
+        sent.extend([part]);
     }
     let mut upload = Arc::into_inner(upload)
         .ok_or_else(|| Failure::new(StoreErrorKind::Unavailable, "a part is still under way"))?;
     let sum = sent.values().filter_map(|part| part.sum).fold(Sum::default(), Sum::followed_by);
     let completed = upload.complete(&sent, Some(sum), mode).await;
     Ok((sum, completed))
-}
-
-pub(super) async fn take(
-    under_way: &mut JoinSet<Result<(i32, Sent), Failure>>,
-    sent: &mut BTreeMap<i32, Sent>,
-) -> Result<(), Failure> {
-    match under_way.join_next().await {
-        Some(Ok(part)) => {
-            let (number, part) = part?;
-            sent.insert(number, part);
-            Ok(())
-        }
-        Some(Err(error)) => Err(Failure::new(StoreErrorKind::Unavailable, error.to_string())),
-        None => Ok(()),
-    }
 }
 
 /// Begins an upload and gives it up: proves the permission to write and leaves no object.
@@ -279,11 +228,10 @@ pub(super) async fn check_writable(store: &S3Store) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
-    use super::{LARGEST_PART_BYTES, MIB, MOST_PARTS, part_size};
+    use super::{LARGEST_PART_BYTES, MOST_PARTS, part_size};
 
     #[test]
     fn parts_grow_so_that_ten_thousand_hold_more_than_a_tebibyte() {
-        assert_eq!((part_size(1), part_size(1000), part_size(1001)), (8 * MIB, 8 * MIB, 16 * MIB));
         assert_eq!(part_size(MOST_PARTS), LARGEST_PART_BYTES);
         let total: u64 = (1..=MOST_PARTS).map(|number| part_size(number) as u64).sum();
         assert!(total > 1 << 40, "{total}");

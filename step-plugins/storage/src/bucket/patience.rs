@@ -1,0 +1,49 @@
+//! How long a store in a bucket is waited for.
+
+use std::time::Duration;
+
+/// No wait between two tries is longer than this, unless the server asks for it.
+pub(crate) const LONGEST_BACKOFF: Duration = Duration::from_secs(20);
+/// No server makes us wait longer than this between two tries.
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_mins(1);
+
+/// How long things may take, and how often they are tried.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    /// Tries of one request in all, the first included.
+    pub(crate) attempts: u32,
+    /// The wait after the first one; it doubles with every further one, up to 20 s, and carries jitter.
+    pub(crate) first_wait: Duration,
+    /// A host that does not take a connection within this is not there.
+    pub(crate) connect: Duration,
+    /// The first byte of an answer comes within this; a large part has been taken in by then.
+    pub(crate) answer: Duration,
+    /// A stream that stands still for so long is cut off.
+    pub(crate) stall: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            attempts: 5,
+            first_wait: Duration::from_secs(1),
+            connect: Duration::from_secs(10),
+            answer: Duration::from_mins(2),
+            stall: Duration::from_secs(30),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Patience {
+    /// For servers that are made to misbehave.
+    pub(crate) fn of_a_test() -> Self {
+        Self {
+            attempts: 3,
+            first_wait: Duration::from_millis(5),
+            connect: Duration::from_secs(2),
+            answer: Duration::from_secs(2),
+            stall: Duration::from_secs(1),
+        }
+    }
+}
