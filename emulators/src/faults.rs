@@ -8,6 +8,7 @@ use bytes::Bytes;
 use hyper::body::Body;
 use hyper::{Method, Request};
 
+use crate::percent;
 use crate::serving::Answer;
 
 mod refuse;
@@ -71,7 +72,7 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// Breaks the next `times` requests of a method whose path and query contain `part`.
+    /// Breaks the next `times` requests of a method whose path and query contain `part`, encoded or not.
     pub fn add(&self, method: &str, part: &str, times: usize, fault: Fault) {
         self.add_after(0, method, part, times, fault);
     }
@@ -90,10 +91,11 @@ impl Faults {
 
     fn due(&self, method: &Method, target: &str) -> Option<Fault> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{method} {target}"));
+        let decoded = percent::decode(target).unwrap_or_default();
+        let about = |part: &str| target.contains(part) || decoded.contains(part);
         let mut rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
-        let rule = rules
-            .iter_mut()
-            .find(|rule| rule.times > 0 && rule.method == *method && target.contains(&rule.part))?;
+        let rule =
+            rules.iter_mut().find(|rule| rule.times > 0 && rule.method == *method && about(&rule.part))?;
         if rule.passes > 0 {
             rule.passes -= 1;
             return None;

@@ -37,6 +37,8 @@ mod rewrite;
 mod rpc;
 mod sessions;
 mod store;
+#[cfg(test)]
+mod tests;
 mod upload;
 
 /// A server that ends when it is dropped, and its objects with it.

@@ -5,6 +5,7 @@
 
 mod faults;
 mod gcs;
+mod percent;
 mod s3;
 mod serving;
 mod strict;

@@ -3,14 +3,19 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::Response;
 use hyper::body::{Body, Buf as _, Frame};
 use hyper::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
+use tokio::time::Sleep;
 
 use super::{BoxError, Fault};
 use crate::serving::Answer;
+
+/// How long a connection is left alone before it breaks.
+const REST: Duration = Duration::from_millis(20);
 
 /// Reads at least so many bytes of a body, or all of it.
 pub(super) async fn swallow(body: &mut (impl Body + Unpin), bytes: usize) {
@@ -38,7 +43,7 @@ where
         answer.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(shorter.saturating_sub(*by)));
     }
     let length = length.unwrap_or_default();
-    answer.map(|body| tonic::body::Body::new(Spoilt { body, fault, at: 0, length }))
+    answer.map(|body| tonic::body::Body::new(Spoilt { body, fault, at: 0, length, rest: None }))
 }
 
 /// A body until its fault comes.
@@ -48,6 +53,8 @@ struct Spoilt<B> {
     /// How many bytes of it went out.
     at: usize,
     length: usize,
+    /// Before the connection breaks: what went out before must have left.
+    rest: Option<Pin<Box<Sleep>>>,
 }
 
 impl<B> Body for Spoilt<B>
@@ -62,6 +69,10 @@ where
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if matches!(self.fault, Fault::CutAnswer(after) if self.at >= after) {
+            let rest = self.rest.get_or_insert_with(|| Box::pin(tokio::time::sleep(REST)));
+            ready!(rest.as_mut().poll(cx));
+        }
         let frame = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
             None => return Poll::Ready(None),
             Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),

@@ -112,7 +112,7 @@ impl Store {
         let conditions = conditions(request.if_metageneration_match, request.if_metageneration_not_match);
         conditions.for_change(Some((0, held.resource.metageneration)))?;
         if !held.live.is_empty() || !held.noncurrent.is_empty() {
-            return Err(Refusal::conflict("The bucket you tried to delete is not empty."));
+            return Err(Refusal::not_empty());
         }
         state.buckets.remove(name);
         Ok(())

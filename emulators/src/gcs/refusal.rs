@@ -14,11 +14,13 @@ pub(super) struct Refusal {
     pub(super) message: String,
     /// The size of an object whose range can't be given.
     size: Option<u64>,
+    /// The code of gRPC, where the status does not say it.
+    code: Option<tonic::Code>,
 }
 
 impl Refusal {
     fn new(status: u16, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { status, reason, message: message.into(), size: None }
+        Self { status, reason, message: message.into(), size: None, code: None }
     }
 
     pub(super) fn invalid(message: impl Into<String>) -> Self {
@@ -51,6 +53,11 @@ impl Refusal {
 
     pub(super) fn conflict(message: impl Into<String>) -> Self {
         Self::new(409, "conflict", message)
+    }
+
+    pub(super) fn not_empty() -> Self {
+        let refusal = Self::new(409, "conflict", "The bucket you tried to delete is not empty.");
+        Self { code: Some(tonic::Code::FailedPrecondition), ..refusal }
     }
 
     pub(super) fn gone(message: impl Into<String>) -> Self {
@@ -113,6 +120,6 @@ impl From<Refusal> for tonic::Status {
         } else {
             refusal.message
         };
-        Self::new(code_of(refusal.status), message)
+        Self::new(refusal.code.unwrap_or_else(|| code_of(refusal.status)), message)
     }
 }

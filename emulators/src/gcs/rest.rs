@@ -11,6 +11,7 @@ use super::preconditions::Preconditions;
 use super::refusal::Refusal;
 use super::store::Store;
 use super::{names, read, sessions, upload};
+use crate::percent;
 use crate::serving::Answer;
 
 /// Query parameters, decoded. A parameter that is given twice counts as its last.
@@ -107,38 +108,6 @@ fn parse_query(query: &str) -> Result<Query, Refusal> {
     Ok(Query(parameters))
 }
 
-/// Undoes percent-encoding (RFC 3986, section 2.1).
 fn decode(text: &str) -> Result<String, Refusal> {
-    let bad = || Refusal::invalid(format!("Invalid percent-encoding: {text}"));
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        if byte != b'%' {
-            bytes.push(byte);
-            rest = after;
-            continue;
-        }
-        let (digits, after) = after.split_at_checked(2).ok_or_else(bad)?;
-        let digits = std::str::from_utf8(digits).map_err(|_| bad())?;
-        bytes.push(u8::from_str_radix(digits, 16).map_err(|_| bad())?);
-        rest = after;
-    }
-    String::from_utf8(bytes).map_err(|_| bad())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_is_decoded_once() {
-        assert_eq!(decode("a%2Fb%20c%25d%C3%A9").unwrap(), "a/b c%d\u{e9}");
-    }
-
-    #[test]
-    fn broken_encoding_is_refused() {
-        for bad in ["%", "%2", "%zz", "%ff"] {
-            assert_eq!(decode(bad).unwrap_err().status, 400, "{bad}");
-        }
-    }
+    percent::decode(text).ok_or_else(|| Refusal::invalid(format!("Invalid percent-encoding: {text}")))
 }

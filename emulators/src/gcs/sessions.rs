@@ -16,6 +16,7 @@ use super::refusal::Refusal;
 use super::resource;
 use super::store::Store;
 use crate::faults::KeepPart;
+use crate::percent;
 use crate::serving::Answer;
 
 mod range;
@@ -56,12 +57,14 @@ pub(super) fn begin(
     let total = number(headers, "x-upload-content-length")?;
     let draft = Draft::begin(&store.folder).map_err(|error| Refusal::internal(&error))?;
     let id = state.next_token("upload");
+    let name = percent::encode(&attributes.name);
     let bucket_name = bucket.to_owned();
     let session =
         Session { bucket: bucket_name, attributes, conditions, total, stage: Stage::Open(Box::new(draft)) };
     state.sessions.insert(id.clone(), Arc::new(tokio::sync::Mutex::new(session)));
     // With the port: what a client sends as `Host` may lack it.
-    let url = format!("http://{address}/upload/storage/v1/b/{bucket}/o?uploadType=resumable&upload_id={id}");
+    let path = format!("/upload/storage/v1/b/{bucket}/o?uploadType=resumable&name={name}&upload_id={id}");
+    let url = format!("http://{address}{path}");
     let mut answer = empty(200);
     let told = |text: &str| HeaderValue::from_str(text).map_err(|_| Refusal::invalid("Invalid bucket name"));
     answer.headers_mut().insert(LOCATION, told(&url)?);
@@ -107,10 +110,10 @@ pub(super) async fn go_on(
     let total = chunk.check(draft.size, session.total)?;
     session.total = total;
     let keep = request.extensions().get::<KeepPart>().copied();
-    let told = request.headers().get("x-goog-hash").and_then(|value| value.to_str().ok());
-    let told = told.map(resource::header_sums).transpose()?;
+    let hashes = request.headers().get_all("x-goog-hash").iter().filter_map(|value| value.to_str().ok());
+    let told = resource::header_sums(&hashes.collect::<Vec<_>>().join(","))?;
     let Stage::Open(draft) = &mut session.stage else { return Err(over()) };
-    let end = take(draft, &chunk, request.into_body(), keep).await?;
+    let end = take(draft, &chunk, total, request.into_body(), keep).await?;
     if let Some(keep) = keep {
         return match keep.status {
             308 => Ok(so_far(draft.size)),
@@ -124,16 +127,10 @@ pub(super) async fn go_on(
 }
 
 /// Makes the object; when it is refused, the upload is over all the same.
-fn finish(
-    store: &Store,
-    session: &mut Session,
-    told: Option<v2::ObjectChecksums>,
-) -> Result<Answer, Refusal> {
+fn finish(store: &Store, session: &mut Session, told: v2::ObjectChecksums) -> Result<Answer, Refusal> {
     let Stage::Open(draft) = std::mem::replace(&mut session.stage, Stage::Failed) else { return Err(over()) };
     let mut attributes = session.attributes.clone();
-    if let Some(told) = told {
-        attributes.checksums = Some(resource::merge_sums(attributes.checksums.as_ref(), told)?);
-    }
+    attributes.checksums = Some(resource::merge_sums(attributes.checksums.as_ref(), told)?);
     let object = store.put(&session.bucket, attributes, draft.finish(), session.conditions)?;
     let answer = json(&resource::json_of(&object));
     session.stage = Stage::Complete(Box::new(object));
@@ -146,6 +143,7 @@ fn finish(
 async fn take(
     draft: &mut Draft,
     chunk: &Chunk,
+    total: Option<u64>,
     mut body: Body,
     keep: Option<KeepPart>,
 ) -> Result<Option<u64>, Refusal> {
@@ -158,7 +156,7 @@ async fn take(
     while let Some(bytes) = body.next().await {
         let mut bytes = bytes.map_err(|_| super::upload::broken())?;
         came += bytes.len() as u64;
-        if chunk.end.is_some_and(|end| start + came > end) {
+        if chunk.end.or(total).is_some_and(|end| start + came > end) {
             return Err(Refusal::invalid("The body is longer than its Content-Range says"));
         }
         let skipped = skip.min(bytes.len() as u64);

@@ -81,7 +81,7 @@ impl State {
         self.last_number
     }
 
-    /// Gives a text that nobody could guess from another, short enough for a URL.
+    /// Gives a text that is never given twice, for a URL.
     pub(super) fn next_token(&mut self, of: &str) -> String {
         let number = self.next_number();
         base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(format!("{of}-{number}"))

@@ -78,6 +78,9 @@ impl Chunk {
             return Err(Refusal::unavailable(message));
         }
         if let (Some(start), Some(end)) = (self.start, self.end) {
+            if total.is_some_and(|total| end > total) {
+                return Err(Refusal::invalid("The range ends behind the object"));
+            }
             if end < persisted {
                 return Err(Refusal::invalid("The upload has all bytes of this range already"));
             }
@@ -157,6 +160,8 @@ mod tests {
         let chunk = read("bytes 0-9/10", 10).unwrap();
 
         assert!(chunk.check(0, Some(10)).is_ok());
+        assert_eq!(chunk.check(0, Some(11)).unwrap_err().status, 400);
+        let chunk = read(&format!("bytes 0-{}/*", QUANTUM - 1), QUANTUM).unwrap();
         assert_eq!(chunk.check(0, Some(11)).unwrap_err().status, 400);
     }
 }
