@@ -125,7 +125,7 @@ pub struct StoreError {
     pub why: String,
 }
 
-/// What marks one state of an object, for [`ObjectStore::swap`]. Opaque: an `ETag` of S3, a generation of GCS, a
+/// What marks one state of an object, for [`ObjectStore::swap`]. Opaque: an `ETag` of S3, a generation of Google Cloud Storage, a
 /// checksum of what is in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stamp(pub String);
@@ -208,6 +208,6 @@ pub trait ObjectStore: Send + Sync {
 /// Opens stores by their configuration.
 #[async_trait]
 pub trait Stores: Send + Sync {
-    /// Opens one. The URL's scheme (`file:`, `s3:`, later `gs:`) picks the implementation.
+    /// Opens one. The URL's scheme (`file:`, `s3:`, `gs:`) picks the implementation.
     async fn open(&self, config: &StoreConfig) -> Result<Arc<dyn ObjectStore>, StoreError>;
 }

@@ -1,31 +1,19 @@
 //! Bad conditions: what is told, how often it is tried, and that nothing half-made is ever found.
 
 use rekindle_emulators::{Fault, GcsServer};
-use rekindle_engine::host::{Body, ObjectStore as _, PutMode, StoreError, StoreErrorKind};
+use rekindle_engine::host::{Body, ObjectStore as _, PutMode, StoreErrorKind};
 
 use super::requests::{Write, write as write_object};
+use super::tests::{BUCKET, everything, open};
 use super::upload::{Expected, settle};
 use super::{GcsStore, Sum};
-use super::tests::{BUCKET, everything, open};
-use crate::contract::{MIB, key, noise};
+use crate::contract::key;
+use crate::fault_bench::{MIB, asked, listed, noise, put, read};
 
 async fn bench() -> (GcsServer, GcsStore) {
     let server = GcsServer::start(BUCKET).await.unwrap();
     let store = open(&server, "gs://backups/mysql").await;
     (server, store)
-}
-
-async fn put(store: &GcsStore, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
-    store.put(&key(name), Body::from_bytes(bytes.to_vec()), PutMode::IfAbsent).await.map(|_| ())
-}
-
-async fn read(store: &GcsStore, name: &str) -> Result<Vec<u8>, String> {
-    let body = store.get(&key(name), None).await.map_err(|error| error.to_string())?;
-    body.collect(64 * MIB).await.map_err(|error| error.to_string())
-}
-
-async fn listed(store: &GcsStore) -> Vec<String> {
-    store.list("").await.unwrap().into_iter().map(|info| info.key.to_string()).collect()
 }
 
 /// What the query of a write says of an object below the prefix.
@@ -38,11 +26,6 @@ fn path(name: &str) -> String {
     format!("/o/mysql%2F{name}?")
 }
 
-/// Requests whose text holds all of the words.
-fn requests(server: &GcsServer, words: &[&str]) -> usize {
-    server.faults().seen().iter().filter(|seen| words.iter().all(|word| seen.contains(word))).count()
-}
-
 #[tokio::test]
 async fn wrong_expired_and_refused_credentials_are_told_and_not_tried_again() {
     let (server, store) = bench().await;
@@ -50,15 +33,15 @@ async fn wrong_expired_and_refused_credentials_are_told_and_not_tried_again() {
     server.forbid("mysql/c");
     insta::assert_snapshot!(read(&store, "c").await.unwrap_err(), @"failed to read `c` in gs://backups/mysql: the caller does not have access to the Google Cloud Storage object mysql/c. (forbidden, HTTP 403); the credentials lack a permission that a store needs: the guide lists them");
     insta::assert_snapshot!(store.head(&key("c")).await.unwrap_err(), @"failed to look at `c` in gs://backups/mysql: the caller does not have access to the Google Cloud Storage object mysql/c. (PERMISSION_DENIED); the credentials lack a permission that a store needs: the guide lists them");
-    assert_eq!(requests(&server, &["GET", &path("c")]), 1);
+    assert_eq!(asked(server.faults(), &["GET", &path("c")]), 1);
 
     server.require_token("good");
     let told = put(&store, "a", b"x").await.unwrap_err();
     assert_eq!(told.kind, StoreErrorKind::Denied);
     insta::assert_snapshot!(told, @"failed to write `a` in gs://backups/mysql: Invalid Credentials (authError, HTTP 401); the credentials have expired or are not taken: log in again");
-    assert_eq!(requests(&server, &["POST", &written("a")]), 1);
+    assert_eq!(asked(server.faults(), &["POST", &written("a")]), 1);
     insta::assert_snapshot!(store.list("").await.unwrap_err(), @"failed to list gs://backups/mysql: Invalid Credentials (UNAUTHENTICATED); the credentials have expired or are not taken: log in again");
-    assert_eq!(requests(&server, &["ListObjects"]), 1);
+    assert_eq!(asked(server.faults(), &["ListObjects"]), 1);
     assert_eq!(store.check_writable().await.unwrap_err().kind, StoreErrorKind::Denied);
 }
 
@@ -93,19 +76,19 @@ async fn what_may_pass_is_tried_again_and_not_for_ever() {
             Fault::Refuse(status, reason, None),
         );
         put(&store, name, b"x").await.unwrap();
-        assert_eq!(requests(&server, &["POST", &written(name)]), 3, "{reason}");
-        assert_eq!(requests(&server, &["GetObject", &format!("mysql/{name}")]), 3, "{reason}");
+        assert_eq!(asked(server.faults(), &["POST", &written(name)]), 3, "{reason}");
+        assert_eq!(asked(server.faults(), &["GetObject", &format!("mysql/{name}")]), 3, "{reason}");
     }
     server.faults().add("POST", &written("d"), 99, Fault::Refuse(429, "rateLimitExceeded", None));
     let told = put(&store, "d", b"x").await.unwrap_err();
     assert_eq!(told.kind, StoreErrorKind::Unavailable);
     insta::assert_snapshot!(told, @"failed to write `d` in gs://backups/mysql: by the test (rateLimitExceeded, HTTP 429); it was tried several times: go on later");
-    assert_eq!(requests(&server, &["POST", &written("d")]), 3);
+    assert_eq!(asked(server.faults(), &["POST", &written("d")]), 3);
     server.faults().add("POST", "GetObject mysql/e", 99, Fault::Refuse(503, "backendError", None));
     let told = store.head(&key("e")).await.unwrap_err();
     assert_eq!(told.kind, StoreErrorKind::Unavailable);
     insta::assert_snapshot!(told, @"failed to look at `e` in gs://backups/mysql: backendError by the test (UNAVAILABLE); it was tried several times: go on later");
-    assert_eq!(requests(&server, &["GetObject mysql/e"]), 3);
+    assert_eq!(asked(server.faults(), &["GetObject mysql/e"]), 3);
     assert_eq!(listed(&store).await, ["a", "b", "c"]);
 }
 
@@ -131,7 +114,7 @@ async fn a_connection_cut_in_a_part_costs_that_part_again() {
     server.faults().add("POST", "%2F2&", 1, Fault::CutRequest(3 * MIB));
     put(&store, "large", &bytes).await.unwrap();
     assert!(read(&store, "large").await.unwrap() == bytes);
-    let sent = |number| requests(&server, &["POST", "rekindle-parts", &format!("%2F{number}&")]);
+    let sent = |number| asked(server.faults(), &["POST", "rekindle-parts", &format!("%2F{number}&")]);
     assert_eq!((sent(1), sent(2), sent(3)), (1, 2, 1));
     assert_eq!(everything(&store).await, ["mysql/large"]);
 }
@@ -167,7 +150,7 @@ async fn a_write_whose_answer_got_lost_knows_its_own_object() {
     let (server, store) = bench().await;
     server.faults().add("POST", &written("a"), 1, Fault::LoseAnswer);
     put(&store, "a", b"mine").await.unwrap();
-    assert_eq!(requests(&server, &["POST", &written("a")]), 2);
+    assert_eq!(asked(server.faults(), &["POST", &written("a")]), 2);
 
     // Of a part, of two parts put together, and of the step that makes the object appear.
     server.faults().add("POST", "%2F1&", 1, Fault::LoseAnswer);
@@ -176,8 +159,8 @@ async fn a_write_whose_answer_got_lost_knows_its_own_object() {
     let bytes = noise(9 * MIB);
     put(&store, "large", &bytes).await.unwrap();
     assert!(read(&store, "large").await.unwrap() == bytes);
-    assert_eq!(requests(&server, &["ComposeObject"]), 2);
-    assert_eq!(requests(&server, &["RewriteObject"]), 2);
+    assert_eq!(asked(server.faults(), &["ComposeObject"]), 2);
+    assert_eq!(asked(server.faults(), &["RewriteObject"]), 2);
 
     server.faults().add("POST", &written("lease"), 1, Fault::LoseAnswer);
     let first = store.swap(&key("lease"), None, "one".into()).await.unwrap();
@@ -205,11 +188,11 @@ async fn a_server_that_stands_still_is_given_up() {
     let told = put(&store, "a", b"x").await.unwrap_err();
     assert_eq!(told.kind, StoreErrorKind::Unavailable);
     insta::assert_snapshot!(told, @"failed to write `a` in gs://backups/mysql: no answer, after several tries (timed out after 2s); check the network, `endpoint:` and HTTPS_PROXY");
-    assert_eq!(requests(&server, &["POST", &written("a")]), 3);
+    assert_eq!(asked(server.faults(), &["POST", &written("a")]), 3);
     server.faults().add("POST", "GetObject mysql/b", 99, Fault::Stall);
     let told = store.head(&key("b")).await.unwrap_err();
     assert_eq!(told.kind, StoreErrorKind::Unavailable);
-    assert_eq!(requests(&server, &["GetObject mysql/b"]), 3);
+    assert_eq!(asked(server.faults(), &["GetObject mysql/b"]), 3);
 }
 
 #[tokio::test]
@@ -231,12 +214,12 @@ async fn a_read_that_is_cut_off_or_stands_still_goes_on_from_the_byte_it_had() {
     server.faults().add("GET", &path("a"), 1, Fault::CutAnswer(MIB));
     server.faults().add("GET", &path("a"), 1, Fault::StallAnswer(MIB));
     assert!(read(&store, "a").await.unwrap() == bytes);
-    assert_eq!(requests(&server, &["GET", &path("a")]), 3);
+    assert_eq!(asked(server.faults(), &["GET", &path("a")]), 3);
 
     // Never a byte: given up, and not read as an end.
     server.faults().add("GET", &path("a"), 99, Fault::CutAnswer(0));
     read(&store, "a").await.unwrap_err();
-    assert!(requests(&server, &["GET", &path("a")]) <= 3 + 5);
+    assert!(asked(server.faults(), &["GET", &path("a")]) <= 3 + 5);
 }
 
 #[tokio::test]

@@ -10,7 +10,8 @@ use rekindle_engine::host::{Body, ObjectStore, PutMode};
 
 use super::open::open_with;
 use crate::bucket::patience::Patience;
-use crate::contract::{MIB, Store, key, names, noise, store_contract, text};
+use crate::contract::{Store, key, names, store_contract, text};
+use crate::fault_bench::{MIB, noise};
 
 pub(super) const BUCKET: &str = "backups";
 
