@@ -86,7 +86,7 @@ async fn a_backup_in_a_bucket_of_google_is_proven_and_restored_from_there() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_missing_bucket_of_google_is_found_before_anything_starts() {
+async fn a_missing_bucket_and_credentials_of_google_are_found_before_anything_starts() {
     let server = GcsServer::start("other").await.unwrap();
     let cluster = Cluster::up(0);
     in_a_bucket(&cluster, &of_google(&server));
@@ -96,6 +96,13 @@ async fn a_missing_bucket_of_google_is_found_before_anything_starts() {
     server.require_token("another");
     let wrong = run(&cluster, &["run", "backup", "--yes"]).code(2);
     assert!(wrong.stderr.contains("log in again"), "{}", wrong.stderr);
+
+    // The place where they are to be found holds none: nobody is asked.
+    in_a_bucket(&cluster, "url: 'gs://backups/mysql', endpoint: 'https://127.0.0.1:9'");
+    let mut none = cluster.project.command(&["run", "backup", "--yes", "-e", "bucket.yaml"]);
+    none.env("GOOGLE_APPLICATION_CREDENTIALS", "absent.json");
+    let none = Answer::from(none.output().unwrap()).code(2);
+    assert!(none.stderr.contains("gcloud auth application-default login"), "{}", none.stderr);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

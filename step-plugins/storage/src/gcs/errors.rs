@@ -159,6 +159,7 @@ fn sorted(http: u16, reason: &str, message: &str) -> (StoreErrorKind, Option<&'s
 
 #[cfg(test)]
 mod tests {
+    use google_cloud_gax::error::CredentialsError;
     use google_cloud_gax::error::rpc::{Code, Status};
     use google_cloud_storage::Error;
     use rekindle_engine::host::StoreErrorKind;
@@ -206,6 +207,14 @@ mod tests {
             assert_eq!(told(code).kind, kind);
         }
         insta::assert_snapshot!(told(Code::PermissionDenied).why, @"so (PERMISSION_DENIED); the credentials lack a permission that a store needs: the guide lists them");
+    }
+
+    #[test]
+    fn credentials_that_may_come_back_are_not_wrong_ones() {
+        let told = |is_transient| {
+            failure(&Error::authentication(CredentialsError::from_msg(is_transient, "no token"))).kind
+        };
+        assert_eq!((told(true), told(false)), (StoreErrorKind::Unavailable, StoreErrorKind::Denied));
     }
 
     #[test]
