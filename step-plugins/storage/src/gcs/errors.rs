@@ -130,7 +130,7 @@ fn from_answer(http: u16, words: &str, reason: &str, message: &str) -> Failure {
 fn sorted(http: u16, reason: &str, message: &str) -> (StoreErrorKind, Option<&'static str>) {
     let is_quota = matches!(reason, "quotaExceeded" | "storageQuotaExceeded" | "dailyLimitExceeded");
     match http {
-        404 if message.contains("bucket") && message.contains("not exist") => {
+        404 if message.contains("the specified bucket does not exist") => {
             (StoreErrorKind::Invalid, Some(MAKE_THE_BUCKET))
         }
         404 => (StoreErrorKind::NotFound, None),
