@@ -9,7 +9,19 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rekindle_engine::host::{Body, Key, ObjectStore, PutMode, StoreErrorKind};
 
+pub(crate) use crate::bucket::parts::MIB;
+
 pub(crate) type Store = Arc<dyn ObjectStore>;
+
+/// Bytes that are different everywhere.
+pub(crate) fn noise(length: usize) -> Vec<u8> {
+    let mut state = 1_u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state.to_be_bytes()[0]
+    };
+    (0..length).map(|_| next()).collect()
+}
 
 pub(crate) fn key(text: &str) -> Key {
     Key::new(text).unwrap()

@@ -3,18 +3,7 @@
 use rekindle_emulators::Faults;
 use rekindle_engine::host::{Body, ObjectStore, PutMode, StoreError};
 
-pub(crate) use crate::bucket::parts::MIB;
-use crate::contract::key;
-
-/// Bytes that are different everywhere.
-pub(crate) fn noise(length: usize) -> Vec<u8> {
-    let mut state = 1_u32;
-    let mut next = || {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        state.to_be_bytes()[0]
-    };
-    (0..length).map(|_| next()).collect()
-}
+use crate::contract::{MIB, key};
 
 pub(crate) async fn put(store: &impl ObjectStore, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
     store.put(&key(name), Body::from_bytes(bytes.to_vec()), PutMode::IfAbsent).await.map(|_| ())

@@ -7,8 +7,8 @@ use super::requests::{Write, write as write_object};
 use super::tests::{BUCKET, everything, open};
 use super::upload::{Expected, settle};
 use super::{GcsStore, Sum};
-use crate::contract::key;
-use crate::fault_bench::{MIB, asked, listed, noise, put, read};
+use crate::contract::{MIB, key, noise};
+use crate::fault_bench::{asked, listed, put, read};
 
 async fn bench() -> (GcsServer, GcsStore) {
     let server = GcsServer::start(BUCKET).await.unwrap();

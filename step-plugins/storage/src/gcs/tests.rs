@@ -13,8 +13,7 @@ use super::open::open_with;
 use super::requests::{self, Write};
 use super::{GcsStore, Sum, download};
 use crate::bucket::patience::Patience;
-use crate::contract::{Store, key, names, store_contract, text};
-use crate::fault_bench::{MIB, noise};
+use crate::contract::{MIB, Store, key, names, noise, store_contract, text};
 
 pub(super) const BUCKET: &str = "backups";
 

@@ -5,8 +5,8 @@ use rekindle_engine::host::{Body, ObjectStore as _, PutMode, StoreErrorKind};
 
 use super::S3Store;
 use super::tests::{BUCKET, config, open, open_as};
-use crate::contract::key;
-use crate::fault_bench::{MIB, asked, listed, noise, put, read};
+use crate::contract::{MIB, key, noise};
+use crate::fault_bench::{asked, listed, put, read};
 
 async fn bench() -> (S3Server, S3Store) {
     let server = S3Server::start(BUCKET).await.unwrap();

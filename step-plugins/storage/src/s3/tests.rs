@@ -10,8 +10,7 @@ use rekindle_engine::host::{Body, ObjectStore, PutMode};
 
 use super::open::open_with;
 use crate::bucket::patience::Patience;
-use crate::contract::{Store, key, names, store_contract, text};
-use crate::fault_bench::{MIB, noise};
+use crate::contract::{MIB, Store, key, names, noise, store_contract, text};
 
 pub(super) const BUCKET: &str = "backups";
 
