@@ -119,5 +119,42 @@ fn every_mistake_about_a_bucket_of_google_is_told() {
 ";
     let told = body_errors(body);
     assert!(!told.contains("hunter2"), "{told}");
-    insta::assert_snapshot!(told, @"");
+    insta::assert_snapshot!(told, @r#"
+    rekindle::environment::wrong_value: it names no bucket of Google Cloud Storage
+      e.yaml:5:13 "'gs://-bucket'": this value
+      help: write `gs://bucket` or `gs://bucket/prefix`; a bucket has 3 to 63 small letters, digits, `-`, `_` and `.`, the first and the last of them a letter or digit
+    rekindle::environment::wrong_value: `url` holds credentials
+      e.yaml:6:13 "***************************": this value
+      help: write `gs://bucket/prefix`: credentials come from GOOGLE_APPLICATION_CREDENTIALS, `gcloud` or the metadata server
+    rekindle::environment::wrong_value: the access token would travel unencrypted to this `endpoint`
+      e.yaml:7:38 "'http://storage.example'": this value
+      help: write `https://`, or add `anonymous: true` for a server that asks for no credentials
+    rekindle::environment::wrong_value: `storage_class` cannot be `NEARLIN`
+      e.yaml:7:79 "NEARLIN": this value
+      help: did you mean `NEARLINE`?
+    rekindle::environment::wrong_value: `requester_pays` does not say which project pays
+      e.yaml:8:44 "true": this value
+      help: add `billing_project:` with the project's id
+    rekindle::environment::not_for_this_store: `region` says something about buckets of S3, and this store is in Google Cloud Storage
+      e.yaml:8:50 "region": means nothing here
+      help: remove it, or write an `s3://bucket/prefix` URL
+    rekindle::environment::not_for_this_store: `server_side_encryption` says something about buckets of S3, and this store is in Google Cloud Storage
+      e.yaml:8:61 "server_side_encryption": means nothing here
+      help: remove it, or write an `s3://bucket/prefix` URL
+    rekindle::environment::wrong_value: `billing_project` pays only with `requester_pays: true`
+      e.yaml:9:45 "p": this value
+      help: add `requester_pays: true`, or remove it
+    rekindle::environment::wrong_value: `endpoint` holds credentials
+      e.yaml:9:58 "**************************": this value
+      help: write the address alone: credentials come from GOOGLE_APPLICATION_CREDENTIALS, `gcloud` or the metadata server
+    rekindle::environment::not_for_this_store: `billing_project` says something about buckets of Google Cloud Storage, and this store is in S3
+      e.yaml:10:28 "billing_project": means nothing here
+      help: remove it, or write a `gs://bucket/prefix` URL
+    rekindle::environment::not_for_this_store: `kms_key` says something about buckets, and this store is a folder
+      e.yaml:11:23 "kms_key": means nothing here
+      help: remove it, or write an `s3://bucket/prefix` or a `gs://bucket/prefix` URL
+    rekindle::environment::not_for_this_store: `anonymous` says something about buckets of Google Cloud Storage, and this store is a folder
+      e.yaml:11:35 "anonymous": means nothing here
+      help: remove it, or write a `gs://bucket/prefix` URL
+    "#);
 }

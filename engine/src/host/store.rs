@@ -330,7 +330,7 @@ pub trait ObjectStore: Send + Sync {
 /// Opens stores by their configuration.
 #[async_trait]
 pub trait Stores: Send + Sync {
-    /// Opens one. The URL's scheme (`file:`, `s3:`, later `gs:`) picks the implementation.
+    /// Opens one. The URL's scheme (`file:`, `s3:`, `gs:`) picks the implementation.
     ///
     /// `identity` is the secret that the store's `encrypt:` names. Use [`crate::step::open_store`], which reads it.
     async fn open(

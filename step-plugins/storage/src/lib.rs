@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod contract;
 #[cfg(test)]
+mod fault_bench;
+#[cfg(test)]
 mod testing;
 
 mod bucket;

@@ -139,7 +139,7 @@ fn from_answer(http: u16, words: &str, reason: &str, message: &str) -> Failure {
 fn sorted(http: u16, reason: &str, message: &str) -> (StoreErrorKind, Option<&'static str>) {
     let is_quota = matches!(reason, "quotaExceeded" | "storageQuotaExceeded" | "dailyLimitExceeded");
     match http {
-        404 if message.contains("bucket") && message.contains("not exist") => {
+        404 if message.contains("the specified bucket does not exist") => {
             (StoreErrorKind::Invalid, Some(MAKE_THE_BUCKET))
         }
         404 => (StoreErrorKind::NotFound, None),
@@ -168,6 +168,7 @@ fn sorted(http: u16, reason: &str, message: &str) -> (StoreErrorKind, Option<&'s
 
 #[cfg(test)]
 mod tests {
+    use google_cloud_gax::error::CredentialsError;
     use google_cloud_gax::error::rpc::{Code, Status};
     use google_cloud_storage::Error;
     use rekindle_engine::host::StoreErrorKind;
@@ -214,15 +215,23 @@ mod tests {
         ] {
             assert_eq!(told(code).kind, kind);
         }
-        insta::assert_snapshot!(told(Code::PermissionDenied).why, @"");
+        insta::assert_snapshot!(told(Code::PermissionDenied).why, @"so (PERMISSION_DENIED); the credentials lack a permission that a store needs: the guide lists them");
+    }
+
+    #[test]
+    fn credentials_that_may_come_back_are_not_wrong_ones() {
+        let told = |is_transient| {
+            failure(&Error::authentication(CredentialsError::from_msg(is_transient, "no token"))).kind
+        };
+        assert_eq!((told(true), told(false)), (StoreErrorKind::Unavailable, StoreErrorKind::Denied));
     }
 
     #[test]
     fn what_to_mend_is_said() {
-        insta::assert_snapshot!(from_answer(404, "HTTP 404", "notFound", "The specified bucket does not exist.").why, @"");
-        insta::assert_snapshot!(from_answer(401, "HTTP 401", "authError", "Invalid Credentials").why, @"");
-        insta::assert_snapshot!(from_answer(400, "INVALID_ARGUMENT", "", "Bucket is a requester pays bucket but no user project provided.").why, @"");
-        insta::assert_snapshot!(unknown_caller("invalid_grant: Invalid JWT").why, @"");
-        insta::assert_snapshot!(unknown_caller("the metadata server is not there").why, @"");
+        insta::assert_snapshot!(from_answer(404, "HTTP 404", "notFound", "The specified bucket does not exist.").why, @"The specified bucket does not exist. (notFound, HTTP 404); make the bucket first, or correct the store's `url:`");
+        insta::assert_snapshot!(from_answer(401, "HTTP 401", "authError", "Invalid Credentials").why, @"Invalid Credentials (authError, HTTP 401); the credentials have expired or are not taken: log in again");
+        insta::assert_snapshot!(from_answer(400, "INVALID_ARGUMENT", "", "Bucket is a requester pays bucket but no user project provided.").why, @"Bucket is a requester pays bucket but no user project provided. (INVALID_ARGUMENT); set `requester_pays: true` and the `billing_project:` that is to pay");
+        insta::assert_snapshot!(unknown_caller("invalid_grant: Invalid JWT").why, @"invalid_grant: Invalid JWT; the credentials have expired or were revoked, or this machine's clock is off: log in again, or set it right");
+        insta::assert_snapshot!(unknown_caller("the metadata server is not there").why, @"the metadata server is not there; no credentials are known that can be used: run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS");
     }
 }

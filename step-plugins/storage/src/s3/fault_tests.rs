@@ -1,34 +1,17 @@
 //! Bad conditions: what is told, how often it is tried, and that nothing half-made is ever found.
 
 use rekindle_emulators::{Fault, S3Server, SECRET_KEY};
-use rekindle_engine::host::{Body, ObjectStore as _, PutMode, StoreError, StoreErrorKind};
+use rekindle_engine::host::{Body, ObjectStore as _, PutMode, StoreErrorKind};
 
 use super::S3Store;
 use super::tests::{BUCKET, config, open, open_as};
 use crate::contract::{MIB, key, noise};
+use crate::fault_bench::{asked, listed, put, read};
 
 async fn bench() -> (S3Server, S3Store) {
     let server = S3Server::start(BUCKET).await.unwrap();
     let store = open(&server, "s3://backups/mysql").await;
     (server, store)
-}
-
-async fn put(store: &S3Store, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
-    store.put(&key(name), Body::from_bytes(bytes.to_vec()), PutMode::IfAbsent).await.map(|_| ())
-}
-
-async fn read(store: &S3Store, name: &str) -> Result<Vec<u8>, String> {
-    let body = store.get(&key(name), None).await.map_err(|error| error.to_string())?;
-    body.collect(64 * MIB).await.map_err(|error| error.to_string())
-}
-
-async fn listed(store: &S3Store) -> Vec<String> {
-    store.list("").await.unwrap().into_iter().map(|info| info.key.to_string()).collect()
-}
-
-/// Requests whose text holds all of the words.
-fn requests(server: &S3Server, words: &[&str]) -> usize {
-    server.faults().seen().iter().filter(|seen| words.iter().all(|word| seen.contains(word))).count()
 }
 
 #[tokio::test]
@@ -38,18 +21,18 @@ async fn wrong_expired_and_refused_credentials_are_told_and_not_tried_again() {
     let told = put(&wrong, "a", b"x").await.unwrap_err();
     assert_eq!(told.kind, StoreErrorKind::Denied);
     insta::assert_snapshot!(told, @"failed to write `a` in s3://backups/mysql: SignatureDoesNotMatch (HTTP 403); the secret key is wrong");
-    assert_eq!(requests(&server, &["PUT"]), 1);
+    assert_eq!(asked(server.faults(), &["PUT"]), 1);
 
     server.faults().add("PUT", "mysql/b", 9, Fault::Refuse(400, "ExpiredToken", None));
     let told = put(&store, "b", b"x").await.unwrap_err();
     assert_eq!(told.kind, StoreErrorKind::Denied);
     insta::assert_snapshot!(told, @"failed to write `b` in s3://backups/mysql: by the test (ExpiredToken, HTTP 400); the credentials have expired: log in again");
-    assert_eq!(requests(&server, &["PUT", "mysql/b"]), 1);
+    assert_eq!(asked(server.faults(), &["PUT", "mysql/b"]), 1);
 
     put(&store, "c", b"x").await.unwrap();
     server.faults().add("GET", "mysql/c", 9, Fault::Refuse(403, "AccessDenied", None));
     insta::assert_snapshot!(read(&store, "c").await.unwrap_err(), @"failed to read `c` in s3://backups/mysql: by the test (AccessDenied, HTTP 403); the credentials lack a permission that a store needs: the guide lists them");
-    assert_eq!(requests(&server, &["GET", "mysql/c"]), 1);
+    assert_eq!(asked(server.faults(), &["GET", "mysql/c"]), 1);
     assert_eq!(listed(&store).await, ["c"]);
 }
 
@@ -72,13 +55,13 @@ async fn what_may_pass_is_tried_again_and_not_for_ever() {
     {
         server.faults().add("PUT", &format!("mysql/{name}"), 2, Fault::Refuse(status, code, None));
         put(&store, name, b"x").await.unwrap();
-        assert_eq!(requests(&server, &["PUT", &format!("mysql/{name}")]), 3, "{code}");
+        assert_eq!(asked(server.faults(), &["PUT", &format!("mysql/{name}")]), 3, "{code}");
     }
     server.faults().add("PUT", "mysql/d", 99, Fault::Refuse(503, "SlowDown", None));
     let told = put(&store, "d", b"x").await.unwrap_err();
     assert_eq!(told.kind, StoreErrorKind::Unavailable);
     insta::assert_snapshot!(told, @"failed to write `d` in s3://backups/mysql: by the test (SlowDown, HTTP 503); it was tried several times: go on later");
-    assert_eq!(requests(&server, &["PUT", "mysql/d"]), 3);
+    assert_eq!(asked(server.faults(), &["PUT", "mysql/d"]), 3);
     assert_eq!(listed(&store).await, ["a", "b", "c"]);
 }
 
@@ -99,8 +82,8 @@ async fn a_connection_cut_in_a_part_costs_that_part_again() {
     server.faults().add("PUT", "partNumber=2", 1, Fault::CutRequest(3 * MIB));
     put(&store, "large", &bytes).await.unwrap();
     assert!(read(&store, "large").await.unwrap() == bytes);
-    assert_eq!(requests(&server, &["PUT", "partNumber=2"]), 2);
-    assert_eq!(requests(&server, &["PUT", "partNumber=1"]), 1);
+    assert_eq!(asked(server.faults(), &["PUT", "partNumber=2"]), 2);
+    assert_eq!(asked(server.faults(), &["PUT", "partNumber=1"]), 1);
 }
 
 #[tokio::test]
@@ -112,7 +95,7 @@ async fn an_upload_that_can_not_be_ended_leaves_nothing_to_be_found() {
     assert_eq!(listed(&store).await, Vec::<String>::new());
     // The upload itself is aborted in the background.
     for _ in 0..500 {
-        if requests(&server, &["DELETE", "uploadId"]) > 0 {
+        if asked(server.faults(), &["DELETE", "uploadId"]) > 0 {
             break;
         }
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
@@ -126,7 +109,7 @@ async fn a_write_whose_answer_got_lost_knows_its_own_object() {
     let (server, store) = bench().await;
     server.faults().add("PUT", "mysql/a", 1, Fault::LoseAnswer);
     put(&store, "a", b"mine").await.unwrap();
-    assert_eq!(requests(&server, &["PUT", "mysql/a"]), 2);
+    assert_eq!(asked(server.faults(), &["PUT", "mysql/a"]), 2);
 
     server.faults().add("POST", "large?uploadId", 1, Fault::LoseAnswer);
     let bytes = noise(9 * MIB);
@@ -149,7 +132,7 @@ async fn a_server_that_stands_still_is_given_up() {
     let told = put(&store, "a", b"x").await.unwrap_err();
     assert_eq!(told.kind, StoreErrorKind::Unavailable);
     insta::assert_snapshot!(told, @"failed to write `a` in s3://backups/mysql: no answer, after several tries (dispatch failure: timeout: HTTP read timeout occurred after 2s: timed out); check the network, `endpoint:` and HTTPS_PROXY");
-    assert_eq!(requests(&server, &["PUT", "mysql/a"]), 3);
+    assert_eq!(asked(server.faults(), &["PUT", "mysql/a"]), 3);
 }
 
 #[tokio::test]
@@ -160,7 +143,7 @@ async fn a_read_that_is_cut_off_or_stands_still_goes_on_from_the_byte_it_had() {
     server.faults().add("GET", "mysql/a", 1, Fault::CutAnswer(MIB));
     server.faults().add("GET", "mysql/a", 1, Fault::StallAnswer(MIB));
     assert!(read(&store, "a").await.unwrap() == bytes);
-    assert_eq!(requests(&server, &["GET", "mysql/a"]), 3);
+    assert_eq!(asked(server.faults(), &["GET", "mysql/a"]), 3);
 
     // Never a byte: given up, and not read as an end.
     server.faults().add("GET", "mysql/a", 99, Fault::CutAnswer(0));
@@ -225,6 +208,6 @@ async fn a_clock_that_is_off_is_named() {
     let told = put(&store, "a", b"x").await.unwrap_err();
     assert_eq!(told.kind, StoreErrorKind::Denied);
     insta::assert_snapshot!(told, @"failed to write `a` in s3://backups/mysql: by the test (RequestTimeTooSkewed, HTTP 403); this machine's clock is off: set it right");
-    assert!(requests(&server, &["PUT", "mysql/a"]) <= 3);
+    assert!(asked(server.faults(), &["PUT", "mysql/a"]) <= 3);
     assert!(!told.to_string().contains(SECRET_KEY));
 }
