@@ -13,6 +13,7 @@ use s3s::dto as d;
 use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
 use s3s_fs::FileSystem;
 
+mod listing;
 mod objects;
 mod uploads;
 
@@ -28,6 +29,7 @@ pub(crate) struct Strict {
 
 #[derive(Default)]
 struct State {
+    lists: listing::Lists,
     uploads: BTreeMap<String, Begun>,
     /// Checksums of objects that came in parts, by bucket and key, with the `ETag` they go with.
     sums: BTreeMap<(String, String), (d::ETag, String)>,
@@ -138,7 +140,7 @@ impl S3 for Strict {
         r: S3Request<d::ListObjectsV2Input>,
     ) -> S3Result<S3Response<d::ListObjectsV2Output>> {
         let _still = self.writes.read().await;
-        self.inner.list_objects_v2(r).await
+        self.list(r).await
     }
 
     async fn head_bucket(

@@ -1,9 +1,13 @@
 //! What is listed, and what is not.
 
+mod index;
+
 use rekindle_engine::host::{Key, StoreErrorKind};
 use rekindle_engine::testing::{MemoryStore, Operation};
 
-use super::{CatalogueError, list_backups, load_manifest, load_mark, scan, show, store_mark, store_verdict};
+use super::{
+    CatalogueError, Trust, list_backups, load_manifest, load_mark, scan, show, store_mark, store_verdict,
+};
 use crate::layout::{BackupUri, MANIFEST};
 use crate::manifest::{BackupKind, ConsistentPoint, Flavour, MANIFEST_FORMAT, Manifest, ServerFacts};
 use crate::mark::{MARK_FORMAT, Mark};
@@ -62,7 +66,7 @@ async fn only_what_has_a_manifest_is_a_backup() {
     store.insert(&Key::new("backups/shop/stray").unwrap(), "no backup's");
     assert_eq!(ids(&store).await, ["b", "a"], "the oldest comes first");
 
-    let catalogue = scan(&store, &"primary".into(), None).await.unwrap();
+    let catalogue = scan(&store, &"primary".into(), None, Trust::Nothing).await.unwrap();
     let unpublished: Vec<_> = catalogue.unpublished.iter().map(|one| one.uri.id.as_str()).collect();
     assert_eq!(unpublished, ["half"]);
     assert_eq!(catalogue.backups.len(), 3);
@@ -74,7 +78,7 @@ async fn a_damaged_manifest_is_listed_by_name() {
     publish(&store, "a", "2026-11-22T15:00:00Z");
     assert!(store.flip_byte(&uri("a").key(MANIFEST).unwrap(), 300));
     let listed = list_backups(&store, &"primary".into(), None).await.unwrap();
-    let error = listed[0].manifest.as_ref().unwrap_err();
+    let error = listed[0].summary.as_ref().unwrap_err();
     assert_eq!(
         error.to_string(),
         "`manifest.json` of backup://primary/shop/a is damaged: its bytes do not match its own checksum: it was \
@@ -150,13 +154,13 @@ async fn verdicts_and_marks_are_shown_with_their_backup() {
     };
     store_verdict(&store, &uri("a"), &verdict).await.unwrap();
     store.insert(&uri("a").key("keep.json").unwrap(), "{}");
-    let listed = show(&store, &uri("a")).await.unwrap();
+    let listed = show(&store, &uri("a")).await.unwrap().listed;
     assert_eq!(listed.verdicts, [verdict]);
     assert_eq!(listed.proven(), [Level::Content]);
     assert!(listed.kept().unwrap().contains("`keep.json`"), "what can't be read keeps");
 
     store.flip_byte(&uri("a").key("verified/content.json").unwrap(), 100);
-    let listed = show(&store, &uri("a")).await.unwrap();
+    let listed = show(&store, &uri("a")).await.unwrap().listed;
     assert!(listed.proven().is_empty());
     assert!(listed.damaged_verdicts[0].to_string().contains("`verified/content.json`"));
 }
@@ -180,7 +184,7 @@ async fn a_mark_is_changed_only_from_the_state_it_was_read_in() {
     assert!(!store_mark(&store, &uri("a"), None, &mark(false, "")).await.unwrap());
     assert!(store_mark(&store, &uri("a"), Some(&read.stamp), &mark(false, "over")).await.unwrap());
     assert!(!store_mark(&store, &uri("a"), Some(&read.stamp), &mark(true, "late")).await.unwrap());
-    let listed = show(&store, &uri("a")).await.unwrap();
+    let listed = show(&store, &uri("a")).await.unwrap().listed;
     assert_eq!(listed.kept(), None);
     assert_eq!(listed.labels(), [("why".to_owned(), "audit".to_owned())].into());
 }

@@ -48,7 +48,7 @@ pub enum Standing {
 
 impl From<&Listed> for Candidate {
     fn from(listed: &Listed) -> Self {
-        let standing = if listed.manifest.is_err() {
+        let standing = if listed.summary.is_err() {
             Standing::Damaged
         } else if listed.has_failed() {
             Standing::Failed

@@ -5,12 +5,15 @@ mod prune;
 
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use clap::Subcommand;
 use jiff::Timestamp;
 use rekindle_backup::catalogue::{self, Listed};
 use rekindle_backup::layout::BackupUri;
+use rekindle_backup::manifest::Manifest;
 use rekindle_engine::environment::Settings;
+use rekindle_engine::host::ObjectStore;
 use rekindle_engine::id::StoreName;
 use rekindle_engine::step::open_store;
 use serde_json::{Value, json};
@@ -79,7 +82,7 @@ pub(crate) async fn backups(args: &Args, state_dir: &Path) -> Result<Exit, Failu
         }
         Some(Command::Show { id }) => {
             let settings = project::load_environment(&environment)?.settings;
-            show(&list(&settings, &store).await?, id, args.place.json)
+            show(&settings, &store, id, args.place.json).await
         }
         Some(Command::Verify { id }) => {
             let set = vec![format!("backup={id}"), format!("store={store}")];
@@ -106,29 +109,33 @@ async fn run_shipped(
 }
 
 async fn list(settings: &Settings, name: &StoreName) -> Result<Vec<Listed>, Failure> {
-    let store = open_store(&world::world()?, settings, name).await.map_err(|error| {
-        let failure = Failure::input(error.message);
-        match error.help {
-            Some(help) => failure.help(help),
-            None => failure,
-        }
-    })?;
+    let store = open(settings, name).await?;
     catalogue::list_backups(store.as_ref(), name, Some(settings.cluster()))
         .await
         .map_err(|error| Failure::failed(error.to_string()))
 }
 
+async fn open(settings: &Settings, name: &StoreName) -> Result<Arc<dyn ObjectStore>, Failure> {
+    open_store(&world::world()?, settings, name).await.map_err(|error| {
+        let failure = Failure::input(error.message);
+        match error.help {
+            Some(help) => failure.help(help),
+            None => failure,
+        }
+    })
+}
+
 fn as_json(uri: &BackupUri, listed: &Listed) -> Value {
-    match &listed.manifest {
-        Ok(manifest) => json!({
+    match &listed.summary {
+        Ok(summary) => json!({
             "uri": uri,
             "id": uri.id,
-            "recovery_point": manifest.recovery_point(),
-            "size_bytes": manifest.size_bytes(),
-            "server": format!("{:?} {}", manifest.server.flavour, manifest.server.version).to_lowercase(),
-            "databases": manifest.inventory.databases.len(),
-            "tables": manifest.inventory.table_count(),
-            "rows": manifest.inventory.row_count(),
+            "recovery_point": summary.recovery_point,
+            "size_bytes": summary.size_bytes,
+            "server": format!("{:?} {}", summary.flavour, summary.version).to_lowercase(),
+            "databases": summary.databases,
+            "tables": summary.tables,
+            "rows": summary.rows,
             "proven": listed.proven(),
             "failed": listed.has_failed(),
             "kept": listed.kept(),
@@ -166,18 +173,18 @@ fn print_list(
 }
 
 fn row(listed: &Listed, now: Timestamp) -> String {
-    let manifest = match &listed.manifest {
-        Ok(manifest) => manifest,
+    let summary = match &listed.summary {
+        Ok(summary) => summary,
         Err(error) => return format!("{:22}  damaged: {error}", listed.uri.id),
     };
-    let age = now.duration_since(manifest.recovery_point()).unsigned_abs();
+    let age = now.duration_since(summary.recovery_point).unsigned_abs();
     format!(
         "{:22}  {:>8}  {:>12}  {:>7}  {:>12}  {}",
         listed.uri.id,
         words::duration(age),
-        words::bytes(manifest.size_bytes()),
-        manifest.inventory.table_count(),
-        manifest.inventory.row_count(),
+        words::bytes(summary.size_bytes),
+        summary.tables,
+        summary.rows,
         state(listed)
     )
 }
@@ -202,14 +209,22 @@ fn health(listed: &Listed) -> String {
     }
 }
 
-fn show(listed: &[Listed], id: &str, json: bool) -> Result<Exit, Failure> {
+async fn show(settings: &Settings, store: &StoreName, id: &str, json: bool) -> Result<Exit, Failure> {
+    let listed = list(settings, store).await?;
     let found = if id == "latest" { listed.last() } else { listed.iter().find(|one| one.uri.id == id) };
     let Some(found) = found else {
         return Err(
             Failure::input(format!("there is no backup `{id}`")).help("`rekindle backups list` shows all")
         );
     };
-    let manifest = found.manifest.as_ref().map_err(|error| Failure::failed(error.to_string()))?;
+    let store = open(settings, store).await?;
+    let shown = catalogue::show(store.as_ref(), &found.uri).await;
+    let shown = shown.map_err(|error| Failure::failed(error.to_string()))?;
+    let manifest = shown.manifest.as_ref().map_err(|error| Failure::failed(error.to_string()))?;
+    print_one(&shown.listed, manifest, json)
+}
+
+fn print_one(found: &Listed, manifest: &Manifest, json: bool) -> Result<Exit, Failure> {
     if json {
         let mut shown = serde_json::to_value(manifest).map_err(|error| Failure::failed(error.to_string()))?;
         // As it was written, and beside it what was said since.

@@ -107,7 +107,7 @@ async fn a_backup_is_found_verified_and_its_damage_named() {
                 let error = shop.run("backup.verify", verify.clone()).await.unwrap_err();
                 assert_eq!(error.class, ErrorClass::Permanent);
                 assert!(error.message.contains(&format!("`{name}` is damaged")), "{name} at {at}: {error}");
-                let listed = catalogue::show(&*shop.store("primary").await, &uri("b1")).await.unwrap();
+                let listed = catalogue::show(&*shop.store("primary").await, &uri("b1")).await.unwrap().listed;
                 assert!(listed.has_failed(), "{name} at {at}");
                 shop.primary.flip_byte(&key("b1", &name), at);
             }
@@ -128,9 +128,7 @@ async fn a_damaged_manifest_or_mark_does_not_hide_the_other_backups() {
         let listed = catalogue::list_backups(&*store, &"primary".into(), None).await.unwrap();
         assert_eq!(listed.len(), 2);
         assert!(listed.iter().any(|one| one.uri == uri("b1") && one.has_failed()));
-        assert!(
-            listed.iter().any(|one| one.uri == uri("b2") && one.manifest.is_ok() && one.kept().is_some())
-        );
+        assert!(listed.iter().any(|one| one.uri == uri("b2") && one.summary.is_ok() && one.kept().is_some()));
         shop.primary.flip_byte(&key("b1", "manifest.json"), at);
         shop.primary.flip_byte(&key("b2", "keep.json"), at);
     }

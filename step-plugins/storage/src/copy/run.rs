@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rekindle_backup::catalogue::{self, CatalogueError, Listed};
+use rekindle_backup::catalogue::{self, CatalogueError, Listed, Shown};
 use rekindle_backup::layout::{BackupUri, MANIFEST};
 use rekindle_backup::manifest::{Manifest, ObjectEntry, ObjectRole};
 use rekindle_backup::sealed;
@@ -97,8 +97,8 @@ pub(super) async fn probe(params: &CopyParams, cx: &StepContext) -> Result<Probe
 /// Copies what is not there yet.
 pub(super) async fn run(params: &CopyParams, cx: &StepContext) -> Result<CopyOutputs, StepError> {
     let ends = Ends::open(params, cx).await?;
-    let listed = catalogue::show(&*ends.from, &ends.from_uri).await?;
-    let arrival = Arrival::of(listed.manifest.clone()?, &*ends.to);
+    let Shown { listed, manifest } = catalogue::show(&*ends.from, &ends.from_uri).await?;
+    let arrival = Arrival::of(manifest?, &*ends.to);
     let published = ends.published().await?;
     if published.as_ref().is_some_and(|published| !published.is_same_backup(&arrival.manifest)) {
         return Err(

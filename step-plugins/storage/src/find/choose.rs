@@ -1,8 +1,7 @@
 //! The choice among listed backups. Pure.
 
-use rekindle_backup::catalogue::Listed;
+use rekindle_backup::catalogue::{Listed, Summary};
 use rekindle_backup::layout::BackupUri;
-use rekindle_backup::manifest::Manifest;
 use rekindle_engine::diagnostic::nearest;
 use rekindle_engine::step::StepError;
 
@@ -18,7 +17,7 @@ pub(super) fn choose<'a>(
     wanted: Option<&BackupUri>,
     cluster: &str,
     passed_over: &mut Vec<String>,
-) -> Result<(&'a Listed, &'a Manifest), StepError> {
+) -> Result<(&'a Listed, &'a Summary), StepError> {
     if listed.is_empty() {
         let store = &params.store;
         return Err(StepError::permanent(format!(
@@ -33,15 +32,15 @@ pub(super) fn choose<'a>(
     let Some(found) = listed.iter().find(|one| one.uri.id == id) else {
         return Err(unknown_id(listed, params, cluster, id));
     };
-    let manifest = found.manifest.as_ref().map_err(|error| StepError::from(error.clone()))?;
-    if let Some(why) = unfit(found, manifest, params) {
+    let summary = found.summary.as_ref().map_err(|error| StepError::from(error.clone()))?;
+    if let Some(why) = unfit(found, summary, params) {
         return Err(StepError::permanent(format!("the backup `{id}` {why}"))
             .help("choose another one: `rekindle backups list` shows them with what is known of each"));
     }
     if found.has_failed() {
         passed_over.push(format!("the backup `{id}` is taken as asked, though its verification failed"));
     }
-    Ok((found, manifest))
+    Ok((found, summary))
 }
 
 fn latest<'a>(
@@ -49,15 +48,15 @@ fn latest<'a>(
     params: &FindParams,
     cluster: &str,
     passed_over: &mut Vec<String>,
-) -> Result<(&'a Listed, &'a Manifest), StepError> {
+) -> Result<(&'a Listed, &'a Summary), StepError> {
     for one in listed.iter().rev() {
         let id = &one.uri.id;
-        let why = match &one.manifest {
+        let why = match &one.summary {
             Err(error) => format!("can't be read: {error}"),
-            Ok(manifest) => match unfit(one, manifest, params) {
+            Ok(summary) => match unfit(one, summary, params) {
                 Some(why) => why,
                 None if one.has_failed() => "was found bad by a verification".to_owned(),
-                None => return Ok((one, manifest)),
+                None => return Ok((one, summary)),
             },
         };
         passed_over.push(format!("passed over the backup `{id}`: it {why}"));
@@ -83,8 +82,8 @@ fn latest<'a>(
 }
 
 /// Says why a backup is not what was asked for.
-fn unfit(listed: &Listed, manifest: &Manifest, params: &FindParams) -> Option<String> {
-    let point = manifest.recovery_point();
+fn unfit(listed: &Listed, summary: &Summary, params: &FindParams) -> Option<String> {
+    let point = summary.recovery_point;
     if params.before.is_some_and(|before| point > before) {
         return Some(format!("is of {point}, which is too late"));
     }

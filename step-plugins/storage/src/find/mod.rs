@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use rekindle_backup::catalogue::{self, Listed};
+use rekindle_backup::catalogue::{self, CatalogueError, Listed, Summary, Trust};
 use rekindle_backup::layout::BackupUri;
 use rekindle_backup::manifest::{Flavour, Manifest};
 use rekindle_backup::verdict::Level;
+use rekindle_engine::host::ObjectStore;
 use rekindle_engine::id::StoreName;
 use rekindle_engine::step::{
     Effect, Intent, Planned, Preflight, PreflightContext, Step, StepContext, StepError,
@@ -93,8 +94,8 @@ pub struct FindOutputs {
 }
 
 impl FindOutputs {
-    fn of(listed: &Listed, manifest: &Manifest, now: Timestamp) -> Self {
-        let recovery_point = manifest.recovery_point();
+    fn of(listed: &Listed, summary: &Summary, manifest: &Manifest, now: Timestamp) -> Self {
+        let recovery_point = summary.recovery_point;
         Self {
             uri: listed.uri.clone(),
             id: listed.uri.id.clone(),
@@ -103,13 +104,13 @@ impl FindOutputs {
             consistent_at: manifest.consistent_point.at,
             recovery_point,
             age_seconds: u64::try_from(now.duration_since(recovery_point).as_secs()).unwrap_or(0),
-            size_bytes: manifest.size_bytes(),
-            flavour: manifest.server.flavour,
-            version: manifest.server.version.clone(),
+            size_bytes: summary.size_bytes,
+            flavour: summary.flavour,
+            version: summary.version.clone(),
             verified: listed.proven(),
-            databases: manifest.inventory.databases.len() as u64,
-            tables: manifest.inventory.table_count(),
-            rows: manifest.inventory.row_count(),
+            databases: summary.databases,
+            tables: summary.tables,
+            rows: summary.rows,
         }
     }
 }
@@ -158,14 +159,45 @@ impl Step for FindStep {
         let wanted = uri(params)?;
         let cluster = wanted.as_ref().map(|uri| uri.cluster.as_str()).or(params.cluster.as_deref());
         let cluster = cluster.unwrap_or(cx.settings().cluster());
-        let listed = catalogue::list_backups(&*store, &params.store, Some(cluster)).await?;
-        let mut passed_over = Vec::new();
-        let chosen = choose::choose(&listed, params, wanted.as_ref(), cluster, &mut passed_over);
-        for reason in passed_over {
-            cx.warn(&reason);
+        let look = async |trust| {
+            let listed = catalogue::scan(&*store, &params.store, Some(cluster), trust).await?.backups;
+            Ok::<_, StepError>(Choice::among(&listed, params, wanted.as_ref(), cluster))
+        };
+        let mut choice = look(Trust::Index).await?;
+        // An index is only a memory: what is chosen by it is read, and counts if it still says the same.
+        if !choice.is_still_true(&*store).await? {
+            choice = look(Trust::Nothing).await?;
         }
-        let (listed, manifest) = chosen?;
-        Ok(FindOutputs::of(listed, manifest, cx.world().clock.now()))
+        for reason in &choice.passed_over {
+            cx.warn(reason);
+        }
+        let (listed, summary) = choice.chosen?;
+        let manifest = catalogue::load_manifest(&*store, &listed.uri).await?;
+        Ok(FindOutputs::of(&listed, &summary, &manifest, cx.world().clock.now()))
+    }
+}
+
+/// What was chosen, and why newer ones were not.
+struct Choice {
+    chosen: Result<(Listed, Summary), StepError>,
+    passed_over: Vec<String>,
+}
+
+impl Choice {
+    fn among(listed: &[Listed], params: &FindParams, wanted: Option<&BackupUri>, cluster: &str) -> Self {
+        let mut passed_over = Vec::new();
+        let chosen = choose::choose(listed, params, wanted, cluster, &mut passed_over);
+        let chosen = chosen.map(|(listed, summary)| (listed.clone(), summary.clone()));
+        Self { chosen, passed_over }
+    }
+
+    async fn is_still_true(&self, store: &dyn ObjectStore) -> Result<bool, StepError> {
+        let Ok((chosen, _)) = &self.chosen else { return Ok(false) };
+        match catalogue::show(store, &chosen.uri).await {
+            Ok(shown) => Ok(shown.listed.says_the_same(chosen)),
+            Err(CatalogueError::NotFound(_)) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 

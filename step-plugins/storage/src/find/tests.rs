@@ -1,7 +1,9 @@
 //! Which backup is chosen, and what is said when there is none.
 
+use rekindle_backup::catalogue::{self, Trust};
 use rekindle_backup::verdict::Level;
 use rekindle_engine::host::StoreErrorKind;
+use rekindle_engine::id::StoreName;
 use rekindle_engine::testing::Operation;
 use serde_json::{Value, json};
 
@@ -151,6 +153,20 @@ async fn a_cluster_without_backups_is_told() {
     there is no backup of cluster `shop` in store `primary`
     help: `rekindle backups list` shows what is there; `cluster:` names another cluster
     ");
+}
+
+#[tokio::test]
+async fn what_an_index_remembers_of_a_backup_that_was_damaged_since_is_not_believed() {
+    let shop = shop().await;
+    let store = StoreName::from("primary");
+    let found = catalogue::scan(&*shop.primary, &store, Some("shop"), Trust::Nothing).await.unwrap();
+    let later = "2026-01-02T00:00:00Z".parse().unwrap();
+    catalogue::write_index(&*shop.primary, "shop", &found, later).await.unwrap();
+    let newest = "20261122T140000Z-cccc";
+    assert_eq!(find(&shop, json!({})).await, newest);
+    // As a bad disk does it: with the same size and time.
+    shop.primary.flip_byte(&key(newest, "manifest.json"), 300);
+    assert_eq!(find(&shop, json!({})).await, "20261122T120000Z-bbbb");
 }
 
 #[tokio::test]

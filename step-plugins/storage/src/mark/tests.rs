@@ -26,7 +26,7 @@ async fn shop() -> Shop {
 }
 
 async fn kept(shop: &Shop) -> Option<String> {
-    catalogue::show(&*shop.primary, &uri("a")).await.unwrap().kept()
+    catalogue::show(&*shop.primary, &uri("a")).await.unwrap().listed.kept()
 }
 
 #[tokio::test]

@@ -21,7 +21,8 @@ pub(super) async fn preview(params: &PruneParams, cx: &StepContext) -> Result<Ve
 /// Decides anew and removes.
 pub(super) async fn run(params: &PruneParams, cx: &StepContext) -> Result<PruneOutputs, StepError> {
     let store = cx.store(&params.store).await?;
-    let Sweep { decisions, leftovers, abandoned_before } = Sweep::decide(&*store, params, cx).await?;
+    let Sweep { decisions, leftovers, found, looked_at, abandoned_before } =
+        Sweep::decide(&*store, params, cx).await?;
     let mut outputs = PruneOutputs::default();
     let mut doomed = Vec::new();
     for decision in decisions {
@@ -53,6 +54,9 @@ pub(super) async fn run(params: &PruneParams, cx: &StepContext) -> Result<PruneO
         cx.log(&format!("removed {}: {}", fate.id, fate.reason));
         outputs.removed.insert(0, fate);
     }
+    let removed = outputs.removed.iter().map(|fate| fate.id.clone()).collect();
+    let cluster = params.cluster.as_deref().unwrap_or(cx.settings().cluster());
+    sweep::remember(&*store, cluster, found, &removed, looked_at).await;
     let abandoned = store.remove_abandoned(abandoned_before).await?;
     if abandoned > 0 {
         cx.log(&format!("removed {abandoned} unfinished writes that were left behind"));

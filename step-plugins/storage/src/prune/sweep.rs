@@ -1,7 +1,9 @@
 //! Decides and removes.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
-use rekindle_backup::catalogue::{self, Catalogue, CatalogueError, Unpublished};
+use rekindle_backup::catalogue::{self, Catalogue, CatalogueError, Trust, Unpublished};
 use rekindle_backup::layout::{BackupUri, MANIFEST};
 use rekindle_backup::retention::{Candidate, Decision, decide};
 use rekindle_engine::host::{ObjectStore, StoreErrorKind};
@@ -18,6 +20,10 @@ pub(super) struct Sweep {
     pub(super) decisions: Vec<Decision>,
     /// What failed runs left.
     pub(super) leftovers: Vec<Unpublished>,
+    /// What it was decided by.
+    pub(super) found: Catalogue,
+    /// When the look began.
+    pub(super) looked_at: Timestamp,
     /// Unfinished writes older than this are removed as well.
     pub(super) abandoned_before: Timestamp,
 }
@@ -31,23 +37,39 @@ impl Sweep {
     ) -> Result<Self, StepError> {
         let cluster = params.cluster.as_deref().unwrap_or(cx.settings().cluster());
         let now = cx.world().clock.now();
-        let Catalogue { backups, unpublished } =
-            match catalogue::scan(store, &params.store, Some(cluster)).await {
-                // A store that is still to be made holds nothing.
-                Err(CatalogueError::Store(error)) if error.kind == StoreErrorKind::NotFound => {
-                    Catalogue::default()
-                }
-                scanned => scanned?,
-            };
-        let candidates: Vec<Candidate> = backups.iter().map(Candidate::from).collect();
+        // What goes is decided by what lies there, not by what an index remembers of it.
+        let found = match catalogue::scan(store, &params.store, Some(cluster), Trust::Nothing).await {
+            // A store that is still to be made holds nothing.
+            Err(CatalogueError::Store(error)) if error.kind == StoreErrorKind::NotFound => {
+                Catalogue::default()
+            }
+            scanned => scanned?,
+        };
+        let candidates: Vec<Candidate> = found.backups.iter().map(Candidate::from).collect();
         let abandoned_before = now.checked_sub(LEFTOVER_AGE).unwrap_or(Timestamp::MIN);
         let is_leftover =
             |one: &Unpublished| one.newest < abandoned_before && one.uri.id != cx.run().as_str();
         Ok(Self {
             decisions: decide(&candidates, &params.keep, now),
-            leftovers: unpublished.into_iter().filter(is_leftover).collect(),
+            leftovers: found.unpublished.iter().filter(|one| is_leftover(one)).cloned().collect(),
+            found,
+            looked_at: now,
             abandoned_before,
         })
+    }
+}
+
+/// Lets listings remember what stays. Losing that costs time, not truth.
+pub(super) async fn remember(
+    store: &dyn ObjectStore,
+    cluster: &str,
+    mut found: Catalogue,
+    removed: &BTreeSet<String>,
+    looked_at: Timestamp,
+) {
+    found.backups.retain(|listed| !removed.contains(&listed.uri.id));
+    if let Err(error) = catalogue::write_index(store, cluster, &found, looked_at).await {
+        tracing::warn!(%error, "the index of the backups could not be written; listing them takes longer");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rekindle_backup::catalogue::{self, CatalogueError};
+use rekindle_backup::catalogue::{self, CatalogueError, Shown};
 use rekindle_backup::layout::BackupUri;
 use rekindle_backup::manifest::{Manifest, ObjectEntry, ObjectRole};
 use rekindle_backup::verdict::Level;
@@ -31,10 +31,10 @@ pub(super) async fn look(
     cx: &StepContext,
 ) -> Result<Found, StepError> {
     let mut found = Found::default();
-    let listed = catalogue::show(&**store, uri).await?;
+    let Shown { listed, manifest } = catalogue::show(&**store, uri).await?;
     // A verdict that can't be read proves nothing; verifying at its level writes it anew.
     found.problems.extend(listed.damaged_verdicts.iter().filter_map(damage));
-    let manifest = match listed.manifest {
+    let manifest = match manifest {
         Ok(manifest) => manifest,
         Err(error) => match damage(&error) {
             Some(problem) => {

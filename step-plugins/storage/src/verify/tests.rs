@@ -24,7 +24,7 @@ async fn shop() -> Shop {
 }
 
 async fn listed(shop: &Shop) -> rekindle_backup::catalogue::Listed {
-    rekindle_backup::catalogue::show(&*shop.primary, &uri("b1")).await.unwrap()
+    rekindle_backup::catalogue::show(&*shop.primary, &uri("b1")).await.unwrap().listed
 }
 
 #[tokio::test]
@@ -34,7 +34,7 @@ async fn a_whole_backup_gets_a_good_verdict() {
         let outputs = shop.run("backup.verify", params(level)).await.unwrap();
         assert_eq!((&outputs["uri"], &outputs["objects"]), (&json!("backup://primary/shop/b1"), &json!(6)));
         let listed = listed(&shop).await;
-        assert_eq!(outputs["bytes"], listed.manifest.as_ref().unwrap().size_bytes());
+        assert_eq!(outputs["bytes"], listed.summary.as_ref().unwrap().size_bytes);
         assert_eq!(listed.proven(), [level]);
         let verdict = &listed.verdicts[0];
         assert_eq!((verdict.at, verdict.by_run.as_str()), (shop.now(), "20261122T150000Z-test"));

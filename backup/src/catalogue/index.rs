@@ -1,0 +1,162 @@
+//! An index of a cluster's backups, `backups/CLUSTER/index.json`: what their manifests, verdicts and marks said when it
+//! was written.
+//!
+//! It is no truth, only a memory: an entry counts while the objects it was read from are listed with the same sizes and
+//! times. Times of S3 have whole seconds, so what was written shortly before the look is not remembered: it could have
+//! been written again in the same second. What does not count is read.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use rekindle_engine::host::{Body, Key, ObjectInfo, ObjectStore, PutMode, StoreErrorKind};
+use serde::{Deserialize, Serialize};
+
+use super::{Catalogue, CatalogueError, Listed, Summary, read_small, unwritable};
+use crate::layout::{BackupUri, KEEP_MARK, MANIFEST};
+use crate::mark::Mark;
+use crate::sealed;
+use crate::verdict::{VERDICTS, Verdict};
+
+const NAME: &str = "index.json";
+const FORMAT: u32 = 1;
+/// What is younger than this is not remembered. Long enough that the clocks of the store and of this machine, which
+/// may be minutes apart, do not matter.
+const RECENT: SignedDuration = SignedDuration::from_hours(1);
+
+/// What is known of the backups of one cluster, by id.
+#[derive(Default)]
+pub(super) struct Index(BTreeMap<String, Entry>);
+
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    format: u32,
+    entries: Vec<Entry>,
+}
+
+/// One backup whose objects could all be read.
+#[derive(Serialize, Deserialize)]
+struct Entry {
+    id: String,
+    summary: Summary,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    verdicts: Vec<Verdict>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mark: Option<Mark>,
+    read_from: Vec<ReadFrom>,
+}
+
+impl Index {
+    /// Gives the cluster that an object is the index of.
+    pub(super) fn cluster_of(key: &Key) -> Option<&str> {
+        key.as_str()
+            .strip_prefix("backups/")?
+            .strip_suffix(NAME)?
+            .strip_suffix('/')
+            .filter(|at| !at.contains('/'))
+    }
+
+    /// Reads the index of a cluster; one that is damaged, of another format or gone knows nothing.
+    pub(super) async fn load(
+        store: &dyn ObjectStore,
+        cluster: &str,
+        key: &Key,
+    ) -> Result<Self, CatalogueError> {
+        let bytes = match read_small(store, &whole(cluster), key, NAME).await {
+            Err(CatalogueError::Store(error)) if error.kind != StoreErrorKind::NotFound => {
+                return Err(error.into());
+            }
+            Err(_) => return Ok(Self::default()),
+            Ok(bytes) => bytes,
+        };
+        let stored = sealed::open::<Stored>(&bytes).ok().filter(|stored| stored.format == FORMAT);
+        let entries = stored.into_iter().flat_map(|stored| stored.entries);
+        Ok(Self(entries.map(|entry| (entry.id.clone(), entry)).collect()))
+    }
+
+    /// Gives what it knows of a backup, if the backup is still as it was.
+    pub(super) fn listed(
+        &self,
+        uri: &BackupUri,
+        objects: &[ObjectInfo],
+        stored_at: Timestamp,
+    ) -> Option<Listed> {
+        let entry = self.0.get(&uri.id)?;
+        let read_from = ReadFrom::of(uri, objects);
+        (read_from == entry.read_from).then(|| Listed {
+            uri: uri.clone(),
+            summary: Ok(entry.summary.clone()),
+            verdicts: entry.verdicts.clone(),
+            damaged_verdicts: Vec::new(),
+            mark: entry.mark.clone().map(Ok),
+            size_bytes: objects.iter().map(|object| object.size_bytes).sum(),
+            stored_at,
+            read_from,
+        })
+    }
+}
+
+/// An object that the catalogue reads of a backup, as it was listed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ReadFrom {
+    name: String,
+    size_bytes: u64,
+    modified: Timestamp,
+}
+
+impl ReadFrom {
+    /// Finds manifest, verdicts and mark among the objects of a backup.
+    pub(super) fn of(uri: &BackupUri, objects: &[ObjectInfo]) -> Vec<Self> {
+        let prefix = uri.prefix();
+        let small = objects.iter().filter_map(|object| {
+            let name = object.key.as_str().strip_prefix(&prefix)?;
+            let counts = name == MANIFEST || name == KEEP_MARK || name.starts_with(VERDICTS);
+            let (size_bytes, modified) = (object.size_bytes, object.modified);
+            counts.then(|| Self { name: name.to_owned(), size_bytes, modified })
+        });
+        small.collect()
+    }
+}
+
+/// Remembers what a look at a cluster's backups, begun at `looked_at`, has found. What could not be read, or is too
+/// young, is left out: it is read anew.
+///
+/// # Errors
+/// When the store can't be written. Nothing depends on it.
+pub async fn write_index(
+    store: &dyn ObjectStore,
+    cluster: &str,
+    catalogue: &Catalogue,
+    looked_at: Timestamp,
+) -> Result<(), CatalogueError> {
+    let mut entries = Vec::new();
+    let is_settled = |one: &ReadFrom| looked_at.duration_since(one.modified) > RECENT;
+    for listed in catalogue.backups.iter().filter(|listed| listed.uri.cluster == cluster) {
+        let mark = match &listed.mark {
+            None => None,
+            Some(Ok(mark)) => Some(mark.clone()),
+            Some(Err(_)) => continue,
+        };
+        let Ok(summary) = &listed.summary else { continue };
+        if !listed.damaged_verdicts.is_empty() || !listed.read_from.iter().all(is_settled) {
+            continue;
+        }
+        entries.push(Entry {
+            id: listed.uri.id.clone(),
+            summary: summary.clone(),
+            verdicts: listed.verdicts.clone(),
+            mark,
+            read_from: listed.read_from.clone(),
+        });
+    }
+    let uri = whole(cluster);
+    let bytes =
+        sealed::seal(&Stored { format: FORMAT, entries }).map_err(|error| unwritable(&uri, NAME, &error))?;
+    let key = Key::new(format!("{}{NAME}", BackupUri::cluster_prefix(cluster)))?;
+    store.put(&key, Body::from_bytes(bytes), PutMode::Replace).await?;
+    Ok(())
+}
+
+/// Names all backups of a cluster together, for messages.
+fn whole(cluster: &str) -> BackupUri {
+    BackupUri { store: "".into(), cluster: cluster.to_owned(), id: "*".to_owned() }
+}

@@ -1,0 +1,152 @@
+//! Looks through a store: its objects in, what is a backup and what is not out.
+
+use std::collections::BTreeMap;
+
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use jiff::Timestamp;
+use rekindle_engine::host::{Key, ObjectInfo, ObjectStore, StoreErrorKind};
+use rekindle_engine::id::StoreName;
+
+use super::index::{Index, ReadFrom};
+use super::{
+    Catalogue, CatalogueError, Listed, Shown, Summary, Unpublished, load_manifest, load_mark, read_sealed,
+};
+use crate::layout::{BackupUri, KEEP_MARK, MANIFEST};
+use crate::verdict::{Level, Verdict};
+
+/// How many backups are looked at side by side.
+const AT_ONCE: usize = 16;
+
+/// Whether what was read before may stand for what is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trust {
+    /// Where the objects have not changed since, an index tells what they say. For choosing: what is chosen is read.
+    Index,
+    /// Every manifest, verdict and mark is read. For removing.
+    Nothing,
+}
+
+/// Lists the backups of one cluster or of all, the oldest of each first, with the help of indexes.
+///
+/// # Errors
+/// When the store can't be listed or read.
+pub async fn list_backups(
+    store: &dyn ObjectStore,
+    name: &StoreName,
+    cluster: Option<&str>,
+) -> Result<Vec<Listed>, CatalogueError> {
+    Ok(scan(store, name, cluster, Trust::Index).await?.backups)
+}
+
+/// Lists backups, and what lies beside them without being one.
+///
+/// # Errors
+/// When the store can't be listed or read.
+pub async fn scan(
+    store: &dyn ObjectStore,
+    name: &StoreName,
+    cluster: Option<&str>,
+    trust: Trust,
+) -> Result<Catalogue, CatalogueError> {
+    let prefix = cluster.map_or_else(|| "backups/".to_owned(), BackupUri::cluster_prefix);
+    let mut groups: BTreeMap<BackupUri, Vec<ObjectInfo>> = BTreeMap::new();
+    let mut indexes = BTreeMap::new();
+    for object in store.list(&prefix).await? {
+        if let Some(uri) = owner(name, &object.key) {
+            groups.entry(uri).or_default().push(object);
+        } else if let (Trust::Index, Some(cluster)) = (trust, Index::cluster_of(&object.key)) {
+            let cluster = cluster.to_owned();
+            let index = Index::load(store, &cluster, &object.key).await?;
+            indexes.insert(cluster, index);
+        }
+    }
+    let mut catalogue = Catalogue::default();
+    let mut unknown = Vec::new();
+    for (uri, objects) in groups {
+        let manifest_key = uri.key(MANIFEST)?;
+        let Some(manifest) = objects.iter().find(|object| object.key == manifest_key) else {
+            let newest = objects.iter().map(|object| object.modified).max().unwrap_or(Timestamp::MAX);
+            catalogue.unpublished.push(Unpublished { uri, objects, newest });
+            continue;
+        };
+        let stored_at = manifest.modified;
+        match indexes.get(&uri.cluster).and_then(|index| index.listed(&uri, &objects, stored_at)) {
+            Some(listed) => catalogue.backups.push(listed),
+            None => unknown.push((uri, objects, stored_at)),
+        }
+    }
+    let looking = futures_util::stream::iter(unknown)
+        .map(|(uri, objects, stored_at)| async move { look(store, uri, &objects, stored_at).await });
+    let looked: Vec<Option<Shown>> = looking.buffered(AT_ONCE).try_collect().await?;
+    catalogue.backups.extend(looked.into_iter().flatten().map(|shown| shown.listed));
+    catalogue.backups.sort_by_cached_key(|listed| {
+        (listed.uri.cluster.clone(), listed.recovery_point(), listed.uri.id.clone())
+    });
+    Ok(catalogue)
+}
+
+/// Finds the backup that an object belongs to: `backups/CLUSTER/ID/…`.
+fn owner(store: &StoreName, key: &Key) -> Option<BackupUri> {
+    let mut parts = key.as_str().strip_prefix("backups/")?.splitn(3, '/');
+    let (cluster, id, _) = (parts.next()?, parts.next()?, parts.next()?);
+    Some(BackupUri { store: store.clone(), cluster: cluster.to_owned(), id: id.to_owned() })
+}
+
+/// Reads manifest and verdicts; nothing when the backup is removed meanwhile.
+pub(super) async fn look(
+    store: &dyn ObjectStore,
+    uri: BackupUri,
+    objects: &[ObjectInfo],
+    stored_at: Timestamp,
+) -> Result<Option<Shown>, CatalogueError> {
+    let manifest = match load_manifest(store, &uri).await {
+        Err(CatalogueError::NotFound(_)) => return Ok(None),
+        // The store's trouble is not the backup's.
+        Err(CatalogueError::Store(error)) => return Err(error.into()),
+        manifest => manifest,
+    };
+    let mut verdicts = Vec::new();
+    let mut damaged_verdicts = Vec::new();
+    for level in Level::ALL {
+        let name = level.object_name();
+        let key = uri.key(&name)?;
+        if objects.iter().any(|object| object.key == key) {
+            match read_sealed::<Verdict>(store, &uri, &key, &name).await {
+                Ok(verdict) => verdicts.push(verdict),
+                Err(CatalogueError::Store(error)) if error.kind == StoreErrorKind::NotFound => {}
+                Err(CatalogueError::Store(error)) => return Err(error.into()),
+                Err(error) => damaged_verdicts.push(error),
+            }
+        }
+    }
+    let mark_key = uri.key(KEEP_MARK)?;
+    let mark = if objects.iter().any(|object| object.key == mark_key) {
+        match load_mark(store, &uri).await {
+            Ok(stored) => stored.map(|stored| stored.mark),
+            // Too large for a mark, or not what was encrypted: a trouble of this backup.
+            Err(CatalogueError::Store(error))
+                if matches!(error.kind, StoreErrorKind::Invalid | StoreErrorKind::Corrupt) =>
+            {
+                Some(Err(CatalogueError::Damaged {
+                    uri: uri.clone(),
+                    name: KEEP_MARK.to_owned(),
+                    why: error.why,
+                }))
+            }
+            Err(error) => return Err(error),
+        }
+    } else {
+        None
+    };
+    let listed = Listed {
+        summary: manifest.as_ref().map(Summary::from).map_err(Clone::clone),
+        verdicts,
+        damaged_verdicts,
+        mark,
+        size_bytes: objects.iter().map(|object| object.size_bytes).sum(),
+        stored_at,
+        read_from: ReadFrom::of(&uri, objects),
+        uri,
+    };
+    Ok(Some(Shown { listed, manifest }))
+}
