@@ -3,12 +3,13 @@
 
 mod apt;
 mod audit;
+mod bench;
 mod cargo;
 mod demo;
 #[cfg(test)]
 mod diagnostics;
 mod lanes;
-mod moto;
+mod python;
 mod schemas;
 mod stage;
 mod test;
@@ -29,6 +30,8 @@ enum Task {
     Demo(demo::Args),
     /// Checks licences, sources, banned crates and known vulnerabilities
     Audit,
+    /// Measures rekindle beside the programs that do the same, in one run
+    Bench(bench::Args),
     /// Writes schemas/ from what the program prints
     Schemas,
 }
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
         Task::Test(args) => test::test(&args),
         Task::Demo(args) => demo::demo(&args),
         Task::Audit => audit::audit(),
+        Task::Bench(args) => bench::bench(&args),
         Task::Schemas => schemas::schemas(),
     };
     match result {

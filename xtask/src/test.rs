@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
+use crate::apt;
 use crate::cargo::NEXTEST;
 use crate::lanes::Lanes;
+use crate::python::{MOTO, MOTO_VARIABLE};
 use crate::stage::{Failure, Stage};
-use crate::{apt, moto};
 
 /// Checks format, lints and docs, and runs every test, installing what is missing
 #[derive(Debug, clap::Args)]
@@ -40,7 +41,7 @@ impl Servers {
             return Ok(Self { left_out, moto: None });
         }
         apt::ensure(&apt::MARIADB)?;
-        Ok(Self::with(moto::ensure()))
+        Ok(Self::with(MOTO.ensure()))
     }
 
     fn with(moto: Result<PathBuf, Failure>) -> Self {
@@ -117,7 +118,7 @@ fn stages(servers: &Servers) -> Vec<(&'static str, Stage)> {
     let doc_tests = ["test", "--workspace", "--all-features", "--doc"];
     let mut tests = Stage::cargo(nextest("run", &servers.selection()));
     if let Some(folder) = &servers.moto {
-        tests = tests.variable(moto::VARIABLE, folder.to_string_lossy());
+        tests = tests.variable(MOTO_VARIABLE, folder.to_string_lossy());
     }
     vec![
         ("fmt", Stage::cargo(["fmt", "--all", "--check"])),

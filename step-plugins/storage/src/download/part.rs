@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use rekindle_engine::step::StepError;
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
+use tokio::task::JoinHandle;
 
 use crate::transfer::{IfExists, beside, folder_of, told};
 
@@ -38,11 +39,22 @@ impl Part {
     pub(super) fn rewind(&mut self, keep_bytes: u64) -> Result<u64, StepError> {
         let rewound = || -> io::Result<u64> {
             let at = if self.file.metadata()?.len() >= keep_bytes { keep_bytes } else { 0 };
-            // What came after may be anything: it was not synced.
+            // What came after may be anything.
             self.file.set_len(at)?;
             (&self.file).seek(SeekFrom::Start(at))
         };
         rewound().map_err(|error| told("write", &self.path, &error))
+    }
+
+    /// Gives how many bytes are in it.
+    pub(super) fn written_bytes(&self) -> u64 {
+        self.file.metadata().map_or(0, |found| found.len())
+    }
+
+    /// Makes what was written so far durable, on a thread of its own.
+    pub(super) fn sync_beside(&self) -> Result<JoinHandle<io::Result<()>>, StepError> {
+        let file = self.file.try_clone().map_err(|error| told("sync", &self.path, &error))?;
+        Ok(tokio::task::spawn_blocking(move || file.sync_data()))
     }
 
     /// Gives it for writing.

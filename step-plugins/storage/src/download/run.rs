@@ -8,14 +8,16 @@ use rekindle_engine::host::{Body, Key, ObjectInfo, ObjectStore, Stamp, StoreErro
 use rekindle_engine::step::{Probe, StepContext, StepError};
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncWriteExt as _;
+use tokio::task::JoinHandle;
 
 use super::part::{Part, another};
 use super::{DownloadOutputs, DownloadParams};
 use crate::reading::{self, Meter};
 use crate::transfer::{IfExists, State, Whole, differs, differs_from_checksum, digest_file, told};
 
-/// After so many bytes, or a thousandth of all when that is more, they are synced and the journal says so.
-const SYNC_BYTES: u64 = 8 << 20;
+/// After so many bytes, or a thousandth of all when that is more, they are synced and the journal says so, while
+/// others come.
+const SYNC_BYTES: u64 = 64 << 20;
 const MOST_SYNCS: u64 = 1000;
 const BUFFER_BYTES: usize = 1 << 20;
 
@@ -26,6 +28,20 @@ struct Kept {
     stamp: String,
     /// How many bytes are in the unfinished file for good.
     synced_bytes: u64,
+    /// Since which start of the machine: until the next one, what was written is there, synced or not.
+    #[serde(default)]
+    boot: Option<String>,
+}
+
+/// A sync that goes on while more is written.
+struct Syncing {
+    up_to: u64,
+    done: JoinHandle<io::Result<()>>,
+}
+
+/// Names the current start of this machine (random(4)); none where that can't be told.
+fn boot_id() -> Option<String> {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok().map(|id| id.trim().to_owned())
 }
 
 /// A download under way.
@@ -76,7 +92,7 @@ pub(super) async fn run(
     let state = State::new(cx, format!("{}/{key} to {}", params.store, params.to));
     let download = Download { store, key, info, meter, state };
     let mut part = Part::open(to)?;
-    let begun_at = part.rewind(download.known_bytes(cx))?;
+    let begun_at = part.rewind(download.known_bytes(&part, cx))?;
     download.receive(&part, begun_at).await?;
     let whole = digest_file(&part.path, &download.meter).await?;
     if let Some(how) = download.wrong(&whole, params).await? {
@@ -92,11 +108,12 @@ pub(super) async fn run(
 
 impl Download<'_> {
     /// Gives how many bytes of this very object are known to be in the unfinished file.
-    fn known_bytes(&self, cx: &StepContext) -> u64 {
+    fn known_bytes(&self, part: &Part, cx: &StepContext) -> u64 {
         let earlier = self.state.earlier().and_then(|state| Kept::deserialize(state).ok());
-        let Some(Kept { stamp, synced_bytes }) = earlier else { return 0 };
+        let Some(Kept { stamp, synced_bytes, boot }) = earlier else { return 0 };
         if self.info.stamp.as_ref() == Some(&Stamp(stamp)) && synced_bytes <= self.info.size_bytes {
-            return synced_bytes;
+            let same_boot = boot.is_some() && boot == boot_id();
+            return if same_boot { part.written_bytes().min(self.info.size_bytes) } else { synced_bytes };
         }
         cx.log(&format!("`{}` was replaced since the last try: the download begins anew", self.key));
         0
@@ -106,16 +123,13 @@ impl Download<'_> {
     async fn receive(&self, part: &Part, begun_at: u64) -> Result<(), StepError> {
         self.meter.add(usize::try_from(begun_at).unwrap_or(usize::MAX), self.key.as_str());
         let size_bytes = self.info.size_bytes;
+        self.keep(begun_at).await?;
         let body = self.meter.unless_cancelled(self.open(begun_at)).await?;
         let mut writer = tokio::io::BufWriter::with_capacity(BUFFER_BYTES, part.writer()?);
-        let (mut at, mut synced) = (begun_at, begun_at);
-        let received = self.write(body, &mut writer, part, (&mut at, &mut synced)).await;
-        if at > synced {
-            let kept = self.sync(&mut writer, part, at).await;
-            received.and(kept)?;
-        } else {
-            received?;
-        }
+        let mut at = begun_at;
+        let received = self.write(body, &mut writer, part, &mut at).await;
+        let synced = self.sync(&mut writer, part, at).await;
+        received.and(synced)?;
         if at != size_bytes {
             let why = format!("{at} bytes of `{}` came, but it has {size_bytes}", self.key);
             return Err(StepError::transient(why));
@@ -141,9 +155,10 @@ impl Download<'_> {
         mut body: Body,
         writer: &mut tokio::io::BufWriter<tokio::fs::File>,
         part: &Part,
-        (at, synced): (&mut u64, &mut u64),
+        at: &mut u64,
     ) -> Result<(), StepError> {
         let every = SYNC_BYTES.max(self.info.size_bytes / MOST_SYNCS);
+        let (mut begun, mut syncing) = (*at, None);
         let next = async |body: &mut Body| {
             let broken = |error: io::Error| match reading::broken(&*self.store, self.key, &error) {
                 Ok(flaw) => {
@@ -158,9 +173,18 @@ impl Download<'_> {
             writer.write_all(&chunk).await.map_err(|error| told("write", &part.path, &error))?;
             *at += chunk.len() as u64;
             self.meter.add(chunk.len(), self.key.as_str());
-            if *at - *synced >= every {
-                self.sync(writer, part, *at).await?;
-                *synced = *at;
+            if let Some(Syncing { up_to, done }) = syncing.take_if(|one: &mut Syncing| one.done.is_finished())
+            {
+                done.await
+                    .map_err(io::Error::other)
+                    .flatten()
+                    .map_err(|error| told("sync", &part.path, &error))?;
+                self.keep(up_to).await?;
+            }
+            if syncing.is_none() && *at - begun >= every {
+                writer.flush().await.map_err(|error| told("write", &part.path, &error))?;
+                syncing = Some(Syncing { up_to: *at, done: part.sync_beside()? });
+                begun = *at;
             }
         }
         Ok(())
@@ -176,8 +200,13 @@ impl Download<'_> {
         let failed = |error: io::Error| told("write", &part.path, &error);
         writer.flush().await.map_err(failed)?;
         writer.get_ref().sync_all().await.map_err(failed)?;
+        self.keep(at).await
+    }
+
+    /// Says in the journal how many bytes are there for good.
+    async fn keep(&self, synced_bytes: u64) -> Result<(), StepError> {
         let Some(Stamp(stamp)) = self.info.stamp.clone() else { return Ok(()) };
-        let kept = serde_json::to_value(Kept { stamp, synced_bytes: at });
+        let kept = serde_json::to_value(Kept { stamp, synced_bytes, boot: boot_id() });
         self.state.save(kept.map_err(|error| StepError::permanent(error.to_string()))?).await
     }
 

@@ -94,7 +94,33 @@ async fn an_empty_object_becomes_an_empty_file() {
 async fn a_download_that_was_cut_goes_on() {
     let mut bench = Bench::new();
     bench.cut().await;
-    // What a kill left after the last sync is not trusted.
+    bench.download(bench.params()).await.unwrap();
+    assert!(bench.file() == bytes());
+}
+
+#[tokio::test]
+async fn what_a_kill_left_after_the_last_sync_is_there_until_the_machine_starts_again() {
+    let mut bench = Bench::new();
+    bench.cut().await;
+    let mut part = bytes()[..150_000].to_vec();
+    std::fs::write(beside(&bench.to()), &part).unwrap();
+    let mut other = Bench { checkpoint: bench.checkpoint.clone(), ..Bench::new() };
+    bench.download(bench.params()).await.unwrap();
+    assert!(bench.file() == bytes());
+    // They are not fetched again, and so they are proven.
+    part[120_000] ^= 1;
+    std::fs::write(beside(&other.to()), &part).unwrap();
+    other.checkpoint.as_mut().unwrap()["of"] =
+        json!(format!("primary/a/dump.sql to {}", other.to().display()));
+    let error = other.download(other.params()).await.unwrap_err();
+    assert!(error.message.contains("was not downloaded whole"), "{error}");
+}
+
+#[tokio::test]
+async fn after_a_start_of_the_machine_only_what_was_synced_is_trusted() {
+    let mut bench = Bench::new();
+    bench.cut().await;
+    bench.checkpoint.as_mut().unwrap()["state"]["boot"] = json!("another");
     let mut part = std::fs::read(beside(&bench.to())).unwrap();
     part.extend(vec![0; 50_000]);
     std::fs::write(beside(&bench.to()), part).unwrap();

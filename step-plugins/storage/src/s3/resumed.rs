@@ -144,7 +144,7 @@ async fn finished(
     }
     let mut sum = Sum::default();
     for number in 1..=kept.parts()? {
-        sum = sum.followed_by(Sum::of(&read(source, kept.range(number)).await?));
+        sum = sum.followed_by(Sum::of(&read(source, kept.range(number), BytesMut::new()).await?));
     }
     match upload::ours(store, key, &kept.mark, sum).await {
         // It came of an earlier state of the source.
@@ -167,22 +167,28 @@ async fn send(
     let upload = Arc::new(Upload::kept(store, &kept.object, &kept.upload_id));
     let part_bytes = usize::try_from(kept.part_bytes).unwrap_or(usize::MAX);
     let most = parts_at_once.get().min(most_under_way(part_bytes));
-    let mut under_way: JoinSet<Result<(i32, Sent), Failure>> = JoinSet::new();
-    let mut sent = BTreeMap::new();
+    let mut under_way: JoinSet<Result<(i32, Sent, Bytes), Failure>> = JoinSet::new();
+    let (mut sent, mut buffers) = (BTreeMap::new(), Buffers::default());
     for number in 1..=kept.parts()? {
-        let bytes = read(source, kept.range(number)).await?;
+        // Before the next part is read: so many are in memory, and no more.
+        while under_way.len() >= most {
+            arrived(&mut under_way, &mut sent, &mut buffers).await?;
+        }
+        let bytes = read(source, kept.range(number), buffers.take()).await?;
         let sum = Sum::of(&bytes);
         if let Some(part) = there.get(&number).filter(|part| part.is(&bytes, sum)) {
             sent.insert(number, Sent { etag: part.etag.clone(), sum: Some(sum) });
+            buffers.give_back(bytes);
             continue;
         }
-        while under_way.len() >= most {
-            sent.extend(take(&mut under_way).await.map_err(taken_away)?);
-        }
-        under_way.spawn(Arc::clone(&upload).send(number, bytes));
+        let upload = Arc::clone(&upload);
+        under_way.spawn(async move {
+            let (number, part) = upload.send(number, bytes.clone()).await?;
+            Ok((number, part, bytes))
+        });
     }
     while !under_way.is_empty() {
-        sent.extend(take(&mut under_way).await.map_err(taken_away)?);
+        arrived(&mut under_way, &mut sent, &mut buffers).await?;
     }
     let sum = sent.values().filter_map(|part| part.sum).fold(Sum::default(), Sum::followed_by);
     let mut upload = Arc::into_inner(upload)
@@ -196,6 +202,37 @@ async fn send(
         let _ = upload.abort().await;
     }
     concluded
+}
+
+/// Waits for a part that is under way.
+async fn arrived(
+    under_way: &mut JoinSet<Result<(i32, Sent, Bytes), Failure>>,
+    sent: &mut BTreeMap<i32, Sent>,
+    buffers: &mut Buffers,
+) -> Result<(), Failure> {
+    if let Some((number, part, bytes)) = take(under_way).await.map_err(taken_away)? {
+        sent.insert(number, part);
+        buffers.give_back(bytes);
+    }
+    Ok(())
+}
+
+/// Buffers that parts were read into, for those to come: made anew for each, they pile up in the allocator.
+#[derive(Default)]
+struct Buffers(Vec<BytesMut>);
+
+impl Buffers {
+    fn take(&mut self) -> BytesMut {
+        self.0.pop().unwrap_or_default()
+    }
+
+    fn give_back(&mut self, bytes: Bytes) {
+        // Not while the client still holds it.
+        if let Ok(mut buffer) = bytes.try_into_mut() {
+            buffer.clear();
+            self.0.push(buffer);
+        }
+    }
 }
 
 /// Tells whether going on with the same parts would fail the same way.
@@ -221,10 +258,10 @@ fn taken_away(failure: Failure) -> Failure {
 }
 
 /// Reads a part of the source, all of it.
-async fn read(source: &dyn UploadSource, range: Range<u64>) -> Result<Bytes, Failure> {
+async fn read(source: &dyn UploadSource, range: Range<u64>, mut bytes: BytesMut) -> Result<Bytes, Failure> {
     let length = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
     let mut body = source.read(range).await.map_err(Failure::of_source)?;
-    let mut bytes = BytesMut::with_capacity(length);
+    bytes.reserve(length);
     while let Some(chunk) = body.next().await.map_err(Failure::of_source)? {
         bytes.extend_from_slice(&chunk);
     }
