@@ -17,8 +17,15 @@ pub(crate) struct Args {
 }
 
 /// The lanes whose tests start servers; `.config/nextest.toml` has the same filters.
-const SERVER_LANES: [(&str, &str); 3] =
-    [("mariadb", "package(rekindle-mysql)"), ("e2e", "binary(/^e2e$/) and not test(/^moto::/)"), MOTO_LANE];
+const SERVER_LANES: [(&str, &str); 5] = [
+    ("mariadb", "package(rekindle-mysql)"),
+    ("e2e", "binary(/^e2e$/) and not test(/^moto::/)"),
+    MOTO_LANE,
+    ("real-s3", "package(rekindle-storage) and test(/^real::s3::/)"),
+    ("real-gcs", "package(rekindle-storage) and test(/^real::gcs::/)"),
+];
+/// Lanes on buckets of a provider, and the variables that name the URL to test below.
+const REAL_LANES: [(&str, &str); 2] = [("real-s3", "REKINDLE_REAL_S3"), ("real-gcs", "REKINDLE_REAL_GCS")];
 /// Tests in a module of this name start moto.
 const MOTO_LANE: (&str, &str) =
     ("moto", "(package(rekindle-storage) or binary(/^e2e$/)) and test(/(^|::)moto::/)");
@@ -41,17 +48,17 @@ impl Servers {
             return Ok(Self { left_out, moto: None });
         }
         apt::ensure(&apt::MARIADB)?;
-        Ok(Self::with(MOTO.ensure()))
+        let is_set = |name: &str| std::env::var_os(name).is_some_and(|url| !url.is_empty());
+        Ok(Self::with(MOTO.ensure(), is_set))
     }
 
-    fn with(moto: Result<PathBuf, Failure>) -> Self {
-        match moto {
-            Ok(folder) => Self { left_out: Vec::new(), moto: Some(folder) },
-            Err(failure) => {
-                let why = first_line(&failure.message).to_owned();
-                Self { left_out: vec![(MOTO_LANE.0, why)], moto: None }
-            }
-        }
+    fn with(moto: Result<PathBuf, Failure>, is_set: impl Fn(&str) -> bool) -> Self {
+        let missing = REAL_LANES.iter().filter(|(_, variable)| !is_set(variable));
+        let mut left_out: Vec<(&'static str, String)> =
+            missing.map(|(lane, variable)| (*lane, format!("{variable} names no bucket"))).collect();
+        let moto =
+            moto.map_err(|failure| left_out.push((MOTO_LANE.0, first_line(&failure.message).to_owned())));
+        Self { left_out, moto: moto.ok() }
     }
 
     fn why_left_out(&self, lane: &str) -> Option<&str> {
@@ -109,7 +116,7 @@ fn note(lane: &'static str, servers: &Servers, lanes: &mut Lanes) -> Result<(), 
     Ok(())
 }
 
-/// The stage that holds the lanes `unit`, `mariadb`, `e2e` and `moto`.
+/// The stage that holds the lanes of tests.
 const TESTS: &str = "tests";
 
 fn stages(servers: &Servers) -> Vec<(&'static str, Stage)> {
@@ -197,20 +204,30 @@ mod tests {
         assert_eq!(
             servers.selection(),
             "not (package(rekindle-mysql) or binary(/^e2e$/) and not test(/^moto::/) \
-             or (package(rekindle-storage) or binary(/^e2e$/)) and test(/(^|::)moto::/))"
+             or (package(rekindle-storage) or binary(/^e2e$/)) and test(/(^|::)moto::/) \
+             or package(rekindle-storage) and test(/^real::s3::/) \
+             or package(rekindle-storage) and test(/^real::gcs::/))"
         );
         assert_eq!(servers.selection(), unit_filter());
     }
 
     #[test]
     fn without_moto_its_lane_is_left_out_with_the_reason_and_nothing_else_is() {
-        let servers = Servers::with(Err(Failure::new("no network\nmore")));
+        let servers = Servers::with(Err(Failure::new("no network\nmore")), |_| true);
         assert_eq!(
             servers.selection(),
             "not ((package(rekindle-storage) or binary(/^e2e$/)) and test(/(^|::)moto::/))"
         );
         assert_eq!(servers.why_left_out("moto"), Some("no network"));
         assert_eq!(servers.why_left_out("e2e"), None);
-        assert_eq!(Servers::with(Ok(PathBuf::from("m"))).selection(), "all()");
+        assert_eq!(Servers::with(Ok(PathBuf::from("m")), |_| true).selection(), "all()");
+    }
+
+    #[test]
+    fn real_buckets_are_tested_where_a_variable_names_one() {
+        let servers = Servers::with(Ok(PathBuf::from("m")), |name| name == "REKINDLE_REAL_S3");
+        assert_eq!(servers.why_left_out("real-s3"), None);
+        assert_eq!(servers.why_left_out("real-gcs"), Some("REKINDLE_REAL_GCS names no bucket"));
+        assert_eq!(servers.selection(), "not (package(rekindle-storage) and test(/^real::gcs::/))");
     }
 }

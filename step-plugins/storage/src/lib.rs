@@ -5,6 +5,8 @@ mod contract;
 #[cfg(test)]
 mod fault_bench;
 #[cfg(test)]
+mod real;
+#[cfg(test)]
 mod testing;
 
 mod bucket;
