@@ -25,6 +25,25 @@ fn outcome(end: &Result<RunEnd, RunError>) -> Option<Outcome> {
 }
 
 #[tokio::test]
+async fn a_second_word_that_leaves_only_skipped_steps_of_finally_stopped_nothing() {
+    let rig = Rig::new(vec![
+        step("a", &[]),
+        with(step_in(Section::Finally, "tidy", None), |step| step.skipped = true),
+    ]);
+    stop_on(&rig, |event| matches!(event, Event::StepSucceeded { .. }));
+    let end = rig.execute().await;
+    assert_eq!(outcome(&end), Some(Outcome::Succeeded), "{end:?}");
+    insta::assert_snapshot!(rig.story(), @"
+    run started by 1
+    a started 1
+    a succeeded {}
+    cancel by SIGINT
+    tidy skipped
+    run Succeeded
+    ");
+}
+
+#[tokio::test]
 async fn a_new_round_stopped_at_its_beginning_calls_off_its_steps_though_finally_is_in_doubt() {
     let mut rig = Rig::new(vec![
         step("a", &[]),
