@@ -22,10 +22,11 @@ impl Driver {
         let cancelled = running.map(|(step, _)| Event::StepCancelled { step: step.clone() }).collect();
         self.write(cancelled).await?;
         let events = self.state.next(self.request.world.clock.now(), 1).into_iter().filter_map(closing);
-        let mut events: Vec<_> = events.collect();
-        let outcome = self.state.outcome_if_stopped();
-        events.push(Event::RunFinished { outcome });
+        let events = events.collect();
         self.write(events).await?;
+        // Only now: what was closed may have been all that was left, and then nothing was stopped.
+        let outcome = self.state.outcome_if_stopped();
+        self.write(vec![Event::RunFinished { outcome }]).await?;
         Ok(self.end(outcome))
     }
 

@@ -93,6 +93,12 @@ impl RunState {
         if let Some(outcome) = self.finish() {
             return vec![Command::Finish { outcome }];
         }
+        // Before any question: no answer brings back what the operator has called off, and after a second word
+        // nobody waits for one.
+        let called_off = self.called_off();
+        if !called_off.is_empty() {
+            return called_off;
+        }
         // A decision on one step may change what the others should do: nothing starts before all are settled.
         let unsettled = self.settle();
         if !unsettled.is_empty() {
@@ -103,6 +109,12 @@ impl RunState {
             commands = self.starting(now, jobs.max(1));
         }
         commands
+    }
+
+    fn called_off(&self) -> Vec<Command> {
+        let called_off =
+            self.steps.iter().filter(|(_, state)| self.is_called_off(state) && state.can_be_called_off());
+        called_off.map(|(id, _)| Command::Cancel { step: id.clone() }).collect()
     }
 
     fn settle(&self) -> Vec<Command> {
@@ -155,9 +167,7 @@ impl RunState {
             }
         }
         for (id, state) in &self.steps {
-            if self.is_called_off(state) && state.can_be_called_off() {
-                commands.push(Command::Cancel { step: id.clone() });
-            } else if state.rules.skipped
+            if state.rules.skipped
                 && state.status == StepStatus::Pending
                 && !blocked.contains_key(id)
                 && self.is_open(state.rules.section)

@@ -18,7 +18,7 @@ pub(super) fn check(plan: &Plan, records: &[Record], jobs: usize) -> Result<(), 
     Ok(())
 }
 
-/// The last word on a step.
+/// The last word on a step in this round.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Last {
     Nothing,
@@ -47,9 +47,8 @@ impl Last {
 struct Fate {
     last: Last,
     attempts: u32,
-    /// Failed attempts and ends in this round.
+    /// Failed attempts in this round.
     failures: u32,
-    ends: u32,
     not_before: Option<jiff::Timestamp>,
     /// Whether it began and nothing has shown since that it did nothing, and nobody decided.
     dirty: bool,
@@ -62,12 +61,21 @@ const NEW: Fate = Fate {
     last: Last::Nothing,
     attempts: 0,
     failures: 0,
-    ends: 0,
     not_before: None,
     dirty: false,
     taken_over: false,
     seen_complete: false,
 };
+
+/// Says whether a new round has to do a step again that the last one left like this.
+fn is_due_again(step: &PlanStep, left: &Last) -> bool {
+    match left {
+        // What follows a failure that is only a warning has gone on.
+        Last::Failed => !step.continue_on_error,
+        Last::FailedForNow | Last::Blocked | Last::Cancelled => true,
+        Last::Nothing | Last::Running | Last::CutOff | Last::Succeeded | Last::Skipped | Last::Rerun => false,
+    }
+}
 
 /// What people have said to a step.
 #[derive(Debug, Clone, Default)]
@@ -134,9 +142,13 @@ impl<'p> Story<'p> {
             fate.seen_complete = false;
             if new_round {
                 self.agreements.entry(step.id.clone()).or_default().open = false;
-                (fate.failures, fate.ends, fate.not_before) = (0, 0, None);
+                (fate.failures, fate.not_before) = (0, None);
                 if step.section != Section::Main && fate.last != Last::CutOff {
                     *fate = Fate { attempts: fate.attempts, ..NEW };
+                }
+                // How the last round left it says nothing of this one, which has to bring it to an end anew.
+                if is_due_again(step, &fate.last) {
+                    fate.last = Last::Nothing;
                 }
             }
         }
@@ -219,7 +231,7 @@ impl<'p> Story<'p> {
         must(!self.cancelled, "people are asked after the operator's word")?;
         self.needs_have_ended(&step)?;
         self.section_is_due(step.section)?;
-        let ended = self.fate(id)?.ends > 0;
+        let ended = self.fate(id)?.last.is_end();
         let agreement = self.agreement(id)?;
         must(!ended && !agreement.open && !agreement.given, "people are asked twice")?;
         *agreement = Agreement { open: true, ..Agreement::default() };
@@ -269,16 +281,14 @@ impl<'p> Story<'p> {
         let most = step.max_parallel.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX));
         must(siblings < most, "too many instances run at once")?;
         let fate = self.fate(id)?;
-        must(!fate.last.is_end() || fate.ends == 0, "it has ended in this round")?;
-        must(fate.last != Last::Succeeded, "it has succeeded")?;
+        must(!fate.last.is_end(), "it has ended in this round, or is done with since an earlier one")?;
         must(fate.last != Last::Running, "it runs already")?;
         must(attempt == fate.attempts + 1, "attempts are counted")?;
         must(fate.not_before.is_none_or(|due| due <= at), "it is not due yet")?;
         let authors_word = step.on_crash == OnCrash::Rerun && fate.taken_over;
         must(step.effect != Effect::Destroy || !fate.dirty || authors_word, "it destroys again by guess")?;
-        let ends = fate.ends;
         let failures = fate.failures;
-        *fate = Fate { last: Last::Running, attempts: attempt, failures, ends, dirty: true, ..NEW };
+        *fate = Fate { last: Last::Running, attempts: attempt, failures, dirty: true, ..NEW };
         Ok(())
     }
 
@@ -326,22 +336,19 @@ impl<'p> Story<'p> {
 
     fn ends(&mut self, id: &StepId, how: Last) -> Told {
         let fate = self.fate(id)?;
+        must(!fate.last.is_end(), "it ends once in a round")?;
         fate.last = how;
-        fate.ends += 1;
-        must(fate.ends == 1, "it ends once in a round")
+        Ok(())
     }
 
     fn finished(&mut self, outcome: Outcome) -> Told {
         let runs = self.fates.values().any(|fate| fate.last == Last::Running);
         must(!runs, "the run ends while a step runs")?;
-        let unfinished = |fate: &Fate| fate.ends == 0;
-        // After the second word `finally` is left for the round that resumes it.
-        must(
-            self.cancelled || !self.of(Section::Finally).any(|(_, fate)| unfinished(fate)),
-            "a step of `finally` has not run",
-        )?;
         must(self.of(Section::Main).all(|(_, fate)| fate.last.is_end()), "a main step has not ended")?;
-        let cancelled = self.fates.values().any(|fate| fate.last == Last::Cancelled);
+        // After the second word `finally` is left for the round that resumes it.
+        let left = self.of(Section::Finally).any(|(_, fate)| !fate.last.is_end());
+        must(self.cancelled || !left, "a step of `finally` has not run")?;
+        let cancelled = left || self.fates.values().any(|fate| fate.last == Last::Cancelled);
         let warned = self.fates.values().any(|fate| matches!(fate.last, Last::Failed | Last::Blocked));
         let expected = match (self.main_failed(), cancelled, warned) {
             (true, _, _) => Outcome::Failed,
@@ -349,8 +356,7 @@ impl<'p> Story<'p> {
             (false, false, true) => Outcome::SucceededWithWarnings,
             (false, false, false) => Outcome::Succeeded,
         };
-        let stopped = self.cancelled && outcome == Outcome::Cancelled && expected != Outcome::Failed;
-        must(outcome == expected || stopped, &format!("it ended as {expected:?}"))?;
+        must(outcome == expected, &format!("it ended as {expected:?}"))?;
         self.ended = Some(outcome);
         Ok(())
     }

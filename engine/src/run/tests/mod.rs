@@ -17,5 +17,6 @@ mod rig;
 mod rounds;
 mod shipped;
 mod state;
+mod stopping;
 mod support;
 mod walk;

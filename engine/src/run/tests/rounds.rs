@@ -151,3 +151,65 @@ fn a_crash_in_a_failed_round_goes_on_in_it() {
     assert_eq!(run.status("a").word(), "failed");
     assert_eq!(run.next(), [start("page", 2)]);
 }
+
+/// A round that failed, and was stopped while a step of `finally` was in doubt that only a person can decide on.
+fn failed_then_stopped_in_finally() -> Ledger {
+    let mut run = Ledger::new(vec![
+        step("a", &[]),
+        step("b", &["a"]),
+        step_in(Section::OnFailure, "page", None),
+        with(step_in(Section::Finally, "tidy", None), |step| step.on_crash = OnCrash::Ask),
+    ]);
+    run.fail("a");
+    run.settle();
+    run.succeed("page");
+    run.start("tidy");
+    run.resume();
+    run.apply(cancel());
+    run.stop_at_once();
+    run
+}
+
+#[test]
+fn a_run_that_is_stopped_after_it_failed_has_failed() {
+    let run = failed_then_stopped_in_finally();
+    assert_eq!(run.state.outcome(), Some(Outcome::Failed));
+    assert_eq!(run.state.first_failure().map(|(step, _)| step.as_str()), Some("a"));
+    insta::assert_snapshot!(run.words(), @"a failed, b blocked, page succeeded, tidy in doubt");
+}
+
+#[test]
+fn a_new_round_that_is_stopped_before_it_repeats_a_failure_is_cancelled_and_so_are_its_steps() {
+    let mut run = failed_then_stopped_in_finally();
+    run.resume();
+    insta::assert_snapshot!(run.words(), @"a pending, b pending, page pending, tidy in doubt");
+    run.apply(cancel());
+    run.stop_at_once();
+    assert_eq!(run.state.outcome(), Some(Outcome::Cancelled));
+    assert_eq!(run.state.first_failure(), None);
+    insta::assert_snapshot!(run.words(), @"a cancelled, b cancelled, page pending, tidy in doubt");
+}
+
+#[test]
+fn what_is_called_off_does_not_wait_for_a_decision_on_a_step_of_finally() {
+    let mut run = failed_then_stopped_in_finally();
+    run.resume();
+    assert!(matches!(run.next().as_slice(), [Command::Pause { .. }]));
+    run.apply(cancel());
+    // The decision is still needed: `finally` runs after a first word.
+    assert!(matches!(run.settle().as_slice(), [Command::Pause { .. }]));
+    insta::assert_snapshot!(run.words(), @"a cancelled, b cancelled, page pending, tidy in doubt");
+}
+
+#[test]
+fn a_failure_is_told_again_by_the_round_that_repeats_it_though_that_is_stopped_too() {
+    let mut run = failed_then_stopped_in_finally();
+    run.resume();
+    let (step, resolution) = ("tidy".into(), Resolution::Rerun);
+    run.apply(Event::StepResolved { step, resolution, by: "kim".to_owned(), why: String::new() });
+    run.fail("a");
+    run.apply(cancel());
+    run.stop_at_once();
+    assert_eq!(run.state.outcome(), Some(Outcome::Failed));
+    assert_eq!(run.state.first_failure().map(|(step, _)| step.as_str()), Some("a"));
+}

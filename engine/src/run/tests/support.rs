@@ -162,6 +162,15 @@ impl Ledger {
         }
     }
 
+    /// The second word while nothing runs, as the driver carries it out: one look at what is to be closed, then
+    /// the end.
+    pub(super) fn stop_at_once(&mut self) {
+        for event in self.next().iter().filter_map(bookkeeping) {
+            self.apply(event);
+        }
+        self.apply(Event::RunFinished { outcome: self.state.outcome_if_stopped() });
+    }
+
     pub(super) fn start(&mut self, step: &str) {
         let attempt = self.state.attempts(&step.into()) + 1;
         self.apply(Event::StepStarted { step: step.into(), attempt });
