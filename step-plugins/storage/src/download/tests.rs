@@ -87,6 +87,7 @@ async fn an_object_becomes_a_file_that_only_its_owner_reads() {
 async fn what_was_uploaded_to_a_store_that_encrypts_comes_back() {
     let mut bench = Bench::new();
     bench.shop.encrypt("primary", &Pair::new());
+    bench.shop.primary.insert(&key(), "older");
     let from = bench.folder.path().join("from.sql");
     std::fs::write(&from, bytes()).unwrap();
     let params = json!({ "from": from, "store": "primary", "key": "a/dump.sql", "if_exists": "replace" });

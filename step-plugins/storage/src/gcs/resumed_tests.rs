@@ -147,12 +147,10 @@ async fn a_part_that_is_damaged_or_gone_is_sent_again() {
     let (sum, write) = (Sum::of(&other), Write { object: &damaged, only_if: None, class: "", mark: "m" });
     requests::write(&bench.store, &write, other, sum).await.unwrap();
     requests::delete(&bench.store, &gone, None).await.unwrap();
-    let before = bench.parts_sent(4);
 
     bench.upload(&bytes, PutMode::IfAbsent).await.unwrap();
 
-    assert_eq!(before, [2, 1, 1, 1]);
-    assert_eq!(bench.parts_sent(4), [3, 2, 1, 2]);
+    assert_eq!(bench.parts_sent(4), [2, 2, 1, 2]);
     bench.holds(&bytes).await;
 }
 
@@ -208,12 +206,13 @@ async fn an_upload_that_was_finished_before_the_kill_is_known_by_its_mark() {
         () = finished => {}
     }
     assert!(everything(&bench.store).await.len() > 1, "the parts are there as well");
+    let rewrites = bench.sent("RewriteObject");
 
     let info = bench.upload(&bytes, PutMode::IfAbsent).await.unwrap();
 
     assert_eq!(info.size_bytes, bytes.len() as u64);
     assert_eq!(bench.parts_sent(3), [1, 1, 1]);
-    assert_eq!(bench.sent("RewriteObject"), 1);
+    assert_eq!(bench.sent("RewriteObject"), rewrites);
     assert_eq!(everything(&bench.store).await, ["mysql/a"]);
     // What the source was then is not what it is now.
     let mut other = bytes.clone();
