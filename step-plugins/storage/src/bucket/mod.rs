@@ -1,11 +1,12 @@
 //! What stores in buckets have in common, whatever the provider: the URL's parts, the mark of a write, checksums,
-//! the parts of a stream, and reads that go on where they were cut off.
+//! the parts of a stream, uploads that go on after a crash, and reads that go on where they were cut off.
 
 pub(crate) mod checksum;
 pub(crate) mod errors;
 pub(crate) mod parts;
 pub(crate) mod patience;
 pub(crate) mod reading;
+pub(crate) mod resumed;
 
 use jiff::Timestamp;
 

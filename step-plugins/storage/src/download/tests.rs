@@ -9,6 +9,7 @@ use rekindle_engine::testing::{self, Operation};
 use serde_json::{Value, json};
 
 use super::{DownloadStep, look};
+use crate::encrypted::tests::Pair;
 use crate::reading::Digest;
 use crate::testing::Shop;
 use crate::transfer::beside;
@@ -80,6 +81,25 @@ async fn an_object_becomes_a_file_that_only_its_owner_reads() {
     assert_eq!(bench.to().metadata().unwrap().permissions().mode() & 0o777, 0o600);
     let (kind, test) = (bench.shop.kind("store.download"), bench.shop.context());
     assert_eq!(kind.probe(&bench.params(), &test.cx).await.unwrap(), Probe::Complete(outputs));
+}
+
+#[tokio::test]
+async fn what_was_uploaded_to_a_store_that_encrypts_comes_back() {
+    let mut bench = Bench::new();
+    bench.shop.encrypt("primary", &Pair::new());
+    bench.shop.primary.insert(&key(), "older");
+    let from = bench.folder.path().join("from.sql");
+    std::fs::write(&from, bytes()).unwrap();
+    let params = json!({ "from": from, "store": "primary", "key": "a/dump.sql", "if_exists": "replace" });
+    bench.shop.run("store.upload", params).await.unwrap();
+    let stored = bench.shop.primary.object(&key()).unwrap();
+    let info = bench.shop.store("primary").await.head(&key()).await.unwrap().unwrap();
+    assert_eq!((info.size_bytes, info.checksum), (300_000, None), "they are those of the plain bytes");
+
+    bench.download(bench.params()).await.unwrap();
+
+    assert!(stored.starts_with(b"age-encryption.org/v1\n"));
+    assert!(bench.file() == bytes());
 }
 
 #[tokio::test]

@@ -29,18 +29,30 @@ pub(super) struct Piece {
     pub(super) sum: Sum,
 }
 
-/// A write in parts that removes them when it is dropped before it is done.
+/// A write in parts that removes them when it is dropped before it is done, unless its mark is kept by a run.
 pub(super) struct Pieces {
     store: GcsStore,
     mark: String,
     joined: AtomicU32,
+    /// Removed, or to go on later.
     done: AtomicBool,
+    /// Parts that were joined stay too: whoever goes on compares each with the source.
+    kept: bool,
 }
 
 impl Pieces {
     pub(super) fn of_write(store: &GcsStore, mark: &str) -> Self {
-        let (joined, done) = (AtomicU32::new(0), AtomicBool::new(false));
-        Self { store: store.clone(), mark: mark.to_owned(), joined, done }
+        Self::new(store, mark, false)
+    }
+
+    /// Goes on with one whose mark was kept.
+    pub(super) fn kept(store: &GcsStore, mark: &str) -> Self {
+        Self::new(store, mark, true)
+    }
+
+    fn new(store: &GcsStore, mark: &str, kept: bool) -> Self {
+        let (joined, done) = (AtomicU32::new(0), AtomicBool::new(kept));
+        Self { store: store.clone(), mark: mark.to_owned(), joined, done, kept }
     }
 
     fn name(&self, piece: &str) -> String {
@@ -54,6 +66,33 @@ impl Pieces {
         Ok((number, self.taken(name, sum, sent).await?))
     }
 
+    /// Sends a part in place of one that is there and has other bytes.
+    pub(super) async fn replace(
+        self: Arc<Self>,
+        generation: Option<i64>,
+        number: u32,
+        bytes: Bytes,
+    ) -> Result<(u32, Piece), Failure> {
+        if let Some(generation) = generation {
+            requests::delete(&self.store, &self.name(&number.to_string()), Some(generation)).await?;
+        }
+        self.send(number, bytes).await
+    }
+
+    /// Lists what is there of the parts, by number, and removes what was made of them: it may be of a source that has
+    /// changed since, and costs no bytes to make again.
+    pub(super) async fn there(&self) -> Result<BTreeMap<u32, Object>, Failure> {
+        let (mut parts, mut made) = (BTreeMap::new(), Vec::new());
+        for object in listing::parts_of(&self.store, &self.mark).await? {
+            match object.name.rsplit('/').next().and_then(|number| number.parse().ok()) {
+                Some(number) => _ = parts.insert(number, object),
+                None => made.push((object.name, object.generation)),
+            }
+        }
+        listing::remove(&self.store, made).await?;
+        Ok(parts)
+    }
+
     /// Makes one piece of up to 32 that follow each other, and removes them.
     async fn join(&self, pieces: &[Piece]) -> Result<Piece, Failure> {
         let name = self.name(&format!("joined-{}", self.joined.fetch_add(1, Ordering::Relaxed)));
@@ -61,7 +100,9 @@ impl Pieces {
         let sources: Vec<_> = pieces.iter().map(|piece| (piece.name.clone(), piece.generation)).collect();
         let composed = requests::compose(&self.store, &self.as_write(&name), &sources, sum).await;
         let joined = self.taken(name, sum, composed).await?;
-        if let Err(failure) = listing::remove(&self.store, sources).await {
+        if !self.kept
+            && let Err(failure) = listing::remove(&self.store, sources).await
+        {
             tracing::debug!(why = failure.why, "parts were left behind");
         }
         Ok(joined)

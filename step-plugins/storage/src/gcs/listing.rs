@@ -61,6 +61,15 @@ pub(super) async fn remove_abandoned(store: &GcsStore, before: Timestamp) -> Res
     Ok(removed)
 }
 
+/// Lists whatever there is of one write's parts.
+pub(super) async fn parts_of(store: &GcsStore, write: &str) -> Result<Vec<Object>, Failure> {
+    let (mut parts, mut page) = (Vec::new(), Page::first(format!("{}{write}/", store.parts())));
+    while let Some(objects) = page.next(store).await? {
+        parts.extend(objects);
+    }
+    Ok(parts)
+}
+
 /// Removes whatever is left of one write's parts.
 pub(super) async fn remove_parts(store: &GcsStore, write: &str) -> Result<(), Failure> {
     let mut page = Page::first(format!("{}{write}/", store.parts()));

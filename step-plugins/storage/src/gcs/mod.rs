@@ -2,7 +2,8 @@
 //!
 //! An object appears when its single write is done, or when the parts of a long stream, put together and proven
 //! beside it, are rewritten onto its key; never before. The parts lie under names that no key can have: they are
-//! not listed, and what a killed write leaves is removed by [`ObjectStore::remove_abandoned`].
+//! not listed. An upload goes on with those that a kill left; the rest are removed by
+//! [`ObjectStore::remove_abandoned`].
 
 mod bucket;
 mod copying;
@@ -12,6 +13,7 @@ mod joining;
 mod listing;
 mod open;
 mod requests;
+mod resumed;
 mod retry;
 mod rules;
 mod upload;
@@ -25,7 +27,8 @@ use google_cloud_storage::client::{Storage, StorageControl};
 use jiff::Timestamp;
 use rekindle_engine::environment::StoreConfig;
 use rekindle_engine::host::{
-    Body, Bucket, Key, ObjectInfo, ObjectStore, ProviderPlace, PutMode, Stamp, StoreError,
+    Body, Bucket, Key, ObjectInfo, ObjectStore, ProviderPlace, PutMode, Resumption, Stamp, StoreError,
+    UploadSource,
 };
 
 use crate::bucket::checksum::Crc32c;
@@ -108,6 +111,11 @@ impl GcsStore {
         format!("{}{key}", self.prefix)
     }
 
+    fn at(&self, key: &Key) -> ProviderPlace {
+        let (service, bucket) = (self.service.clone(), self.bucket.clone());
+        ProviderPlace { service, bucket, object: self.object(key) }
+    }
+
     /// Names the bucket as the API's messages do.
     fn bucket(&self) -> String {
         resource(&self.bucket)
@@ -139,6 +147,18 @@ impl ObjectStore for GcsStore {
 
     async fn put(&self, key: &Key, body: Body, mode: PutMode) -> Result<ObjectInfo, StoreError> {
         upload::put(self, key, body, mode).await.map_err(self.error(Operation::Write, key.as_str()))
+    }
+
+    async fn upload(
+        &self,
+        key: &Key,
+        source: &dyn UploadSource,
+        mode: PutMode,
+        resumption: Resumption<'_>,
+    ) -> Result<ObjectInfo, StoreError> {
+        resumed::upload(self, key, source, mode, resumption)
+            .await
+            .map_err(self.error(Operation::Write, key.as_str()))
     }
 
     async fn get(&self, key: &Key, range: Option<Range<u64>>) -> Result<Body, StoreError> {
@@ -181,8 +201,7 @@ impl ObjectStore for GcsStore {
     }
 
     fn place(&self, key: &Key) -> Option<ProviderPlace> {
-        let (service, bucket) = (self.service.clone(), self.bucket.clone());
-        Some(ProviderPlace { service, bucket, object: self.object(key) })
+        Some(self.at(key))
     }
 
     async fn copy_from(
@@ -211,5 +230,7 @@ impl ObjectStore for GcsStore {
 mod bucket_tests;
 #[cfg(test)]
 mod fault_tests;
+#[cfg(test)]
+mod resumed_tests;
 #[cfg(test)]
 mod tests;

@@ -22,10 +22,14 @@ use crate::naming::new_mark;
 /// The parts' sizes double up to this. Their number has no limit, and those that were joined are removed.
 const LARGEST_PART_BYTES: usize = 16 * MIB;
 /// The most that an object has (Cloud Storage documentation, "Quotas and limits").
-const LARGEST_OBJECT_BYTES: u64 = 5 << 40;
+pub(super) const LARGEST_OBJECT_BYTES: u64 = 5 << 40;
 
 fn part_size(number: u32) -> usize {
     parts::part_size(number, LARGEST_PART_BYTES)
+}
+
+pub(super) fn too_large() -> Failure {
+    Failure::invalid("it is larger than 5 TiB, the most that an object has")
 }
 
 /// What the store must have in the end.
@@ -105,7 +109,12 @@ pub(super) async fn settle(
 /// Looks at the object, if it is the one of this write.
 async fn ours(store: &GcsStore, object: &str, mark: &str) -> Result<Option<Object>, Failure> {
     let found = requests::look(store, &store.bucket(), object).await?;
-    Ok(found.filter(|found| found.metadata.get(MARK).is_some_and(|theirs| theirs == mark)))
+    Ok(found.filter(|found| is_of(found, mark)))
+}
+
+/// Tells whether an object is of the write with this mark.
+pub(super) fn is_of(found: &Object, mark: &str) -> bool {
+    found.metadata.get(MARK).is_some_and(|theirs| theirs == mark)
 }
 
 /// Puts `bytes` in place of a state.
@@ -159,7 +168,7 @@ async fn put_parts(
     while let Some(bytes) = next {
         size_bytes += bytes.len() as u64;
         if size_bytes > LARGEST_OBJECT_BYTES {
-            return Err(Failure::invalid("it is larger than 5 TiB, the most that an object has"));
+            return Err(too_large());
         }
         while under_way.len() >= most_under_way(part_size(number)) {
             if let Some(part) = take(&mut under_way).await? {
@@ -173,14 +182,28 @@ async fn put_parts(
     while let Some(part) = take(&mut under_way).await? {
         row.arrived(part).await?;
     }
+    let placed = place(store, row, size_bytes, object, mode, mark).await?;
+    pieces.clear().await;
+    Ok(placed)
+}
+
+/// Makes one object of all parts, proves that it has so many bytes, and lets it appear. As with [`put_parts`], the
+/// second value tells how that last step went.
+pub(super) async fn place(
+    store: &GcsStore,
+    row: Row,
+    size_bytes: u64,
+    object: &str,
+    mode: PutMode,
+    mark: &str,
+) -> Result<(Sum, Result<(), Failure>), Failure> {
     let whole = row.whole().await?;
     let Some(whole) = whole.filter(|whole| whole.sum.size_bytes == size_bytes) else {
         return Err(Failure::new(StoreErrorKind::Corrupt, "the parts are not all of the stream"));
     };
     // In the store's own class and under its key: the parts were of the standard class.
-    let place = (store.bucket(), whole.name.as_str(), whole.generation);
-    let placed = copying::rewrite(store, place, object, condition(mode), mark).await;
-    pieces.clear().await;
+    let from = (store.bucket(), whole.name.as_str(), whole.generation);
+    let placed = copying::rewrite(store, from, object, condition(mode), mark).await;
     Ok((whole.sum, placed))
 }
 

@@ -96,6 +96,11 @@ impl S3Store {
         format!("{}{key}", self.prefix)
     }
 
+    fn at(&self, key: &Key) -> ProviderPlace {
+        let (service, bucket) = (self.service.clone(), self.bucket.clone());
+        ProviderPlace { service, bucket, object: self.object(key) }
+    }
+
     fn error<'a>(&'a self, operation: Operation, key: &'a str) -> impl Fn(Failure) -> StoreError + 'a {
         move |failure| failure.into_error(&self.url, operation, key)
     }
@@ -173,8 +178,7 @@ impl ObjectStore for S3Store {
     }
 
     fn place(&self, key: &Key) -> Option<ProviderPlace> {
-        let (service, bucket) = (self.service.clone(), self.bucket.clone());
-        Some(ProviderPlace { service, bucket, object: self.object(key) })
+        Some(self.at(key))
     }
 
     async fn copy_from(

@@ -6,6 +6,7 @@ use rekindle_engine::testing::Operation;
 use serde_json::{Value, json};
 
 use super::UploadStep;
+use crate::encrypted::tests::Pair;
 use crate::reading::Digest;
 use crate::testing::Shop;
 
@@ -58,6 +59,20 @@ async fn a_file_arrives_with_its_sums_told() {
     assert_eq!(outputs, wanted);
     assert_eq!(bench.object(), BYTES);
     assert_eq!(bench.probe().await, Probe::Complete(wanted));
+}
+
+#[tokio::test]
+async fn a_file_lies_encrypted_in_a_store_that_encrypts_and_is_known_by_its_bytes() {
+    let mut bench = Bench::new();
+    bench.shop.encrypt("primary", &Pair::new());
+    let first = bench.shop.run("store.upload", bench.params("fail")).await.unwrap();
+    assert_eq!((&first["size_bytes"], &first["sha256"]), (&json!(33), &json!(Digest::of(BYTES).sha256)));
+    assert!(bench.object().starts_with(b"age-encryption.org/v1\n"));
+    assert_eq!(bench.probe().await, Probe::Complete(first.clone()));
+    // Encrypted anew it would be other bytes: it is compared with what it says.
+    let sealed = bench.object();
+    assert_eq!(bench.shop.run("store.upload", bench.params("fail")).await.unwrap(), first);
+    assert_eq!(bench.object(), sealed);
 }
 
 #[tokio::test]
