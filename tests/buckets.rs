@@ -150,6 +150,9 @@ fn lifecycle_documents_of_both_providers_are_imported_as_declarations() {
     let answer = project.run(&["lifecycle", "import", "gcs.json"]).success();
     assert!(answer.stdout.contains("    - { after: 90d, class: COLDLINE }\n"), "{}", answer.stdout);
     assert_eq!(answer.stderr, "");
-    insta::assert_snapshot!(project.run(&["lifecycle", "import", "tags.json"]).code(2).stderr, @"");
+    insta::assert_snapshot!(project.run(&["lifecycle", "import", "tags.json"]).code(2).stderr, @r"
+    error: tags.json: it says what can't be declared: unknown field `Tag`, expected `Prefix`
+    help: a declaration says a prefix, transitions and deletion by age; keep other rules at the bucket, where `store.lifecycle` leaves them alone
+    ");
     project.run(&["lifecycle", "import", "none.json"]).code(2);
 }

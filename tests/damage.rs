@@ -107,7 +107,9 @@ async fn a_full_disk_ends_the_run_and_lists_no_backup() {
 
 fn objects(cluster: &Cluster) -> Vec<PathBuf> {
     let backups = cluster.store("store").join("backups/sandbox");
-    let backup = fs::read_dir(backups).unwrap().next().unwrap().unwrap().path();
+    // Beside the backup lies the index of all.
+    let mut entries = fs::read_dir(backups).unwrap().map(|entry| entry.unwrap().path());
+    let backup = entries.find(|path| path.is_dir()).unwrap();
     let mut objects: Vec<_> = fs::read_dir(backup)
         .unwrap()
         .map(|entry| entry.unwrap().path())

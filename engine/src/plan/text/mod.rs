@@ -94,6 +94,10 @@ impl Page {
             };
             self.line(0, &format!("one run at a time of {}: {conflict}", printable(&group.name)));
         }
+        if let Some(journal) = &plan.settings.journal {
+            let store = printable(journal.store.as_str());
+            self.line(0, &format!("its journal is kept in the store {store}: any machine can go on with it"));
+        }
         let legend = [Effect::Read, Effect::Write, Effect::Destroy].map(|effect| self.mark(effect, true));
         self.line(0, &legend.join("   "));
     }

@@ -154,3 +154,15 @@ fn a_recovery_that_never_ran_here_says_that_nothing_tells_its_length() {
         "{text}"
     );
 }
+
+#[test]
+fn a_plan_whose_journal_is_in_a_store_says_so() {
+    let mut plan = fixture::recovery();
+    assert!(!text(&plan, Beside::default(), Style::Plain).contains("journal"));
+    plan.settings.journal = Some(crate::environment::JournalConfig { store: "offsite".into() });
+    let told = text(&plan, Beside::default(), Style::Plain);
+    assert!(
+        told.contains("its journal is kept in the store offsite: any machine can go on with it\n"),
+        "{told}"
+    );
+}
