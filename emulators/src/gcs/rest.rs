@@ -63,7 +63,10 @@ async fn route(store: &Store, address: SocketAddr, request: Request<Body>) -> Re
             _ => Err(Refusal::invalid("This method of an upload needs another uploadType or upload_id")),
         };
     }
-    let path = uri.path().strip_prefix("/storage/v1/b/").ok_or_else(no_path)?;
+    let path = uri.path();
+    // Other clients read contents below `/download` (Cloud Storage JSON API, "Objects: get").
+    let path = path.strip_prefix("/download").unwrap_or(path);
+    let path = path.strip_prefix("/storage/v1/b/").ok_or_else(no_path)?;
     let (bucket, object) =
         path.split_once("/o/").ok_or_else(|| Refusal::not_here("this method over HTTP"))?;
     if object.contains('/') {

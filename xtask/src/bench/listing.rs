@@ -35,7 +35,7 @@ pub(super) fn listing(programs: &Programs) -> Result<()> {
     };
     whole()?;
     let without = measure(&mut programs.rekindle(folder.path(), &list))?;
-    let prune = ["backups", "prune", "-e", "shop", "--yes", "--keep", "keep_last=20000"];
+    let prune = ["backups", "prune", "-e", "shop", "--yes", "--set", "retention.keep_last=20000"];
     let pruned = measure(&mut programs.rekindle(folder.path(), &prune))?;
     whole()?;
     let with = measure(&mut programs.rekindle(folder.path(), &list))?;

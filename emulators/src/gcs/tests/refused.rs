@@ -190,3 +190,12 @@ async fn the_requester_who_pays_must_be_told() {
     assert_eq!(code(&get().send().await.unwrap_err()), Some(Code::InvalidArgument));
     get().with_quota_project("mine").send().await.unwrap();
 }
+
+#[tokio::test]
+async fn contents_are_read_below_download_as_well() {
+    let bench = Bench::new().await;
+    bench.ask("POST", &format!("{INSERT}?uploadType=media&name=a"), &[], "contents").await;
+    for prefix in ["", "/download"] {
+        assert_eq!(bench.ask("GET", &format!("{prefix}{OBJECT}?alt=media"), &[], "").await.body, "contents");
+    }
+}
