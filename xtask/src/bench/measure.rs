@@ -18,11 +18,13 @@ pub(super) struct Measured {
 
 /// Runs a command to its good end.
 pub(super) fn measure(command: &mut Command) -> Result<Measured> {
+    // Into a file: a pipe that nobody empties stops whoever says much.
+    let mut said = tempfile::tempfile()?;
     let begun = Instant::now();
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(Stdio::piped())
+        .stderr(said.try_clone()?)
         .spawn()
         .with_context(|| format!("failed to start {command:?}"))?;
     let mut peak_mib = 0.0_f64;
@@ -36,9 +38,8 @@ pub(super) fn measure(command: &mut Command) -> Result<Measured> {
     let seconds = begun.elapsed().as_secs_f64();
     if !status.success() {
         let mut told = String::new();
-        if let Some(mut stderr) = child.stderr.take() {
-            std::io::Read::read_to_string(&mut stderr, &mut told)?;
-        }
+        std::io::Seek::rewind(&mut said)?;
+        std::io::Read::read_to_string(&mut said, &mut told)?;
         bail!("{command:?} ended with {status}: {}", told.trim());
     }
     Ok(Measured { seconds, peak_mib })
