@@ -84,11 +84,17 @@ fn version(bytes: &[u8]) -> Option<&[u8]> {
     bytes.iter().position(|byte| *byte == b'\n').map(|end| &bytes[..end])
 }
 
-/// Finds the end of the line that begins with `---`: stanzas begin with `->`, and their bodies are base64.
+/// The last line of a header: `--- `, a MAC of 32 bytes in base64 without padding, a newline
+/// (<https://c2sp.org/age>, "Header MAC").
+const MAC_LINE_BYTES: usize = 4 + 43 + 1;
+
+/// Finds the end of the line that begins with `---`: stanzas begin with `->`, and their bodies are base64. A newline
+/// elsewhere than at its one place is one of the bytes that follow, behind a line that is damaged.
 fn header_end(bytes: &[u8]) -> Option<usize> {
     let last_line = bytes.windows(5).position(|five| five == b"\n--- ")? + 1;
-    let length = bytes[last_line..].iter().position(|byte| *byte == b'\n')?;
-    Some(last_line + length + 1)
+    let line = bytes.get(last_line..last_line + MAC_LINE_BYTES)?;
+    let newline = line.iter().position(|byte| *byte == b'\n')?;
+    (newline + 1 == MAC_LINE_BYTES).then_some(last_line + MAC_LINE_BYTES)
 }
 
 /// Where the chunks of an encrypted object lie.
