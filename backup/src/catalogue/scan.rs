@@ -75,10 +75,13 @@ pub async fn scan(
             None => unknown.push((uri, objects, stored_at)),
         }
     }
-    let looking = futures_util::stream::iter(unknown)
-        .map(|(uri, objects, stored_at)| async move { look(store, uri, &objects, stored_at).await });
-    let looked: Vec<Option<Shown>> = looking.buffered(AT_ONCE).try_collect().await?;
-    catalogue.backups.extend(looked.into_iter().flatten().map(|shown| shown.listed));
+    let looking = futures_util::stream::iter(unknown).map(|(uri, objects, stored_at)| async move {
+        // Only what a list says is kept: manifests are large, and there are many.
+        let shown = look(store, uri, &objects, stored_at).await?;
+        Ok::<_, CatalogueError>(shown.map(|shown| shown.listed))
+    });
+    let looked: Vec<Option<Listed>> = looking.buffered(AT_ONCE).try_collect().await?;
+    catalogue.backups.extend(looked.into_iter().flatten());
     catalogue.backups.sort_by_cached_key(|listed| {
         (listed.uri.cluster.clone(), listed.recovery_point(), listed.uri.id.clone())
     });

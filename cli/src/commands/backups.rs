@@ -78,7 +78,9 @@ pub(crate) async fn backups(args: &Args, state_dir: &Path) -> Result<Exit, Failu
     match &args.command {
         None | Some(Command::List) => {
             let settings = project::load_environment(&environment)?.settings;
-            print_list(&list(&settings, &store).await?, args.place.json, &settings, &store)
+            let opened = open(&settings, &store).await?;
+            let listed = list(opened.as_ref(), &settings, &store).await?;
+            print_list(&listed, args.place.json, &settings, &store)
         }
         Some(Command::Show { id }) => {
             let settings = project::load_environment(&environment)?.settings;
@@ -108,9 +110,12 @@ async fn run_shipped(
     run::begin(&what, state_dir, Consent::Given, &Options::default()).await
 }
 
-async fn list(settings: &Settings, name: &StoreName) -> Result<Vec<Listed>, Failure> {
-    let store = open(settings, name).await?;
-    catalogue::list_backups(store.as_ref(), name, Some(settings.cluster()))
+async fn list(
+    store: &dyn ObjectStore,
+    settings: &Settings,
+    name: &StoreName,
+) -> Result<Vec<Listed>, Failure> {
+    catalogue::list_backups(store, name, Some(settings.cluster()))
         .await
         .map_err(|error| Failure::failed(error.to_string()))
 }
@@ -209,15 +214,15 @@ fn health(listed: &Listed) -> String {
     }
 }
 
-async fn show(settings: &Settings, store: &StoreName, id: &str, json: bool) -> Result<Exit, Failure> {
-    let listed = list(settings, store).await?;
+async fn show(settings: &Settings, name: &StoreName, id: &str, json: bool) -> Result<Exit, Failure> {
+    let store = open(settings, name).await?;
+    let listed = list(store.as_ref(), settings, name).await?;
     let found = if id == "latest" { listed.last() } else { listed.iter().find(|one| one.uri.id == id) };
     let Some(found) = found else {
         return Err(
             Failure::input(format!("there is no backup `{id}`")).help("`rekindle backups list` shows all")
         );
     };
-    let store = open(settings, store).await?;
     let shown = catalogue::show(store.as_ref(), &found.uri).await;
     let shown = shown.map_err(|error| Failure::failed(error.to_string()))?;
     let manifest = shown.manifest.as_ref().map_err(|error| Failure::failed(error.to_string()))?;

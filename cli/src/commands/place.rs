@@ -166,6 +166,15 @@ pub(crate) async fn look(
     name: &str,
     elsewhere: &Elsewhere,
 ) -> Result<RunDirectory, Failure> {
+    if elsewhere.environment.is_none() {
+        let here = Place { runs: Runs::new(state_dir), stored: None };
+        let run = choose(ids(&here.runs)?, name, &here)?;
+        let directory = here.runs.open(&run).map_err(|error| failed(&error))?;
+        // A journal of this machine alone needs no store, and so nothing that opens one.
+        if directory.plan().map_err(|error| failed(&error))?.settings.journal.is_none() {
+            return Ok(directory);
+        }
+    }
     Ok(find_for(Want::Look, state_dir, name, elsewhere, &world::world()?).await?.directory)
 }
 

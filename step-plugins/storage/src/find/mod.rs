@@ -165,14 +165,18 @@ impl Step for FindStep {
         };
         let mut choice = look(Trust::Index).await?;
         // An index is only a memory: what is chosen by it is read, and counts if it still says the same.
-        if !choice.is_still_true(&*store).await? {
+        let manifest = choice.read_again(&*store).await?;
+        if manifest.is_none() {
             choice = look(Trust::Nothing).await?;
         }
         for reason in &choice.passed_over {
             cx.warn(reason);
         }
         let (listed, summary) = choice.chosen?;
-        let manifest = catalogue::load_manifest(&*store, &listed.uri).await?;
+        let manifest = match manifest {
+            Some(manifest) => manifest,
+            None => catalogue::load_manifest(&*store, &listed.uri).await?,
+        };
         Ok(FindOutputs::of(&listed, &summary, &manifest, cx.world().clock.now()))
     }
 }
@@ -191,11 +195,12 @@ impl Choice {
         Self { chosen, passed_over }
     }
 
-    async fn is_still_true(&self, store: &dyn ObjectStore) -> Result<bool, StepError> {
-        let Ok((chosen, _)) = &self.chosen else { return Ok(false) };
+    /// Gives the manifest of what was chosen, if the backup still says the same.
+    async fn read_again(&self, store: &dyn ObjectStore) -> Result<Option<Manifest>, StepError> {
+        let Ok((chosen, _)) = &self.chosen else { return Ok(None) };
         match catalogue::show(store, &chosen.uri).await {
-            Ok(shown) => Ok(shown.listed.says_the_same(chosen)),
-            Err(CatalogueError::NotFound(_)) => Ok(false),
+            Ok(shown) if shown.listed.says_the_same(chosen) => Ok(shown.manifest.ok()),
+            Ok(_) | Err(CatalogueError::NotFound(_)) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
