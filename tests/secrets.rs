@@ -1,6 +1,7 @@
 //! No secret is anywhere but where it belongs.
 
 use std::fs;
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -58,7 +59,7 @@ async fn a_password_is_in_no_process_plan_journal_log_report_or_backup() {
             assert!(!text.contains(&form), "`{form}` is in {}", path.display());
         }
     }
-    assert_eq!(defaults_files(), Vec::<String>::new());
+    assert_eq!(defaults_files(cluster.project.temporary()), Vec::<String>::new());
 }
 
 /// Prints a password as programs and protocols turn it, to both outputs and into an error.
@@ -165,17 +166,8 @@ fn watch_processes(watching: &AtomicBool) -> Vec<String> {
 }
 
 /// Option files that were left behind in the places where temporary files go.
-fn defaults_files() -> Vec<String> {
-    let mut left = Vec::new();
-    for entry in fs::read_dir(std::env::temp_dir()).unwrap().flatten() {
-        // They have a few lines. Programs of others lie there too, and hold any three letters somewhere.
-        if entry.metadata().is_ok_and(|found| found.len() > 65_536) {
-            continue;
-        }
-        let Ok(text) = fs::read(entry.path()) else { continue };
-        if String::from_utf8_lossy(&text).contains("k4n") {
-            left.push(entry.path().display().to_string());
-        }
-    }
-    left
+fn defaults_files(temporary: &Path) -> Vec<String> {
+    let holds = |bytes: &[u8]| String::from_utf8_lossy(bytes).contains("k4n");
+    let left = Project::snapshot(temporary).into_iter().filter(|(_, bytes)| holds(bytes));
+    left.map(|(path, _)| path.display().to_string()).collect()
 }

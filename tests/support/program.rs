@@ -9,6 +9,9 @@ use serde_json::Value;
 /// A folder with the documents a user wrote.
 pub(crate) struct Project {
     folder: tempfile::TempDir,
+    /// What the program takes for the machine's temporary folder. Tests run side by side: in a shared one each would
+    /// find what another's killed runner leaves until its reaper is done.
+    temporary: tempfile::TempDir,
 }
 
 /// What a command line gave.
@@ -22,12 +25,18 @@ pub(crate) struct Answer {
 impl Project {
     /// Makes an empty folder.
     pub(crate) fn new() -> Self {
-        Self { folder: tempfile::Builder::new().prefix("rekindle-e2e-").tempdir().unwrap() }
+        let folder = |prefix| tempfile::Builder::new().prefix(prefix).tempdir().unwrap();
+        Self { folder: folder("rekindle-e2e-"), temporary: folder("rekindle-tmp-") }
     }
 
     /// Gives the folder.
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Gives the folder that the program has for temporary files.
+    pub(crate) fn temporary(&self) -> &Path {
+        self.temporary.path()
     }
 
     /// Writes a file.
@@ -42,7 +51,7 @@ impl Project {
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_rekindle"));
         command.args(args).current_dir(self.path()).env_clear().stdin(Stdio::null());
-        command.env("PATH", std::env::var_os("PATH").unwrap());
+        command.env("PATH", std::env::var_os("PATH").unwrap()).env("TMPDIR", self.temporary());
         command
     }
 
