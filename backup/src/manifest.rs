@@ -227,4 +227,8 @@ pub struct Member {
     pub crc32: u32,
     /// Rows inserted by it.
     pub rows: u64,
+    /// sha256 of its bytes in the object, lowercase hex. Where every member has one they prove the whole object, and
+    /// each member begins with the delimiter and the quotes of an SQL text's beginning. Older dumps have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
 }

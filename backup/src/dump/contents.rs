@@ -47,6 +47,11 @@ impl Contents {
             && !matches!(announcement(piece.raw), None | Some(Announcement::TableRows))
     }
 
+    /// Tells whether the rows of a table begin with this piece: the comment before them.
+    pub fn begins_rows(piece: &Piece<'_>) -> bool {
+        piece.kind == PieceKind::Comment && matches!(announcement(piece.raw), Some(Announcement::TableRows))
+    }
+
     /// Takes the next piece into account. Gives what it was when it was a statement.
     pub fn accept(&mut self, piece: &Piece<'_>) -> Option<Kind> {
         match piece.kind {
@@ -56,13 +61,24 @@ impl Contents {
                 None
             }
             PieceKind::Statement => {
-                self.trailer_is_last = false;
-                self.statements += 1;
                 let kind = piece.classify();
-                self.statement(&kind);
+                self.saw(&kind);
                 Some(kind)
             }
         }
+    }
+
+    /// As [`Contents::accept`] for a statement, with the rows of an `INSERT` uncounted.
+    pub fn accept_head(&mut self, piece: &Piece<'_>) -> Kind {
+        let kind = piece.classify_head();
+        self.saw(&kind);
+        kind
+    }
+
+    fn saw(&mut self, kind: &Kind) {
+        self.trailer_is_last = false;
+        self.statements += 1;
+        self.statement(kind);
     }
 
     fn comment(&mut self, raw: &[u8]) {

@@ -8,10 +8,18 @@ use std::thread::JoinHandle;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use sha2::{Digest as _, Sha256};
+
+/// A gzip member.
+pub(super) struct Compressed {
+    pub(super) bytes: Vec<u8>,
+    /// Of the bytes, lowercase hex.
+    pub(super) sha256: String,
+}
 
 struct Job {
     text: Vec<u8>,
-    reply: SyncSender<io::Result<Vec<u8>>>,
+    reply: SyncSender<io::Result<Compressed>>,
 }
 
 /// Turns texts into gzip members; gives them back in the order they were handed in, each with its `T`.
@@ -20,7 +28,7 @@ struct Job {
 pub(super) struct Pool<T> {
     jobs: Option<SyncSender<Job>>,
     threads: Vec<JoinHandle<()>>,
-    pending: VecDeque<(T, Receiver<io::Result<Vec<u8>>>)>,
+    pending: VecDeque<(T, Receiver<io::Result<Compressed>>)>,
 }
 
 impl<T> Pool<T> {
@@ -38,7 +46,7 @@ impl<T> Pool<T> {
     }
 
     /// Hands a text in. Gives back the oldest member when too many are under way.
-    pub(super) fn push(&mut self, tag: T, text: Vec<u8>) -> io::Result<Option<(T, Vec<u8>)>> {
+    pub(super) fn push(&mut self, tag: T, text: Vec<u8>) -> io::Result<Option<(T, Compressed)>> {
         let (reply, answer) = sync_channel(1);
         let jobs = self.jobs.as_ref().ok_or_else(gone)?;
         jobs.send(Job { text, reply }).map_err(|_| gone())?;
@@ -47,7 +55,7 @@ impl<T> Pool<T> {
     }
 
     /// Waits for the oldest member; nothing when none is under way.
-    pub(super) fn pop(&mut self) -> io::Result<Option<(T, Vec<u8>)>> {
+    pub(super) fn pop(&mut self) -> io::Result<Option<(T, Compressed)>> {
         let Some((tag, answer)) = self.pending.pop_front() else { return Ok(None) };
         let member = answer.recv().map_err(|_| gone())??;
         Ok(Some((tag, member)))
@@ -74,10 +82,12 @@ fn work(queue: &Mutex<Receiver<Job>>, level: u32) {
 }
 
 /// One member; its header has no time and no name, so the same text gives the same bytes.
-fn compress(text: &[u8], level: u32) -> io::Result<Vec<u8>> {
+fn compress(text: &[u8], level: u32) -> io::Result<Compressed> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(text.len() / 3 + 64), Compression::new(level));
     encoder.write_all(text)?;
-    encoder.finish()
+    let bytes = encoder.finish()?;
+    let sha256 = hex::encode(Sha256::digest(&bytes));
+    Ok(Compressed { bytes, sha256 })
 }
 
 fn gone() -> io::Error {

@@ -65,7 +65,9 @@ fn every_section_is_a_member_that_reads_by_itself() {
     insta::assert_snapshot!(written.members.iter().map(show).collect::<Vec<_>>().join("\n"), @r#"
     None None 0 /*M!999999\- enable the sandbox mode */
     Some("shop") None 0 -- Current Database: `shop`
-    Some("shop") Some("a") 3 -- Table structure for table `a`
+    Some("shop") Some("a") 0 -- Table structure for table `a`
+    Some("shop") Some("a") 3 -- Dumping data for table `a`
+    Some("shop") Some("a") 0 DELIMITER ;;
     Some("shop") Some("b") 0 -- Table structure for table `b`
     Some("shop") None 0 -- Temporary table structure for view `v`
     Some("shop") None 0 -- Final view structure for view `v`
@@ -176,7 +178,7 @@ fn a_member_that_was_replaced_by_a_valid_one_is_found() {
     let (_, other) = write(DUMP.as_bytes(), 1 << 20).unwrap();
     let error = check_content(&object[..], Some(&index(&other))).unwrap_err();
     assert!(
-        error.to_string().contains("gzip member 2 is not the one in the index: its CRC-32 is"),
+        error.to_string().contains("gzip member 3 is not the one in the index: its CRC-32 is"),
         "{error}"
     );
     assert!(error.to_string().ends_with("(in table shop.a)"), "{error}");
@@ -186,16 +188,97 @@ fn a_member_that_was_replaced_by_a_valid_one_is_found() {
 #[test]
 fn nothing_of_a_damaged_member_is_given_out() {
     let (object, written) = write(DUMP.as_bytes(), 1 << 20).unwrap();
-    let member = &written.members[2];
+    let member = &written.members[3];
     let mut damaged = object.clone();
     // The member's own CRC-32 is wrong; its text decompresses well.
     damaged[usize::try_from(member.offset + member.size_bytes).unwrap() - 8] ^= 1;
     let mut given = Vec::new();
     let error = VerifiedText::new(&damaged[..]).read_to_end(&mut given).unwrap_err();
-    assert_eq!(GzipError::of(&error).unwrap().member(), Some(2));
+    assert_eq!(GzipError::of(&error).unwrap().member(), Some(3));
     assert_eq!(given.len() as u64, member.text_offset);
 
     let mut whole = String::new();
     VerifiedText::new(&object[..]).read_to_string(&mut whole).unwrap();
     assert_eq!(whole, DUMP);
+}
+
+#[test]
+fn members_are_split_into_statements_one_by_one_whatever_their_size() {
+    for member_bytes in [1, 100, 1 << 20] {
+        let (object, written) = write(DUMP.as_bytes(), member_bytes).unwrap();
+        let mut verbs = Vec::new();
+        let mut text = Vec::new();
+        for member in &written.members {
+            let begin = usize::try_from(member.offset).unwrap();
+            let bytes = &object[begin..begin + usize::try_from(member.size_bytes).unwrap()];
+            let opened = MemberText::open(bytes, member).unwrap();
+            text.extend_from_slice(opened.text());
+            for statement in &opened.statements {
+                assert!(!opened.sql(statement).is_empty());
+                verbs.push(statement.kind.verb().to_owned());
+            }
+            let is_last = Some(member) == written.members.last();
+            assert_eq!(opened.trailer_is_last, is_last);
+        }
+        assert_eq!(text, DUMP.as_bytes());
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(verbs.join(", "), @"SET, CREATE DATABASE, USE, DROP TABLE, CREATE TABLE, LOCK TABLES, INSERT, INSERT, UNLOCK TABLES, CREATE TRIGGER, CREATE TABLE, CREATE VIEW, CREATE VIEW");
+        }
+    }
+}
+
+#[test]
+fn a_member_is_refused_for_any_byte_that_was_not_written() {
+    let (object, written) = write(DUMP.as_bytes(), 1 << 20).unwrap();
+    let member = &written.members[3];
+    let begin = usize::try_from(member.offset).unwrap();
+    let bytes = &object[begin..begin + usize::try_from(member.size_bytes).unwrap()];
+    for at in 0..bytes.len() {
+        let mut damaged = bytes.to_vec();
+        damaged[at] ^= 1;
+        assert!(matches!(MemberText::open(&damaged, member), Err(MemberDamage::Hash { .. })), "byte {at}");
+    }
+    assert!(matches!(MemberText::open(&bytes[1..], member), Err(MemberDamage::Hash { .. })));
+    let unproven = Member { sha256: None, ..member.clone() };
+    assert_eq!(MemberText::open(bytes, &unproven).unwrap_err(), MemberDamage::Unproven);
+    // A member that is whole and not the one of the index.
+    for text_bytes in [member.text_bytes - 1, member.text_bytes + 1] {
+        let other = Member { text_bytes, ..member.clone() };
+        assert!(matches!(MemberText::open(bytes, &other), Err(MemberDamage::Text { .. })));
+    }
+}
+
+#[test]
+fn the_outline_tells_definition_rows_and_triggers_of_a_table_apart() {
+    let (_, written) = write(DUMP.as_bytes(), 100).unwrap();
+    let index = index(&written);
+    let outline = Outline::of(&index).unwrap();
+    assert_eq!(index.members[outline.head.end].database.as_deref(), Some("shop"));
+    let tables: Vec<_> =
+        outline.tables.iter().map(|t| (t.table.as_str(), t.rows.len(), t.rest.len())).collect();
+    assert_eq!(tables, [("a", 2, 1), ("b", 0, 0)]);
+    let rows: u64 = index.members[outline.tables[0].rows.clone()].iter().map(|member| member.rows).sum();
+    assert_eq!(rows, 3);
+    let all = outline.head.len() + outline.others.len();
+    let of_tables: usize =
+        outline.tables.iter().map(|t| t.definition.len() + t.rows.len() + t.rest.len()).sum();
+    assert_eq!(all + of_tables, index.members.len(), "every member is of something");
+}
+
+#[test]
+fn members_that_leave_a_byte_unproven_have_no_outline() {
+    let (_, written) = write(DUMP.as_bytes(), 1 << 20).unwrap();
+    let spoilt: [fn(&mut DumpIndex); 5] = [
+        |index| index.members.clear(),
+        |index| index.members[2].sha256 = None,
+        |index| index.members[1].offset += 1,
+        |index| drop(index.members.pop()),
+        |index| index.object.size_bytes += 1,
+    ];
+    for spoil in spoilt {
+        let mut index = index(&written);
+        assert!(Outline::of(&index).is_some());
+        spoil(&mut index);
+        assert_eq!(Outline::of(&index), None);
+    }
 }

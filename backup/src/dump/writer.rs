@@ -5,10 +5,10 @@ use std::io::{self, Write};
 use sha2::{Digest, Sha256};
 
 use super::Contents;
-use super::pool::Pool;
+use super::pool::{Compressed, Pool};
 use crate::inventory::Inventory;
 use crate::manifest::{ConsistentPoint, Member};
-use crate::sql::{DEFAULT_STATEMENT_LIMIT, LexError, Splitter};
+use crate::sql::{DEFAULT_STATEMENT_LIMIT, Kind, LexError, Piece, PieceKind, Splitter};
 
 /// How a dump is compressed.
 #[derive(Debug, Clone, Copy)]
@@ -83,6 +83,10 @@ pub struct DumpWriter<W> {
     table: Option<String>,
     rows_before: u64,
     text_offset: u64,
+    /// Whether the text so far leaves delimiter and quotes as they are at its beginning.
+    is_plain: bool,
+    /// Whether the rows of the table at hand are over: what follows are its triggers.
+    is_after_rows: bool,
     members: Vec<Member>,
     size_bytes: u64,
     sha256: Sha256,
@@ -101,6 +105,8 @@ impl<W: Write> DumpWriter<W> {
             table: None,
             rows_before: 0,
             text_offset: 0,
+            is_plain: true,
+            is_after_rows: false,
             members: Vec::new(),
             size_bytes: 0,
             sha256: Sha256::new(),
@@ -161,13 +167,17 @@ impl<W: Write> DumpWriter<W> {
     fn drain(&mut self) -> Result<(), DumpWriteError> {
         while self.splitter.advance()? {
             let piece = self.splitter.piece();
-            if !self.text.is_empty()
-                && (self.text.len() >= self.options.member_bytes || Contents::begins_section(&piece))
-            {
+            if !self.text.is_empty() && self.begins_member(&piece) {
                 self.cut()?;
             }
             let piece = self.splitter.piece();
-            self.contents.accept(&piece);
+            if Contents::begins_section(&piece) {
+                self.is_after_rows = false;
+            }
+            if let Some(Kind::Unlock) = self.contents.accept(&piece) {
+                self.is_after_rows = true;
+            }
+            self.is_plain = self.splitter.is_plain();
             if self.text.is_empty() {
                 self.database.clone_from(&self.contents.database);
                 self.table.clone_from(&self.contents.table);
@@ -175,6 +185,18 @@ impl<W: Write> DumpWriter<W> {
             self.text.extend_from_slice(piece.raw);
         }
         Ok(())
+    }
+
+    /// Tells whether a member begins here. Each can be read by itself, so none begins where a delimiter or a
+    /// `sql_mode` of an earlier one still counts; and the rows of a table are apart from what is before and after
+    /// them, so that they can be loaded side by side.
+    fn begins_member(&self, piece: &Piece<'_>) -> bool {
+        let is_word = matches!(piece.kind, PieceKind::Statement | PieceKind::Delimiter);
+        self.is_plain
+            && (self.text.len() >= self.options.member_bytes
+                || Contents::begins_section(piece)
+                || Contents::begins_rows(piece)
+                || self.is_after_rows && is_word && self.rows_before < self.contents.rows)
     }
 
     /// Ends the member at hand.
@@ -192,6 +214,7 @@ impl<W: Write> DumpWriter<W> {
             text_bytes: text.len() as u64,
             crc32: 0,
             rows: self.contents.rows - self.rows_before,
+            sha256: None,
         };
         self.rows_before = self.contents.rows;
         self.text_offset += text.len() as u64;
@@ -201,7 +224,8 @@ impl<W: Write> DumpWriter<W> {
         Ok(())
     }
 
-    fn store(&mut self, mut member: Member, bytes: &[u8]) -> Result<(), DumpWriteError> {
+    fn store(&mut self, mut member: Member, compressed: &Compressed) -> Result<(), DumpWriteError> {
+        let bytes = &compressed.bytes;
         self.sink.write_all(bytes)?;
         self.sha256.update(bytes);
         member.offset = self.size_bytes;
@@ -210,6 +234,7 @@ impl<W: Write> DumpWriter<W> {
         member.crc32 =
             bytes.last_chunk::<8>().map_or(0, |&[a, b, c, d, ..]| u32::from_le_bytes([a, b, c, d]));
         self.size_bytes += member.size_bytes;
+        member.sha256 = Some(compressed.sha256.clone());
         self.members.push(member);
         Ok(())
     }

@@ -94,7 +94,14 @@ impl Kind {
 /// Far more tokens than stand before the name of anything in a dump.
 const HEAD_TOKENS: usize = 200;
 
-pub(super) fn classify(sql: &[u8], escapes: Escapes) -> Kind {
+/// Whether the rows of an `INSERT` are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rows {
+    Count,
+    Leave,
+}
+
+pub(super) fn classify(sql: &[u8], escapes: Escapes, rows: Rows) -> Kind {
     let mut walk = Walk { tokens: Tokens::new(sql, escapes), versions: Vec::new(), looked: 0 };
     let Some(first) = walk.next() else { return Kind::Other(String::new()) };
     let Token::Word(verb) = first else { return Kind::Other(String::new()) };
@@ -102,7 +109,7 @@ pub(super) fn classify(sql: &[u8], escapes: Escapes) -> Kind {
     let known = match verb.as_str() {
         "CREATE" => walk.create(),
         "DROP" => walk.drop(),
-        "INSERT" | "REPLACE" => walk.insert(sql, escapes),
+        "INSERT" | "REPLACE" => walk.insert(sql, escapes, rows),
         "USE" => walk.next().and_then(|token| token.name()).map(Kind::Use),
         "LOCK" => Some(Kind::Lock),
         "UNLOCK" => Some(Kind::Unlock),
@@ -217,7 +224,7 @@ impl<'a> Walk<'a> {
         self.routine("PACKAGE")
     }
 
-    fn insert(&mut self, sql: &[u8], escapes: Escapes) -> Option<Kind> {
+    fn insert(&mut self, sql: &[u8], escapes: Escapes, count: Rows) -> Option<Kind> {
         const MODIFIERS: [&str; 5] = ["LOW_PRIORITY", "DELAYED", "HIGH_PRIORITY", "IGNORE", "INTO"];
         loop {
             let mut ahead = self.tokens.clone();
@@ -235,7 +242,10 @@ impl<'a> Walk<'a> {
                 return Some(Kind::Insert { table, rows: 0 });
             }
             if token.is_some_and(|token| token.is("VALUES") || token.is("VALUE")) {
-                let rows = count_rows(&sql[self.tokens.position()..], escapes);
+                let rows = match count {
+                    Rows::Count => count_rows(&sql[self.tokens.position()..], escapes),
+                    Rows::Leave => 0,
+                };
                 return Some(Kind::Insert { table, rows });
             }
         }

@@ -1,6 +1,7 @@
 //! What a text is split into.
 
-use super::{Kind, classify::classify};
+use super::Kind;
+use super::classify::{Rows, classify};
 
 /// How backslashes and double quotes read: the part of `sql_mode` that changes where a string ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -57,6 +58,11 @@ pub struct Piece<'a> {
 impl Piece<'_> {
     /// Tells what the statement does, as far as dumps need it. Counts the rows of an `INSERT`.
     pub fn classify(&self) -> Kind {
-        classify(self.sql, self.escapes)
+        classify(self.sql, self.escapes, Rows::Count)
+    }
+
+    /// As [`Piece::classify`], but leaves the rows of an `INSERT` uncounted: they are all of its bytes.
+    pub fn classify_head(&self) -> Kind {
+        classify(self.sql, self.escapes, Rows::Leave)
     }
 }

@@ -97,6 +97,21 @@ impl Splitter {
         splitter
     }
 
+    /// Splits a text that is there as a whole.
+    pub fn over(text: Vec<u8>) -> Self {
+        Self { buffer: text, ended: true, ..Self::new(usize::MAX) }
+    }
+
+    /// Gives the text that [`Splitter::over`] took back.
+    pub fn into_text(self) -> Vec<u8> {
+        self.buffer
+    }
+
+    /// Tells whether delimiter and quotes read after this piece as they do at the beginning of a text.
+    pub fn is_plain(&self) -> bool {
+        self.delimiter == b";" && self.escapes == Escapes::default()
+    }
+
     /// Takes the next chunk of the text.
     pub fn push(&mut self, chunk: &[u8]) {
         // Moves at most as many bytes as were given out since the last time: linear in all.
