@@ -11,6 +11,13 @@ pub const SYSTEM_DATABASES: [&str; 4] = ["information_schema", "performance_sche
 /// The database that a restore keeps its marker in. It is part of no dump, and no comparison looks at it.
 pub const MARKER_DATABASE: &str = "rekindle_restore";
 
+/// Tells whether a database is a restore's own: [`MARKER_DATABASE`], or one that it loads tables into before they get
+/// to their place (`rekindle_restore.1`).
+pub fn is_of_restore(database: &str) -> bool {
+    let rest = database.strip_prefix(MARKER_DATABASE);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
 /// Everything countable in a server at one point in time, system databases left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Inventory {

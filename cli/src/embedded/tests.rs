@@ -92,6 +92,8 @@ fn every_shipped_runbook_compiles_with_its_defaults() {
         let sets: &[&str] = match name {
             SANDBOX_CLUSTER => &["directory=/tmp/sandbox"],
             "mark" => &["backup=b1", "keep=false"],
+            "restore-database" => &["database=shop"],
+            "restore-table" => &["table=shop.orders", "as=shop.orders_before"],
             _ => &[],
         };
         assert!(!steps(name, sets).is_empty(), "{name}");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rekindle_backup::inventory::{Database, Inventory, SYSTEM_DATABASES, Table, Trigger};
+use rekindle_backup::inventory::{Database, Inventory, SYSTEM_DATABASES, Table, Trigger, is_of_restore};
 
 use crate::connection::{Session, quote_identifier};
 use crate::error::ServerError;
@@ -17,7 +17,22 @@ pub use rekindle_backup::inventory::MARKER_DATABASE;
 /// # Errors
 /// When the server refuses a query, for one when a table's definition changes meanwhile.
 pub async fn read(session: &mut Session) -> Result<Inventory, ServerError> {
+    read_of(session, |_, _| true).await
+}
+
+/// As [`read`], of some databases and tables only: `is_wanted` gets a database, and each table in it.
+///
+/// # Errors
+/// As [`read`].
+pub async fn read_of(
+    session: &mut Session,
+    is_wanted: impl Fn(&str, Option<&str>) -> bool,
+) -> Result<Inventory, ServerError> {
     let mut inventory = read_names(session).await?;
+    inventory.databases.retain(|database, held| {
+        held.tables.retain(|table, _| is_wanted(database, Some(table)));
+        is_wanted(database, None)
+    });
     session.run("open a snapshot", "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ").await?;
     session.run("open a snapshot", "START TRANSACTION WITH CONSISTENT SNAPSHOT").await?;
     let counted = count_rows(session, &mut inventory).await;
@@ -28,7 +43,7 @@ pub async fn read(session: &mut Session) -> Result<Inventory, ServerError> {
 
 /// Tells whether a database belongs to its users.
 pub fn is_user_database(name: &str) -> bool {
-    name != MARKER_DATABASE && !SYSTEM_DATABASES.iter().any(|system| system.eq_ignore_ascii_case(name))
+    !is_of_restore(name) && !SYSTEM_DATABASES.iter().any(|system| system.eq_ignore_ascii_case(name))
 }
 
 async fn count_rows(session: &mut Session, inventory: &mut Inventory) -> Result<(), ServerError> {

@@ -1,6 +1,6 @@
 //! What has to be known of a server before it is dumped.
 
-use rekindle_backup::inventory::{MARKER_DATABASE, SYSTEM_DATABASES};
+use rekindle_backup::inventory::{SYSTEM_DATABASES, is_of_restore};
 use rekindle_backup::manifest::Flavour;
 use rekindle_engine::step::StepError;
 
@@ -121,7 +121,7 @@ impl Survey {
 fn is_of_users(name: &str) -> bool {
     // `#mysql50#lost+found` is a folder beside the databases, not one of them.
     !SYSTEM_DATABASES.iter().any(|system| system.eq_ignore_ascii_case(name))
-        && name != MARKER_DATABASE
+        && !is_of_restore(name)
         && !name.starts_with("#mysql50#")
 }
 

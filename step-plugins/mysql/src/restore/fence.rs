@@ -9,6 +9,7 @@ use rekindle_backup::layout::BackupUri;
 use rekindle_engine::id::RunId;
 use serde::{Deserialize, Serialize};
 
+use super::part::Part;
 use crate::connection::{Server, quote_identifier, quote_string};
 use crate::error::ServerError;
 use crate::replication::statements::Dialect;
@@ -44,6 +45,12 @@ pub(super) struct Marker {
     pub(super) object: String,
     pub(super) stage: Stage,
     pub(super) before: Before,
+    /// Whether what was there is gone, and all there is comes from this backup: tables that are kept as loaded stay.
+    #[serde(default)]
+    pub(super) emptied: bool,
+    /// What is restored of the backup; absent when it is the whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) part: Option<Part>,
     /// What the step gives, once everything is loaded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) outputs: Option<super::Outputs>,
@@ -52,7 +59,15 @@ pub(super) struct Marker {
 impl Marker {
     /// Tells whether this restore of this run wrote it.
     pub(super) fn is_of(&self, params: &super::Params, run: &RunId) -> bool {
-        self.backup == params.backup && self.object == params.object && self.run == *run
+        self.backup == params.backup
+            && self.object == params.object
+            && self.run == *run
+            && self.part.is_none()
+    }
+
+    /// Gives how much of the server it speaks of.
+    fn extent(&self) -> Extent {
+        if self.part.is_some() { Extent::Part } else { Extent::Whole }
     }
 
     /// Says what it is of, for people.
@@ -67,13 +82,30 @@ impl Marker {
 
 /// Reads the marker, if there is one.
 pub(super) async fn read_marker(server: &mut Server) -> Result<Option<Marker>, ServerError> {
+    read_marker_of(server, Extent::Whole).await
+}
+
+/// How much of a server a marker speaks of; each has one of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// All that it holds.
+    Whole = 1,
+    /// Some databases or tables of a server that is in use.
+    Part = 2,
+}
+
+/// Reads the marker of one extent, if there is one.
+pub(super) async fn read_marker_of(
+    server: &mut Server,
+    extent: Extent,
+) -> Result<Option<Marker>, ServerError> {
     let there = format!(
         "SELECT 1 FROM information_schema.tables WHERE table_schema = '{MARKER_DATABASE}' AND table_name = 'state'"
     );
     if server.session.first::<u64>("look for a marker", &there).await?.is_none() {
         return Ok(None);
     }
-    let query = format!("SELECT marker FROM {MARKER_DATABASE}.state WHERE id = 1");
+    let query = format!("SELECT marker FROM {MARKER_DATABASE}.state WHERE id = {}", extent as u8);
     let text: Option<String> = server.session.first("read the marker", &query).await?;
     // A marker that can't be read is none of ours: the server counts as holding somebody's data.
     Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
@@ -105,7 +137,18 @@ pub(super) async fn write_marker(server: &mut Server, marker: &Marker) -> Result
     );
     session.run(what, &table).await?;
     let text = quote_string(&text);
-    session.run(what, &format!("REPLACE INTO {MARKER_DATABASE}.state VALUES (1, {text})")).await
+    session
+        .run(
+            what,
+            &format!("REPLACE INTO {MARKER_DATABASE}.state VALUES ({}, {text})", marker.extent() as u8),
+        )
+        .await
+}
+
+/// Forgets an unfinished restore of a part: what is restored now replaces it.
+pub(super) async fn forget_part(server: &mut Server) -> Result<(), ServerError> {
+    let delete = format!("DELETE FROM {MARKER_DATABASE}.state WHERE id = {}", Extent::Part as u8);
+    server.session.run("forget an earlier marker", &delete).await
 }
 
 /// Reads what has to be put back at the end.

@@ -1,21 +1,19 @@
-//! Statements → server: one session, in order, with errors that name statement, table and place.
+//! A dump that can't be read in parts → server: one session, in order.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use mysql_async::prelude::Queryable as _;
 use rekindle_backup::manifest::ObjectEntry;
-use rekindle_backup::sql::{Kind, PieceError};
+use rekindle_backup::sql::PieceError;
 use rekindle_engine::host::Body;
 use rekindle_engine::step::{ErrorClass, Progress, StepContext, StepError};
 use tokio::sync::mpsc;
 
 use super::BinlogUse;
-use super::accounts::{AccountName, Treatment, treat};
 use super::reader::{self, Statement, WAITING_STATEMENTS, WasRead};
+use super::send::StatementSender;
 use crate::connection::Server;
-use crate::error::ServerError;
 
 /// What was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +39,7 @@ pub(super) async fn load(
         let reader = body.into_blocking_reader();
         tokio::task::spawn_blocking(move || reader::read(reader, read_bytes, &sender))
     };
-    let mut sending = Sending::new(server).await?;
+    let mut sending = StatementSender::new(server).await?;
     let sent = send_all(cx, &mut sending, &mut statements, &read_bytes, object.size_bytes).await;
     let is_refused = sent.as_ref().is_err_and(|error| error.class == ErrorClass::Permanent);
     let is_read_on = is_refused && read_on(cx, &mut statements).await;
@@ -52,7 +50,7 @@ pub(super) async fn load(
         .map_err(|error| unreadable(object, &error, &read_bytes))
         .and_then(|read| check(object, &read).map(|()| read));
     match (sent, read) {
-        (Ok(()), read) => Ok(Loaded { statements: sending.count, text_bytes: read?.text_bytes }),
+        (Ok(()), read) => Ok(Loaded { statements: sending.count(), text_bytes: read?.text_bytes }),
         (Err(refused), Err(damage)) if is_read_on && damage.class == ErrorClass::Permanent => {
             let message = format!("{}; {}", damage.message, refused.message);
             Err(StepError { message, ..damage })
@@ -74,7 +72,7 @@ async fn read_on(cx: &StepContext, statements: &mut mpsc::Receiver<Statement>) -
 
 async fn send_all(
     cx: &StepContext,
-    sending: &mut Sending<'_>,
+    sending: &mut StatementSender<'_>,
     statements: &mut mpsc::Receiver<Statement>,
     read_bytes: &AtomicU64,
     size_bytes: u64,
@@ -93,7 +91,7 @@ async fn send_all(
                 // A statement may take long: the operator's word is heard meanwhile. The session is then of no
                 // further use, and the server ends it after the statement.
                 Some(statement) => tokio::select! {
-                    sent = sending.send(cx, &statement) => sent?,
+                    sent = sending.send(cx, statement.outgoing()) => sent?,
                     () = cx.cancel().cancelled() => return Err(StepError::cancelled()),
                 },
                 None => return Ok(()),
@@ -113,115 +111,6 @@ pub(super) async fn prepare(server: &mut Server, binlog: BinlogUse) -> Result<()
     session.run("prepare for the dump", settings).await?;
     Ok(())
 }
-
-struct Sending<'a> {
-    server: &'a mut Server,
-    /// The largest statement that the server takes.
-    max_packet_bytes: usize,
-    own: AccountName,
-    database: String,
-    table: String,
-    count: u64,
-}
-
-impl<'a> Sending<'a> {
-    async fn new(server: &'a mut Server) -> Result<Self, StepError> {
-        let own: String = server.session.row("tell its account", "SELECT CURRENT_USER()").await?;
-        let (user, host) = own.rsplit_once('@').unwrap_or((own.as_str(), "%"));
-        let own = AccountName { user: user.to_owned(), host: host.to_owned() };
-        let max: u64 =
-            server.session.row("tell its largest packet", "SELECT @@GLOBAL.max_allowed_packet").await?;
-        // One byte of a packet says that it is a query.
-        let max_packet_bytes = usize::try_from(max).unwrap_or(usize::MAX).saturating_sub(1);
-        Ok(Self { server, max_packet_bytes, own, database: String::new(), table: String::new(), count: 0 })
-    }
-
-    fn place(&self) -> String {
-        if self.table.is_empty() { String::new() } else { format!("{}.{}", self.database, self.table) }
-    }
-
-    async fn send(&mut self, cx: &StepContext, statement: &Statement) -> Result<(), StepError> {
-        match &statement.kind {
-            Kind::Use(database) => {
-                self.database.clone_from(database);
-                self.table.clear();
-            }
-            Kind::CreateTable(name) | Kind::Insert { table: name, .. } => self.table.clone_from(&name.name),
-            // The position is set at the end, from the manifest, when everything is proven.
-            Kind::SetGtid(_) | Kind::ChangeMaster => return Ok(()),
-            Kind::Account => match treat(&statement.sql, &self.own) {
-                Treatment::Skip => return Ok(()),
-                Treatment::After(first) => self.query(first.as_bytes(), statement).await?,
-                Treatment::Send => return self.account(cx, statement).await,
-            },
-            Kind::CreateDatabase(_)
-            | Kind::DropDatabase(_)
-            | Kind::DropTable(_)
-            | Kind::View(_)
-            | Kind::StandIn(_)
-            | Kind::Trigger { .. }
-            | Kind::Routine { .. }
-            | Kind::Event(_)
-            | Kind::Sequence(_)
-            | Kind::Lock
-            | Kind::Unlock
-            | Kind::Set
-            | Kind::Other(_) => {}
-        }
-        self.query(&statement.sql, statement).await?;
-        self.count += 1;
-        Ok(())
-    }
-
-    /// Grants may name what was dropped long ago: servers keep them, and refuse to make them anew.
-    async fn account(&mut self, cx: &StepContext, statement: &Statement) -> Result<(), StepError> {
-        self.count += 1;
-        match self.server.session.conn.query_drop(&statement.sql[..]).await {
-            Err(mysql_async::Error::Server(error)) if NO_SUCH_THING.contains(&error.code) => {
-                cx.warn(&format!("a privilege is not restored, what it is for is gone: {}", error.message));
-                Ok(())
-            }
-            Err(error) => Err(self.refused(statement, &error)),
-            Ok(()) => Ok(()),
-        }
-    }
-
-    async fn query(&mut self, sql: &[u8], statement: &Statement) -> Result<(), StepError> {
-        if sql.len() > self.max_packet_bytes {
-            return Err(StepError::permanent(format!(
-                "{} has {} bytes, and `max_allowed_packet` of `{}` is {}",
-                self.words(statement),
-                sql.len(),
-                self.server.session.target(),
-                self.max_packet_bytes + 1
-            ))
-            .help("raise max_allowed_packet on the server (SET GLOBAL, at most 1 GiB), then restore again"));
-        }
-        match self.server.session.conn.query_drop(sql).await {
-            Ok(()) => Ok(()),
-            Err(error) => Err(self.refused(statement, &error)),
-        }
-    }
-
-    fn refused(&self, statement: &Statement, error: &mysql_async::Error) -> StepError {
-        let mut error = self.server.session.error(&format!("run {}", self.words(statement)), error);
-        if let (Kind::Account, ServerError::Statement { message, .. }) = (&statement.kind, &mut error) {
-            "its words are not shown, because they may quote credentials".clone_into(message);
-        }
-        error.into()
-    }
-
-    /// Says which statement it is.
-    fn words(&self, statement: &Statement) -> String {
-        let place = self.place();
-        let table = if place.is_empty() { String::new() } else { format!(" at table {place}") };
-        let (verb, line, offset) = (statement.kind.verb(), statement.line, statement.offset);
-        format!("{verb} (line {line}, byte {offset} of the SQL text){table}")
-    }
-}
-
-/// `ER_NO_SUCH_TABLE`, `ER_SP_DOES_NOT_EXIST`, `ER_BAD_FIELD_ERROR`, `ER_NONEXISTING_GRANT`
-const NO_SUCH_THING: [u16; 4] = [1146, 1305, 1054, 1141];
 
 fn unreadable(object: &ObjectEntry, error: &PieceError, read_bytes: &AtomicU64) -> StepError {
     let name = &object.name;

@@ -16,13 +16,21 @@
 
 mod accounts;
 mod fence;
+mod foreign_keys;
 mod load;
+mod loaded;
+mod parallel;
 mod params;
+mod part;
+mod partial;
 mod reader;
+mod rewrite;
 mod run;
+mod send;
+mod source;
 mod step;
 
-pub use params::{BinlogUse, Outputs, Params};
+pub use params::{BinlogUse, MAX_SESSIONS, Outputs, Params};
 pub use step::Restore;
 
 #[cfg(test)]

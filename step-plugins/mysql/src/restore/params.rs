@@ -1,5 +1,7 @@
 //! What a restore is told and what it tells.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use rekindle_backup::layout::BackupUri;
 use rekindle_engine::id::TargetName;
@@ -20,9 +22,45 @@ pub struct Params {
     /// Replace what the server holds. Without it a server that holds databases is left as it is.
     #[serde(default)]
     pub overwrite: bool,
-    /// Whether the restore goes into the server's binary log, and so to its replicas.
-    #[serde(default)]
-    pub binlog: BinlogUse,
+    /// Whether the restore goes into the server's binary log, and so to its replicas. `off` when absent for a whole
+    /// backup, `on` for a part of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub binlog: Option<BinlogUse>,
+    /// Databases to take out of the backup; with `tables`, everything else on the server stays as it is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub databases: Vec<String>,
+    /// Tables to take out of the backup, as `database.table`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<String>,
+    /// Other names for what is taken out: `shop: shop_before`, `shop.orders: shop.orders_before`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rename: BTreeMap<String, String>,
+    /// How many sessions load tables side by side; twice the processors of this machine, from 2 to 8, when absent.
+    /// 1 loads everything in the order of the dump.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 32))]
+    pub parallelism: Option<usize>,
+}
+
+/// No restore has more sessions that load tables.
+pub const MAX_SESSIONS: usize = 32;
+
+impl Params {
+    /// Tells whether less than the whole backup is wanted.
+    pub(super) fn is_partial(&self) -> bool {
+        !self.databases.is_empty() || !self.tables.is_empty()
+    }
+
+    /// Gives what is done with the binary log.
+    pub(super) fn binlog(&self) -> BinlogUse {
+        self.binlog.unwrap_or(if self.is_partial() { BinlogUse::On } else { BinlogUse::Off })
+    }
+
+    /// Gives how many sessions load tables.
+    pub(super) fn sessions(&self) -> usize {
+        let processors = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        self.parallelism.map_or((2 * processors).clamp(2, 8), |wanted| wanted.clamp(1, MAX_SESSIONS))
+    }
 }
 
 /// What a restore does with the server's binary log.

@@ -9,6 +9,8 @@ use rekindle_backup::sql::{DEFAULT_STATEMENT_LIMIT, Kind, PieceError, PieceKind,
 use rekindle_engine::host::BodyReader;
 use tokio::sync::mpsc;
 
+use super::send::Outgoing;
+
 /// How many statements may wait for the server; dumps write statements of about 1 MiB.
 pub(super) const WAITING_STATEMENTS: usize = 4;
 
@@ -22,6 +24,13 @@ pub(super) struct Statement {
     pub(super) offset: u64,
     /// The line it begins on, from 1.
     pub(super) line: u64,
+}
+
+impl Statement {
+    /// Gives it as it is sent.
+    pub(super) fn outgoing(&self) -> Outgoing<'_> {
+        Outgoing { sql: &self.sql, kind: &self.kind, offset: self.offset, line: Some(self.line) }
+    }
 }
 
 /// What was read, to be compared with the manifest.

@@ -1,20 +1,17 @@
 //! One restore: claim, fence, load, compare, unfence.
 
-use std::sync::Arc;
-
-use rekindle_backup::catalogue;
-use rekindle_backup::inventory::Inventory;
-use rekindle_backup::layout::index_name;
-use rekindle_backup::manifest::{DumpIndex, Manifest, ObjectEntry, ObjectRole};
-use rekindle_engine::host::ObjectStore;
+use rekindle_backup::dump::Outline;
+use rekindle_backup::inventory::Difference;
+use rekindle_backup::manifest::DumpIndex;
 use rekindle_engine::step::{StepContext, StepError};
 
 use super::fence::{self, Before, Marker, Stage};
-use super::{BinlogUse, Outputs, Params, load};
+use super::parallel::{self, Extract, Parts, Sessions};
+use super::part::Part;
+use super::source::Source;
+use super::{BinlogUse, MAX_SESSIONS, Outputs, Params, foreign_keys, load, loaded, partial};
 use crate::connection::{Login, Server, quote_identifier};
-use crate::dump::without_grant_option;
 use crate::error::ServerError;
-use crate::flavour::flavour_name;
 use crate::inventory;
 use crate::replication::statements::Dialect;
 
@@ -22,99 +19,12 @@ use crate::replication::statements::Dialect;
 const LOCK_WAIT_SECONDS: u32 = 60;
 const SHOWN_DIFFERENCES: usize = 10;
 const SHOWN_NAMES: usize = 5;
-/// An index has some 200 bytes for each 4 MiB of text.
-const INDEX_LIMIT_BYTES: usize = 1 << 30;
-
-/// What is restored.
-pub(super) struct Source {
-    store: Arc<dyn ObjectStore>,
-    pub(super) manifest: Manifest,
-    pub(super) object: ObjectEntry,
-    /// What a dump of less than everything holds; the manifest says it of the whole.
-    partial: Option<Inventory>,
-}
-
-impl Source {
-    pub(super) async fn find(params: &Params, cx: &StepContext) -> Result<Self, StepError> {
-        let store = cx.store(&params.backup.store).await?;
-        let manifest = catalogue::load_manifest(store.as_ref(), &params.backup).await?;
-        let dumps = |object: &&ObjectEntry| {
-            matches!(object.role, ObjectRole::Full | ObjectRole::Databases | ObjectRole::Schema)
-        };
-        let named = manifest.objects.iter().filter(dumps).find(|object| object.name == params.object);
-        let Some(object) = named.cloned() else {
-            let all: Vec<_> = manifest.objects.iter().filter(dumps).map(|o| o.name.as_str()).collect();
-            return Err(StepError::permanent(format!("{} has no dump `{}`", params.backup, params.object))
-                .help(format!("it has {}", all.join(", "))));
-        };
-        let partial = match object.role {
-            ObjectRole::Full => None,
-            ObjectRole::Databases
-            | ObjectRole::Schema
-            | ObjectRole::Index
-            | ObjectRole::Facts
-            | ObjectRole::Instructions => Some(index(store.as_ref(), params).await?.inventory),
-        };
-        Ok(Self { store, manifest, object, partial })
-    }
-
-    /// Gives what the server must hold in the end.
-    pub(super) fn inventory(&self) -> &Inventory {
-        self.partial.as_ref().unwrap_or(&self.manifest.inventory)
-    }
-
-    /// Tells whether this database is replaced by the restore.
-    fn replaces(&self, database: &str) -> bool {
-        self.partial.as_ref().is_none_or(|partial| partial.databases.contains_key(database))
-    }
-
-    /// Refuses an account that would fail at the accounts of the backup, after everything else is loaded.
-    pub(super) async fn check_grant_option(&self, server: &mut Server) -> Result<(), StepError> {
-        if self.object.role != ObjectRole::Full || self.manifest.server.users.is_empty() {
-            return Ok(());
-        }
-        let Some(account) = without_grant_option(server).await? else { return Ok(()) };
-        let target = server.session.target();
-        Err(StepError::permanent(format!(
-            "the account {account} of `{target}` has no WITH GRANT OPTION on *.*"
-        ))
-        .help(format!(
-            "the backup has accounts, which it can't give their privileges; run `GRANT ALL PRIVILEGES ON *.* \
-                 TO {account} WITH GRANT OPTION`"
-        )))
-    }
-
-    pub(super) fn check_flavour(&self, server: &Server) -> Result<(), StepError> {
-        let from = &self.manifest.server;
-        if server.version.flavour == from.flavour {
-            return Ok(());
-        }
-        let target = server.session.target();
-        let is_of = format!("{} {}", flavour_name(from.flavour), from.version);
-        Err(StepError::permanent(format!("`{target}` is {}, and the backup is of {is_of}", server.version))
-            .help("restore to a server of the same flavour: dumps of one are not sound for the other"))
-    }
-}
-
-/// The code of an account that can't make the accounts of a backup.
-pub(super) const MISSING_PRIVILEGE: &str = "rekindle::restore::missing_privilege";
-
-async fn index(store: &dyn ObjectStore, params: &Params) -> Result<DumpIndex, StepError> {
-    let name = index_name(params.object.strip_suffix(".sql.gz").unwrap_or(&params.object));
-    let key = params.backup.key(&name).map_err(|error| StepError::permanent(error.to_string()))?;
-    let text = store.get(&key, None).await?.collect(INDEX_LIMIT_BYTES).await;
-    let text = text.map_err(|error| match error.kind() {
-        std::io::ErrorKind::InvalidData => StepError::permanent(format!("`{key}` is damaged: {error}")).help(
-            "`rekindle run verify` tells which objects are damaged; restore another backup or its copy",
-        ),
-        _ => StepError::transient(format!("failed to read `{key}`: {error}")),
-    })?;
-    serde_json::from_slice(&text)
-        .map_err(|error| StepError::permanent(format!("`{key}` can't be read: {error}")))
-}
 
 pub(super) async fn run(params: &Params, cx: &StepContext) -> Result<Outputs, StepError> {
     let source = Source::find(params, cx).await?;
+    if let Some(part) = Part::of(params, source.inventory())? {
+        return partial::run(params, cx, &source, part).await;
+    }
     let login = Login::of(cx, &params.target).await?;
     // Two sessions: the dump sets what it likes in one, the marker and the fence are kept by the other.
     let mut control = login.connect().await?;
@@ -131,14 +41,13 @@ pub(super) async fn run(params: &Params, cx: &StepContext) -> Result<Outputs, St
             outputs
         }
         Some(_) | None => {
-            marker.stage = Stage::Loading;
-            fence::write_marker(&mut control, &marker).await?;
-            fence::raise(&mut control, &marker.before).await?;
-            let loaded = load_fenced(params, cx, &mut loading, &source).await?;
-            if marker.before.replica && params.binlog == BinlogUse::Off {
+            let begun = Begun { params, cx, login: &login, source: &source };
+            let loaded = begun.load(&mut control, &mut loading, &mut marker).await?;
+            if marker.before.replica && params.binlog() == BinlogUse::Off {
                 fence::leave_events_to_source(&mut control).await?;
             }
             compare(params, &mut control, &source).await?;
+            foreign_keys::check(cx, &mut control, |database| source.replaces(database)).await?;
             let outputs = outputs(params, &source, loaded);
             marker.stage = Stage::Loaded;
             marker.outputs = Some(outputs.clone());
@@ -157,8 +66,8 @@ pub(super) async fn run(params: &Params, cx: &StepContext) -> Result<Outputs, St
     Ok(outputs)
 }
 
-async fn prepare_control(params: &Params, control: &mut Server) -> Result<(), StepError> {
-    match (fence::prepare(control).await, params.binlog) {
+pub(super) async fn prepare_control(params: &Params, control: &mut Server) -> Result<(), StepError> {
+    match (fence::prepare(control).await, params.binlog()) {
         (Ok(()), _) => Ok(()),
         // Only the marker goes into the log then, as everything else does on purpose.
         (Err(error), BinlogUse::On) if error.server_code().is_some() => Ok(()),
@@ -169,7 +78,7 @@ async fn prepare_control(params: &Params, control: &mut Server) -> Result<(), St
 }
 
 /// Makes sure that no other session is at it: a runner that was killed leaves one that ends its last statement.
-async fn lock(control: &mut Server) -> Result<(), StepError> {
+pub(super) async fn lock(control: &mut Server) -> Result<(), StepError> {
     let query = format!("SELECT GET_LOCK('rekindle.restore', {LOCK_WAIT_SECONDS})");
     let got: Option<i64> = control.session.row("lock it for the restore", &query).await?;
     if got == Some(1) {
@@ -197,11 +106,11 @@ pub(super) async fn held(server: &mut Server) -> Result<Option<String>, ServerEr
     Ok(Some(format!("{databases} ({names}) with {}", counted(tables, "table"))))
 }
 
-fn counted(count: usize, what: &str) -> String {
+pub(super) fn counted(count: usize, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
-async fn user_databases(server: &mut Server) -> Result<Vec<String>, ServerError> {
+pub(super) async fn user_databases(server: &mut Server) -> Result<Vec<String>, ServerError> {
     let query = "SELECT schema_name FROM information_schema.schemata ORDER BY schema_name";
     let all: Vec<String> = server.session.rows("list its databases", query).await?;
     Ok(all.into_iter().filter(|name| inventory::is_user_database(name)).collect())
@@ -239,6 +148,8 @@ async fn claim(params: &Params, cx: &StepContext, server: &mut Server) -> Result
         object: params.object.clone(),
         stage: Stage::Loading,
         before,
+        emptied: false,
+        part: None,
         outputs: None,
     };
     Ok(match fence::read_marker(server).await? {
@@ -250,27 +161,119 @@ async fn claim(params: &Params, cx: &StepContext, server: &mut Server) -> Result
     })
 }
 
-async fn load_fenced(
-    params: &Params,
-    cx: &StepContext,
-    loading: &mut Server,
-    source: &Source,
-) -> Result<load::Loaded, StepError> {
-    load::prepare(loading, params.binlog).await?;
-    for database in user_databases(loading).await? {
-        if source.replaces(&database) {
-            let statement = format!("DROP DATABASE {}", quote_identifier(&database));
-            loading.session.run(&format!("drop the database {database}"), &statement).await?;
+/// A restore whose server is claimed.
+struct Begun<'a> {
+    params: &'a Params,
+    cx: &'a StepContext,
+    login: &'a Login,
+    source: &'a Source,
+}
+
+impl Begun<'_> {
+    /// Raises the fence and loads what is not loaded yet.
+    async fn load(
+        &self,
+        control: &mut Server,
+        loading: &mut Server,
+        marker: &mut Marker,
+    ) -> Result<load::Loaded, StepError> {
+        let parts = self.source.parts(self.params, self.cx).await;
+        let parts = parts.filter(|_| self.params.sessions() > 1);
+        marker.stage = Stage::Loading;
+        // Only what was loaded table by table can be gone on with.
+        marker.emptied &= parts.is_some();
+        fence::write_marker(control, marker).await?;
+        fence::raise(control, &marker.before).await?;
+        load::prepare(loading, self.params.binlog()).await?;
+        if !marker.emptied {
+            loaded::forget(control).await?;
+            fence::forget_part(control).await?;
+            self.empty(loading).await?;
+            marker.emptied = true;
+            fence::write_marker(control, marker).await?;
+        }
+        match parts {
+            Some((index, outline)) => self.side_by_side(control, loading, &index, &outline).await,
+            None => self.in_order(loading).await,
         }
     }
-    let key = params.backup.key(&source.object.name);
-    let key = key.map_err(|error| StepError::permanent(error.to_string()))?;
-    let body = source.store.get(&key, None).await?;
-    load::load(cx, loading, &source.object, body).await
+
+    /// Drops what the backup replaces.
+    async fn empty(&self, loading: &mut Server) -> Result<(), StepError> {
+        for database in user_databases(loading).await? {
+            if self.source.replaces(&database) {
+                let statement = format!("DROP DATABASE {}", quote_identifier(&database));
+                loading.session.run(&format!("drop the database {database}"), &statement).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn in_order(&self, loading: &mut Server) -> Result<load::Loaded, StepError> {
+        let body = self.source.store.get(&self.source.key(self.params)?, None).await?;
+        load::load(self.cx, loading, &self.source.object, body).await
+    }
+
+    async fn side_by_side(
+        &self,
+        control: &mut Server,
+        loading: &mut Server,
+        index: &DumpIndex,
+        outline: &Outline,
+    ) -> Result<load::Loaded, StepError> {
+        let loaded = loaded::read(control).await?;
+        if !loaded.is_empty() {
+            self.cx.log(&format!("{} tables are loaded already", loaded.len()));
+        }
+        let others = open_sessions(self.params, self.login, loading).await?;
+        let store = self.source.store.as_ref();
+        let extract = Extract::Whole;
+        let parts = Parts { store, key: self.source.key(self.params)?, index, outline, loaded, extract };
+        parallel::load(self.cx, &parts, Sessions { control, main: loading, others }).await
+    }
+}
+
+/// Opens the sessions that load tables, once those of an earlier runner are gone.
+pub(super) async fn open_sessions(
+    params: &Params,
+    login: &Login,
+    loading: &mut Server,
+) -> Result<Vec<Server>, StepError> {
+    await_earlier_sessions(loading).await?;
+    let mut others = Vec::new();
+    for number in 0..params.sessions() {
+        let mut session = login.connect().await?;
+        let query = format!("SELECT GET_LOCK('{}', 0)", session_lock(number));
+        let _: Option<i64> = session.session.row("lock it for the restore", &query).await?;
+        load::prepare(&mut session, params.binlog()).await?;
+        others.push(session);
+    }
+    Ok(others)
+}
+
+fn session_lock(number: usize) -> String {
+    format!("rekindle.restore.{number}")
+}
+
+/// Waits for the sessions of a runner that was killed: each holds a lock until its last statement is over.
+async fn await_earlier_sessions(server: &mut Server) -> Result<(), StepError> {
+    for number in 0..MAX_SESSIONS {
+        let name = session_lock(number);
+        let query = format!("SELECT GET_LOCK('{name}', {LOCK_WAIT_SECONDS})");
+        let got: Option<i64> = server.session.row("wait for earlier sessions", &query).await?;
+        if got != Some(1) {
+            let target = server.session.target();
+            return Err(StepError::transient(format!("an earlier session still restores into `{target}`"))
+                .help("wait for it, or end it: `SHOW PROCESSLIST` on the server shows it"));
+        }
+        let query = format!("SELECT RELEASE_LOCK('{name}')");
+        let _: Option<i64> = server.session.row("wait for earlier sessions", &query).await?;
+    }
+    Ok(())
 }
 
 fn outputs(params: &Params, source: &Source, loaded: load::Loaded) -> Outputs {
-    let whole = source.partial.is_none() && params.binlog == BinlogUse::Off;
+    let whole = source.partial.is_none() && params.binlog() == BinlogUse::Off;
     let gtid = source.manifest.consistent_point.gtid.clone().filter(|_| whole);
     Outputs {
         backup: params.backup.clone(),
@@ -291,13 +294,17 @@ async fn compare(params: &Params, control: &mut Server, source: &Source) -> Resu
     if differences.is_empty() {
         return Ok(());
     }
+    Err(differs(params, &differences).help("the server stays fenced (read-only); restore another backup"))
+}
+
+/// Says in what a server is not what the backup says.
+pub(super) fn differs(params: &Params, differences: &[Difference]) -> StepError {
     let shown: Vec<_> = differences.iter().take(SHOWN_DIFFERENCES).map(ToString::to_string).collect();
     let (target, count) = (&params.target, differences.len());
-    Err(StepError::permanent(format!(
+    StepError::permanent(format!(
         "`{target}` is not what the backup says, {count} differences: {}",
         shown.join("; ")
     ))
-    .help("the server stays fenced (read-only); restore another backup"))
 }
 
 async fn set_position(control: &mut Server, gtid: &str) -> Result<(), StepError> {

@@ -6,7 +6,9 @@ use rekindle_engine::step::{
 };
 
 use super::fence::{self, Marker, Stage};
-use super::run::{self, MISSING_PRIVILEGE, Source, refusal};
+use super::part::Part;
+use super::run::{self, refusal};
+use super::source::{MISSING_PRIVILEGE, Source};
 use super::{BinlogUse, Outputs, Params};
 use crate::connection::Server;
 use crate::flavour::flavour_name;
@@ -28,6 +30,9 @@ impl Step for Restore {
     fn plan(&self, params: &Planned<Params>) -> Result<Intent, StepError> {
         let target = params.show("/target");
         let replaces = params.value("/overwrite").is_some_and(|value| value == true);
+        if let Some(partial) = super::partial::intent(params) {
+            return Ok(partial);
+        }
         let logged = params.value("/binlog").is_some_and(|value| value == "on");
         let object = match params.show("/object").as_str() {
             "" => "full.sql.gz".to_owned(),
@@ -96,13 +101,18 @@ impl Step for Restore {
             Ok(server) => server,
             Err(error) => return Ok(Probe::Unknown { why: error.to_string() }),
         };
+        if params.is_partial() {
+            let found = super::partial::probe(params, cx, &mut server).await;
+            server.session.close().await;
+            return found;
+        }
         let marker = fence::read_marker(&mut server).await?;
         let ours = marker.as_ref().is_some_and(|marker| marker.is_of(params, cx.run()));
         let found = match marker {
             Some(Marker { stage: Stage::Complete, outputs: Some(outputs), .. }) if ours => {
                 Probe::Complete(outputs)
             }
-            // Loading begins from nothing each time, and what is loaded is only finished: both are safe.
+            // Loading goes on after the tables that are whole, and what is loaded is only finished: both are safe.
             Some(_) if ours => Probe::Absent,
             Some(marker) if marker.stage != Stage::Complete => Probe::Partial { found: marker.describe() },
             // `run` replaces, or refuses without touching anything.
@@ -129,7 +139,10 @@ async fn target_problem(
 ) -> Option<Problem> {
     let found = async {
         source.check_flavour(server)?;
-        if params.binlog == BinlogUse::Off {
+        if let Some(part) = Part::of(params, source.inventory())? {
+            return Ok(super::partial::refusal(params, cx, server, &part).await?);
+        }
+        if params.binlog() == BinlogUse::Off {
             fence::prepare(server).await?;
         }
         Ok::<_, StepError>(refusal(params, cx, server).await?)

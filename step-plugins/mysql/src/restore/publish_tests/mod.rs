@@ -2,6 +2,8 @@
 
 mod bench;
 mod damage;
+mod parallel;
+mod parts;
 
 use rekindle_backup::manifest::Flavour;
 use rekindle_engine::host::Secret;

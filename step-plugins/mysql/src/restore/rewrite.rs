@@ -1,0 +1,118 @@
+//! Statements of a dump under other names: `CREATE DATABASE`, and what foreign keys name.
+
+use rekindle_backup::sql::{Escapes, Token, Tokens, quote_identifier};
+
+use super::loaded::TableName;
+
+/// Gives `CREATE DATABASE` for another name.
+pub(super) fn create_database(sql: &[u8], name: &str) -> Vec<u8> {
+    let mut tokens = Tokens::new(sql, Escapes::default());
+    while let Some(token) = tokens.next() {
+        if let Token::Identifier(quoted) = token {
+            let end = tokens.position();
+            return [&sql[..end - quoted.len()], quote_identifier(name).as_bytes(), &sql[end..]].concat();
+        }
+    }
+    sql.to_vec()
+}
+
+/// Whether foreign keys and checks keep their names: a database has each name once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ConstraintNames {
+    Keep,
+    LeaveOut,
+}
+
+/// Gives `CREATE TABLE` with each referenced table named in full, so that it means the same in any database.
+///
+/// `resolve` gets the database, when the statement names one, and the table.
+pub(super) fn create_table(
+    sql: &[u8],
+    names: ConstraintNames,
+    resolve: impl Fn(Option<&str>, &str) -> TableName,
+) -> Vec<u8> {
+    let mut tokens = Tokens::new(sql, Escapes::default());
+    let (mut out, mut copied) = (Vec::with_capacity(sql.len() + 64), 0);
+    while let Some(token) = tokens.next() {
+        let is_reference = token.is("REFERENCES");
+        let is_named = token.is("CONSTRAINT") && names == ConstraintNames::LeaveOut;
+        if !is_reference && !is_named {
+            continue;
+        }
+        let after = tokens.position();
+        let Some(first) = tokens.next().and_then(|token| token.name()) else { break };
+        let mut database = None;
+        let mut table = first;
+        let mut ahead = tokens.clone();
+        if is_reference && ahead.next() == Some(Token::Mark(b'.')) {
+            tokens.next();
+            if let Some(second) = tokens.next().and_then(|token| token.name()) {
+                database = Some(std::mem::replace(&mut table, second));
+            }
+        }
+        out.extend_from_slice(&sql[copied..after]);
+        copied = tokens.position();
+        if is_reference {
+            let (database, table) = resolve(database.as_deref(), &table);
+            out.extend_from_slice(
+                format!(" {}.{}", quote_identifier(&database), quote_identifier(&table)).as_bytes(),
+            );
+        }
+    }
+    out.extend_from_slice(&sql[copied..]);
+    out
+}
+
+/// Tells whether a statement names something of this database in full: `` `shop`.`orders` ``.
+pub(super) fn names_database(sql: &[u8], database: &str) -> bool {
+    let mut tokens = Tokens::new(sql, Escapes::default());
+    while let Some(token) = tokens.next() {
+        if token.name().as_deref() == Some(database) && tokens.clone().next() == Some(Token::Mark(b'.')) {
+            return true;
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TABLE: &str = "CREATE TABLE `c` (\n  `id` int COMMENT 'REFERENCES `x`',\n  CONSTRAINT `f` FOREIGN KEY (`id`) REFERENCES `p` (`id`),\n  CONSTRAINT `g` FOREIGN KEY (`id`) REFERENCES `other`.`q` (`id`)\n) ENGINE=InnoDB";
+
+    fn written(names: ConstraintNames) -> String {
+        let resolve =
+            |database: Option<&str>, table: &str| (database.unwrap_or("sh`op").to_owned(), table.to_owned());
+        String::from_utf8(create_table(TABLE.as_bytes(), names, resolve)).unwrap()
+    }
+
+    #[test]
+    fn what_a_foreign_key_names_is_named_in_full() {
+        insta::assert_snapshot!(written(ConstraintNames::Keep), @"
+        CREATE TABLE `c` (
+          `id` int COMMENT 'REFERENCES `x`',
+          CONSTRAINT `f` FOREIGN KEY (`id`) REFERENCES `sh``op`.`p` (`id`),
+          CONSTRAINT `g` FOREIGN KEY (`id`) REFERENCES `other`.`q` (`id`)
+        ) ENGINE=InnoDB
+        ");
+        insta::assert_snapshot!(written(ConstraintNames::LeaveOut), @"
+        CREATE TABLE `c` (
+          `id` int COMMENT 'REFERENCES `x`',
+          CONSTRAINT FOREIGN KEY (`id`) REFERENCES `sh``op`.`p` (`id`),
+          CONSTRAINT FOREIGN KEY (`id`) REFERENCES `other`.`q` (`id`)
+        ) ENGINE=InnoDB
+        ");
+    }
+
+    #[test]
+    fn a_database_gets_another_name() {
+        let sql = b"CREATE DATABASE /*!32312 IF NOT EXISTS*/ `a` /*!40100 DEFAULT CHARACTER SET utf8mb4 */";
+        let written = String::from_utf8(create_database(sql, "b`c")).unwrap();
+        assert_eq!(
+            written,
+            "CREATE DATABASE /*!32312 IF NOT EXISTS*/ `b``c` /*!40100 DEFAULT CHARACTER SET utf8mb4 */"
+        );
+        assert!(names_database(b"CREATE VIEW `v` AS select `a`.`t`.`x` from `a`.`t`", "a"));
+        assert!(!names_database(b"CREATE VIEW `v` AS select 'a.b', `a` from `t`", "a"));
+    }
+}

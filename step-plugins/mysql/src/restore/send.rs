@@ -1,0 +1,182 @@
+//! One statement → server, with errors that name statement, table and place. Any reader of SQL text can use it.
+
+use mysql_async::prelude::Queryable as _;
+use rekindle_backup::sql::Kind;
+use rekindle_engine::step::{StepContext, StepError};
+
+use super::accounts::{AccountName, Treatment, treat};
+use crate::connection::{Server, quote_identifier};
+use crate::error::ServerError;
+
+/// A statement of a dump.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Outgoing<'a> {
+    /// Its bytes, without delimiter.
+    pub(super) sql: &'a [u8],
+    /// What it does.
+    pub(super) kind: &'a Kind,
+    /// Where it begins in the SQL text.
+    pub(super) offset: u64,
+    /// The line it begins on, from 1, where that is known.
+    pub(super) line: Option<u64>,
+}
+
+/// Sends statements of a dump over one session, and follows which table they are about.
+///
+/// It leaves out what a restore does itself, when everything is proven: positions; and what would undo it: whether
+/// the session logs, and the account that it is connected with.
+pub(super) struct StatementSender<'a> {
+    server: &'a mut Server,
+    /// The largest statement that the server takes.
+    max_packet_bytes: usize,
+    own: AccountName,
+    database: String,
+    table: String,
+    count: u64,
+}
+
+impl<'a> StatementSender<'a> {
+    /// Asks the server what has to be known of it.
+    pub(super) async fn new(server: &'a mut Server) -> Result<Self, StepError> {
+        let own: String = server.session.row("tell its account", "SELECT CURRENT_USER()").await?;
+        let (user, host) = own.rsplit_once('@').unwrap_or((own.as_str(), "%"));
+        let own = AccountName { user: user.to_owned(), host: host.to_owned() };
+        let max: u64 =
+            server.session.row("tell its largest packet", "SELECT @@GLOBAL.max_allowed_packet").await?;
+        // One byte of a packet says that it is a query.
+        let max_packet_bytes = usize::try_from(max).unwrap_or(usize::MAX).saturating_sub(1);
+        Ok(Self { server, max_packet_bytes, own, database: String::new(), table: String::new(), count: 0 })
+    }
+
+    /// Gives the server, for statements that are not of the dump.
+    pub(super) fn server(&mut self) -> &mut Server {
+        self.server
+    }
+
+    /// Says which table the statements are about: `shop.orders`; empty when about none.
+    pub(super) fn place(&self) -> String {
+        if self.table.is_empty() { String::new() } else { format!("{}.{}", self.database, self.table) }
+    }
+
+    /// Gives how many statements were sent.
+    pub(super) fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Makes a database the one that names without one are of.
+    pub(super) async fn enter(&mut self, database: &str) -> Result<(), StepError> {
+        if self.database != database {
+            let statement = format!("USE {}", quote_identifier(database));
+            self.server.session.run(&format!("use the database {database}"), &statement).await?;
+            database.clone_into(&mut self.database);
+            self.table.clear();
+        }
+        Ok(())
+    }
+
+    /// Sends one.
+    ///
+    /// # Errors
+    /// When the server refuses it, or it is larger than the server takes.
+    pub(super) async fn send(&mut self, cx: &StepContext, statement: Outgoing<'_>) -> Result<(), StepError> {
+        match statement.kind {
+            Kind::Use(database) => {
+                self.database.clone_from(database);
+                self.table.clear();
+            }
+            Kind::CreateTable(name) | Kind::Insert { table: name, .. } => {
+                if self.table != name.name {
+                    self.table.clone_from(&name.name);
+                }
+            }
+            // The position is set at the end, from the manifest, when everything is proven.
+            Kind::SetGtid(_) | Kind::ChangeMaster => return Ok(()),
+            Kind::Set if sets_logging(statement.sql) => return Ok(()),
+            Kind::Account => match treat(statement.sql, &self.own) {
+                Treatment::Skip => return Ok(()),
+                Treatment::After(first) => self.query(first.as_bytes(), statement).await?,
+                Treatment::Send => return self.account(cx, statement).await,
+            },
+            Kind::CreateDatabase(_)
+            | Kind::DropDatabase(_)
+            | Kind::DropTable(_)
+            | Kind::View(_)
+            | Kind::StandIn(_)
+            | Kind::Trigger { .. }
+            | Kind::Routine { .. }
+            | Kind::Event(_)
+            | Kind::Sequence(_)
+            | Kind::Lock
+            | Kind::Unlock
+            | Kind::Set
+            | Kind::Other(_) => {}
+        }
+        self.query(statement.sql, statement).await?;
+        self.count += 1;
+        Ok(())
+    }
+
+    /// Grants may name what was dropped long ago: servers keep them, and refuse to make them anew.
+    async fn account(&mut self, cx: &StepContext, statement: Outgoing<'_>) -> Result<(), StepError> {
+        self.count += 1;
+        match self.server.session.conn.query_drop(statement.sql).await {
+            Err(mysql_async::Error::Server(error)) if NO_SUCH_THING.contains(&error.code) => {
+                cx.warn(&format!("a privilege is not restored, what it is for is gone: {}", error.message));
+                Ok(())
+            }
+            Err(error) => Err(self.refused(statement, &error)),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    async fn query(&mut self, sql: &[u8], statement: Outgoing<'_>) -> Result<(), StepError> {
+        if sql.len() > self.max_packet_bytes {
+            return Err(StepError::permanent(format!(
+                "{} has {} bytes, and `max_allowed_packet` of `{}` is {}",
+                self.words(statement),
+                sql.len(),
+                self.server.session.target(),
+                self.max_packet_bytes + 1
+            ))
+            .help("raise max_allowed_packet on the server (SET GLOBAL, at most 1 GiB), then restore again"));
+        }
+        match self.server.session.conn.query_drop(sql).await {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.refused(statement, &error)),
+        }
+    }
+
+    fn refused(&self, statement: Outgoing<'_>, error: &mysql_async::Error) -> StepError {
+        let mut error = self.server.session.error(&format!("run {}", self.words(statement)), error);
+        if let (Kind::Account, ServerError::Statement { message, .. }) = (statement.kind, &mut error) {
+            "its words are not shown, because they may quote credentials".clone_into(message);
+        }
+        error.into()
+    }
+
+    /// Says which statement it is.
+    fn words(&self, statement: Outgoing<'_>) -> String {
+        let place = self.place();
+        let table = if place.is_empty() { String::new() } else { format!(" at table {place}") };
+        let line = statement.line.map_or(String::new(), |line| format!("line {line}, "));
+        let (verb, offset) = (statement.kind.verb(), statement.offset);
+        format!("{verb} ({line}byte {offset} of the SQL text){table}")
+    }
+}
+
+/// `ER_NO_SUCH_TABLE`, `ER_SP_DOES_NOT_EXIST`, `ER_BAD_FIELD_ERROR`, `ER_NONEXISTING_GRANT`
+const NO_SUCH_THING: [u16; 4] = [1146, 1305, 1054, 1141];
+
+/// Tells whether a `SET` is about the session's binary log, as `mysqldump --set-gtid-purged=ON` writes: that is the
+/// restore's to decide.
+pub(super) fn sets_logging(sql: &[u8]) -> bool {
+    has_word(sql, b"LOG_BIN")
+}
+
+/// Tells whether a short statement has a text in it, whatever its case.
+pub(super) fn has_word(sql: &[u8], word: &[u8]) -> bool {
+    sql.windows(word.len()).take(SHORT_BYTES).any(|part| part.eq_ignore_ascii_case(word))
+}
+
+/// Statements that set something are short in every dump.
+const SHORT_BYTES: usize = 4096;
