@@ -224,3 +224,14 @@ fn the_three_environments_promise_what_the_guide_says() {
         production.sources.iter().map(|source| source.name.rsplit('/').next().unwrap()).collect();
     assert_eq!(files, ["base.yaml", "production.yaml"]);
 }
+
+#[test]
+fn a_part_comes_back_in_place_or_under_another_name() {
+    for name in ["restore-database=database=shop", "restore-table=table=shop.orders"] {
+        let (runbook, what) = name.split_once('=').unwrap();
+        for more in [&[][..], &["as=x.y"], &["overwrite=true", "verified=false"]] {
+            let sets: Vec<&str> = [what].into_iter().chain(more.iter().copied()).collect();
+            assert_eq!(steps(runbook, &sets), ["find", "restore", "report"]);
+        }
+    }
+}

@@ -1,9 +1,12 @@
 //! `mysql.restore`: a logical backup into a server, fenced until it is proven whole.
 //!
 //! ```text
-//! object ─ sha256 ─ gunzip ─ lexer ─→ statements ─→ one session ─→ inventory = index's ─→ GTID ─→ unfenced
-//!          reader.rs                  load.rs        fence.rs                       ../replication/statements.rs
+//! members ─ sha256, gunzip, lexer ─→ statements ─→ several sessions ─→ inventory = backup's ─→ GTID ─→ unfenced
+//! parallel/fetch.rs                   send.rs       parallel/                              ../replication/statements.rs
 //! ```
+//!
+//! A dump whose index does not prove its members is read by `reader.rs` and sent by `load.rs`, in order. A part of a
+//! backup goes the way of `partial.rs`: no fence, no position.
 //!
 //! **Binary log.** With `binlog: off`, the default, nothing of the restore is logged; the server then begins an
 //! empty log at the backup's GTID position. Every server that was loaded from the same backup this way is at the
@@ -11,8 +14,9 @@
 //! what `mysql.reset-replication` builds on. With `binlog: on` the server's replicas receive the restore as
 //! ordinary changes, and its position goes on from where it was.
 //!
-//! **Crashes.** Loading begins from nothing each time (databases are dropped first), so a marker of the same run
-//! and backup means that it may begin again. The marker also keeps what the server was like before the fence.
+//! **Crashes.** The marker says whose data these are and keeps what the server was like before the fence; tables that
+//! are whole are kept beside it (`loaded.rs`). The same restore of the same run goes on behind them; everything else is
+//! loaded anew, and any other restore begins from nothing.
 
 mod accounts;
 mod fence;

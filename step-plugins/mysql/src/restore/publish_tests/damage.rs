@@ -13,7 +13,11 @@ const TRAILER: &str = "-- Dump completed";
 
 /// Runs a restore that fails, and gives why. The server must be fenced, with nothing in its binary log.
 async fn failure(bench: &Bench, fresh: &Login, at: &str) -> StepError {
-    let params = Bench::params(json!({}));
+    failure_with(bench, fresh, at, json!({})).await
+}
+
+async fn failure_with(bench: &Bench, fresh: &Login, at: &str, more: serde_json::Value) -> StepError {
+    let params = Bench::params(more);
     let error = Restore.run(&params, &bench.cx().cx).await.unwrap_err();
     assert_eq!(bench.stage("fresh").await, Some(Stage::Loading), "{error}");
     let fenced = "SELECT CONCAT(@@GLOBAL.read_only, ' ', @@GLOBAL.event_scheduler, ' ', @@gtid_binlog_pos)";
@@ -45,6 +49,8 @@ async fn a_restore_that_fails_leaves_the_server_fenced_and_the_next_one_mends_it
     bench.put_text(&whole.replace("CREATE TABLE `customers`", "CREATE TABL2 `customers`"));
     bench.put_manifest("b1", &manifest);
     let error = failure(&bench, fresh, &at).await;
+    assert!(error.message.starts_with("`full.sql.gz` is damaged: gzip member 0 (bytes 0 to "), "{error}");
+    let error = failure_with(&bench, fresh, &at, json!({ "parallelism": 1 })).await;
     assert!(error.message.starts_with("`full.sql.gz` is damaged: it has "), "{error}");
     assert!(error.message.contains("refused to run"), "{error}");
 

@@ -152,7 +152,6 @@ async fn only_the_part_is_read() {
 
     here.restore(json!({ "tables": ["shop.customers"], "overwrite": true })).await.unwrap();
 
-    // The triggers are read once more when the table is in its place; the rows are not.
     assert!(calls() - earlier <= needed, "{} reads of {needed} members", calls() - earlier);
     let error = here.restore(json!({ "tables": ["shop.a"], "overwrite": true })).await.unwrap_err();
     assert!(error.message.contains("of table shop.a): its sha256 is"), "{error}");
