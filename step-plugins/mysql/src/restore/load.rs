@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mysql_async::prelude::Queryable as _;
 use rekindle_backup::manifest::ObjectEntry;
-use rekindle_backup::sql::{Kind, PieceError};
+use rekindle_backup::sql::{Escapes, Kind, PieceError, Tokens};
 use rekindle_engine::host::Body;
 use rekindle_engine::step::{ErrorClass, Progress, StepContext, StepError};
 use tokio::sync::mpsc;
@@ -114,6 +114,12 @@ pub(super) async fn prepare(server: &mut Server, binlog: BinlogUse) -> Result<()
     Ok(())
 }
 
+/// Tells whether a statement says what becomes of the binary log, as `mysqldump --set-gtid-purged` writes it: that is
+/// for `binlog` to say, and managed servers refuse it.
+fn sets_binlog_use(sql: &[u8]) -> bool {
+    Tokens::new(sql, Escapes::default()).any(|token| token.is("SQL_LOG_BIN"))
+}
+
 struct Sending<'a> {
     server: &'a mut Server,
     /// The largest statement that the server takes.
@@ -149,6 +155,7 @@ impl<'a> Sending<'a> {
             Kind::CreateTable(name) | Kind::Insert { table: name, .. } => self.table.clone_from(&name.name),
             // The position is set at the end, from the manifest, when everything is proven.
             Kind::SetGtid(_) | Kind::ChangeMaster => return Ok(()),
+            Kind::Set if sets_binlog_use(&statement.sql) => return Ok(()),
             Kind::Account => match treat(&statement.sql, &self.own) {
                 Treatment::Skip => return Ok(()),
                 Treatment::After(first) => self.query(first.as_bytes(), statement).await?,
