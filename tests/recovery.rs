@@ -5,30 +5,35 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use mysql_async::prelude::Queryable as _;
+use rekindle_backup::manifest::Flavour;
 use serde_json::Value;
 
-use crate::support::Cluster;
+use crate::support::{Cluster, on_both};
 
 const RECOVER: [&str; 5] = ["run", "disaster-recovery", "--yes", "--set", "reseed_replicas=true"];
 
-#[tokio::test]
-async fn a_destroyed_primary_comes_back_equal_and_its_replica_follows() {
-    let cluster = Cluster::up(1);
+on_both!(a_destroyed_primary_comes_back_equal_and_its_replicas_follow);
+async fn a_destroyed_primary_comes_back_equal_and_its_replicas_follow(flavour: Flavour) {
+    let cluster = Cluster::up_of(flavour, 2);
     cluster.fill(5_000).await;
     let before = cluster.checksums(0).await;
     cluster.with_environment(&["run", "backup", "--yes"]).success();
+    cluster.with_environment(&["run", "verify", "--yes"]).success();
     cluster.destroy_primary();
 
     cluster.with_environment(&RECOVER).success();
 
-    assert_eq!(cluster.checksums(0).await, before);
-    assert_eq!(cluster.checksums(1).await, before);
-    follows(&cluster).await;
+    for server in 0..3 {
+        assert_eq!(cluster.checksums(server).await, before, "server {server}");
+    }
+    for replica in [1, 2] {
+        follows(&cluster, replica).await;
+    }
 }
 
-#[tokio::test]
-async fn a_runner_killed_at_any_of_several_events_is_resumed_to_the_same_end() {
-    let cluster = Cluster::up(1);
+on_both!(a_runner_killed_at_any_of_several_events_is_resumed_to_the_same_end);
+async fn a_runner_killed_at_any_of_several_events_is_resumed_to_the_same_end(flavour: Flavour) {
+    let cluster = Cluster::up_of(flavour, 1);
     cluster.fill(20_000).await;
     let before = cluster.checksums(0).await;
     cluster.with_environment(&["run", "backup", "--yes"]).success();
@@ -42,12 +47,12 @@ async fn a_runner_killed_at_any_of_several_events_is_resumed_to_the_same_end() {
         assert_eq!(cluster.checksums(1).await, before, "killed after event {kill_after}");
         assert_eq!(succeeded_twice(&cluster, &run), Vec::<String>::new(), "killed after event {kill_after}");
     }
-    follows(&cluster).await;
+    follows(&cluster, 1).await;
 }
 
-#[tokio::test]
-async fn a_server_with_data_is_left_alone_unless_they_are_given_up() {
-    let cluster = Cluster::up(1);
+on_both!(a_server_with_data_is_left_alone_unless_they_are_given_up);
+async fn a_server_with_data_is_left_alone_unless_they_are_given_up(flavour: Flavour) {
+    let cluster = Cluster::up_of(flavour, 1);
     cluster.fill(100).await;
     cluster.with_environment(&["run", "backup", "--yes"]).success();
     let before = cluster.checksums(1).await;
@@ -123,14 +128,15 @@ fn succeeded_twice(cluster: &Cluster, run: &str) -> Vec<String> {
         .collect()
 }
 
-/// Writes a row to the primary and waits until the replica has it.
-async fn follows(cluster: &Cluster) {
-    cluster.sql(&["INSERT INTO shop.counter VALUES (4711, 4711)"]).await;
-    let mut replica = cluster.connect(1).await;
+/// Writes a row to the primary and waits until a replica has it.
+async fn follows(cluster: &Cluster, replica: usize) {
+    let id = 4711 + replica;
+    cluster.sql(&[&format!("INSERT INTO shop.counter VALUES ({id}, {id})")]).await;
+    let mut replica = cluster.connect(replica).await;
     let begun = Instant::now();
     loop {
         let row: Option<u32> =
-            replica.query_first("SELECT n FROM shop.counter WHERE id = 4711").await.unwrap();
+            replica.query_first(format!("SELECT n FROM shop.counter WHERE id = {id}")).await.unwrap();
         if row.is_some() {
             return;
         }

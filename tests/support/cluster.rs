@@ -1,9 +1,10 @@
-//! A MariaDB primary with replicas, started by the program itself.
+//! A primary with replicas, of either flavour, started by the program itself.
 
 use std::path::{Path, PathBuf};
 
 use mysql_async::prelude::Queryable as _;
 use mysql_async::{Conn, OptsBuilder};
+use rekindle_backup::manifest::Flavour;
 
 use super::{Answer, Project};
 
@@ -13,17 +14,28 @@ pub(crate) const CANARY: &str = r#"k4n'a"ry $HOME \$(id) `x` #1"#;
 /// Servers in a project's folder; stopped when dropped.
 pub(crate) struct Cluster {
     pub(crate) project: Project,
+    flavour: Flavour,
     ports: Vec<u16>,
 }
 
 impl Cluster {
-    /// Starts a primary and so many replicas.
+    /// Starts a primary of MariaDB and so many replicas.
     pub(crate) fn up(replicas: usize) -> Self {
+        Self::up_of(Flavour::Mariadb, replicas)
+    }
+
+    /// Starts a primary of this flavour and so many replicas.
+    pub(crate) fn up_of(flavour: Flavour, replicas: usize) -> Self {
         let project = Project::new();
         project.write("password", CANARY);
         let count = replicas.to_string();
-        let mut cluster = Self { project, ports: Vec::new() };
-        cluster.run(&["sandbox", "up", "box", "--replicas", &count, "--password-file", "password"]).success();
+        let mut cluster = Self { project, flavour, ports: Vec::new() };
+        let name = match flavour {
+            Flavour::Mariadb => "mariadb",
+            Flavour::Mysql => "mysql",
+        };
+        let up = ["sandbox", "up", "box", "--flavour", name, "--replicas", &count];
+        cluster.run(&[&up[..], &["--password-file", "password"]].concat()).success();
         let environment = std::fs::read_to_string(cluster.environment()).unwrap();
         cluster.ports = environment
             .lines()
@@ -82,6 +94,9 @@ impl Cluster {
 
     /// Makes a small shop: two tables, a view, a trigger, and so many rows.
     pub(crate) async fn fill(&self, rows: u32) {
+        // A hint of MySQL's, which MariaDB takes for a comment.
+        let hint = format!("/*+ SET_VAR(cte_max_recursion_depth = {rows}) */");
+        let numbers = self.numbers(rows);
         self.sql(&[
             "CREATE DATABASE shop CHARACTER SET utf8mb4",
             "CREATE TABLE shop.customer (id INT PRIMARY KEY, name VARCHAR(100), raw VARBINARY(64)) ENGINE=InnoDB",
@@ -89,11 +104,22 @@ impl Cluster {
             "INSERT INTO shop.counter VALUES (1, 0)",
             "CREATE TRIGGER shop.counts AFTER INSERT ON shop.customer FOR EACH ROW UPDATE shop.counter SET n = n + 1",
             &format!(
-                "INSERT INTO shop.customer SELECT seq, CONCAT('😀 it''s ; ', SHA2(seq, 256)), UNHEX(SHA2(seq, 256)) FROM shop.seq_1_to_{rows}"
+                "INSERT INTO shop.customer SELECT {hint} seq, CONCAT('😀 it''s ; ', SHA2(seq, 256)), UNHEX(SHA2(seq, 256)) FROM {numbers}"
             ),
             "CREATE VIEW shop.names AS SELECT name FROM shop.customer",
         ])
         .await;
+    }
+
+    /// Gives a table with the column `seq` from 1 to `rows`, for `FROM`.
+    fn numbers(&self, rows: u32) -> String {
+        match self.flavour {
+            Flavour::Mariadb => format!("shop.seq_1_to_{rows}"),
+            Flavour::Mysql => format!(
+                "(WITH RECURSIVE n (seq) AS (SELECT 1 UNION ALL SELECT seq + 1 FROM n WHERE seq < {rows}) \
+                 SELECT seq FROM n) AS numbers"
+            ),
+        }
     }
 
     /// Gives checksum and row count of every table of `shop`.

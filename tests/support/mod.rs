@@ -9,3 +9,24 @@ pub(crate) use cluster::{CANARY, Cluster, kill, server_pid};
 pub(crate) use large::{Large, large};
 pub(crate) use program::{Answer, Project};
 pub(crate) use terminal::Terminal;
+
+/// Makes a fact, an `async fn` of a flavour, a test for each of them: `fact::mariadb` and `fact::mysql`. The second runs in the
+/// lane of that name.
+macro_rules! on_both {
+    ($fact:ident) => {
+        mod $fact {
+            use rekindle_backup::manifest::Flavour;
+
+            #[tokio::test]
+            async fn mariadb() {
+                super::$fact(Flavour::Mariadb).await;
+            }
+
+            #[tokio::test]
+            async fn mysql() {
+                super::$fact(Flavour::Mysql).await;
+            }
+        }
+    };
+}
+pub(crate) use on_both;

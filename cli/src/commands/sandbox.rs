@@ -38,6 +38,9 @@ enum Command {
         /// How many replicas
         #[arg(long, default_value_t = 0)]
         replicas: u16,
+        /// Which servers; their programs have to be on PATH
+        #[arg(long, value_enum, default_value_t = Servers::Mariadb)]
+        flavour: Servers,
         /// Use the password in this file for root, instead of a random one
         #[arg(long, value_name = "FILE")]
         password_file: Option<PathBuf>,
@@ -59,16 +62,39 @@ enum Command {
     },
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Servers {
+    Mariadb,
+    Mysql,
+}
+
+impl Servers {
+    /// As values and step parameters name it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Mariadb => "mariadb",
+            Self::Mysql => "mysql",
+        }
+    }
+}
+
 pub(crate) async fn sandbox(args: &Args) -> Result<Exit, Failure> {
     match &args.command {
-        Command::Up { dir, replicas, password_file } => up(dir, *replicas, password_file.as_deref()).await,
+        Command::Up { dir, replicas, flavour, password_file } => {
+            up(dir, *replicas, *flavour, password_file.as_deref()).await
+        }
         Command::Down { dir } => down(dir).await,
         Command::List { dir, json } => list(dir, *json),
     }
 }
 
-async fn up(dir: &Path, replicas: u16, password_file: Option<&Path>) -> Result<Exit, Failure> {
-    let dir = prepare(dir, replicas, password_file).map_err(|error| unwritable(dir, &error))?;
+async fn up(
+    dir: &Path,
+    replicas: u16,
+    flavour: Servers,
+    password_file: Option<&Path>,
+) -> Result<Exit, Failure> {
+    let dir = prepare(dir, replicas, flavour, password_file).map_err(|error| unwritable(dir, &error))?;
     let environment = dir.join(ENVIRONMENT);
     let what = What {
         runbook: embedded::SANDBOX_CLUSTER.to_owned(),
@@ -91,7 +117,12 @@ fn unwritable(dir: &Path, error: &std::io::Error) -> Failure {
 }
 
 /// Writes secrets and the environment, once: an existing environment is used as it is.
-fn prepare(dir: &Path, replicas: u16, password_file: Option<&Path>) -> std::io::Result<PathBuf> {
+fn prepare(
+    dir: &Path,
+    replicas: u16,
+    flavour: Servers,
+    password_file: Option<&Path>,
+) -> std::io::Result<PathBuf> {
     let mut folder = fs::DirBuilder::new();
     folder.recursive(true).mode(0o700).create(dir)?;
     let dir = dir.canonicalize()?;
@@ -108,7 +139,7 @@ fn prepare(dir: &Path, replicas: u16, password_file: Option<&Path>) -> std::io::
     write_private(&dir.join("secrets/root"), &root)?;
     write_private(&dir.join("secrets/replication"), &random_password()?)?;
     let ports = free_ports(usize::from(replicas) + 1)?;
-    fs::write(dir.join(ENVIRONMENT), environment(&dir, &ports))?;
+    fs::write(dir.join(ENVIRONMENT), environment(&dir, flavour.name(), &ports))?;
     Ok(dir)
 }
 
@@ -131,8 +162,8 @@ fn random_password() -> std::io::Result<String> {
     Ok(format!("{:024x}", bytes.iter().fold(0_u128, |number, byte| number << 8 | u128::from(*byte))))
 }
 
-/// Writes the environment of servers on these ports: a primary, then replicas.
-pub(crate) fn environment(dir: &Path, ports: &[u16]) -> String {
+/// Writes the environment of servers of a flavour on these ports: a primary, then replicas.
+pub(crate) fn environment(dir: &Path, flavour: &str, ports: &[u16]) -> String {
     // JSON strings are YAML double-quoted scalars: any path is safe.
     let path = |name: &str| serde_json::Value::from(dir.join(name).display().to_string()).to_string();
     let url = |name: &str| serde_json::Value::from(format!("file:{}", dir.join(name).display())).to_string();
@@ -155,7 +186,7 @@ pub(crate) fn environment(dir: &Path, ports: &[u16]) -> String {
          targets:\n{targets}\
          stores:\n  primary: {{ url: {} }}\n  offsite: {{ url: {} }}\n\
          secrets:\n  root: {{ file: {} }}\n  replication: {{ file: {} }}\n\
-         values:\n  directory: {}\n  replicas: [{}]\n  copy_to: [offsite]\n  provision: sandbox\n  sandbox_dir: {}\n",
+         values:\n  flavour: {flavour}\n  directory: {}\n  replicas: [{}]\n  copy_to: [offsite]\n  provision: sandbox\n  sandbox_dir: {}\n",
         url("store"),
         url("offsite"),
         path("secrets/root"),
@@ -186,6 +217,7 @@ fn list(dir: &Path, json: bool) -> Result<Exit, Failure> {
             .map(|server| {
                 json!({
                     "directory": server.directory,
+                    "flavour": server.flavour,
                     "port": server.port,
                     "server_id": server.server_id,
                     "pid": server.pid,

@@ -98,8 +98,9 @@ pub enum ServerError {
 
 /// The code of a server that does not answer.
 pub(crate) const UNREACHABLE: &str = "rekindle::target::unreachable";
-/// Access denied to the account: `ER_ACCESS_DENIED_ERROR`, `ER_ACCESS_DENIED_NO_PASSWORD_ERROR`.
-const ACCESS_DENIED: [u16; 2] = [1045, 1698];
+/// Access denied to the account: `ER_ACCESS_DENIED_ERROR`, `ER_ACCESS_DENIED_NO_PASSWORD_ERROR`, and
+/// `ER_ACCOUNT_HAS_BEEN_LOCKED` of MySQL and of MariaDB.
+const ACCESS_DENIED: [u16; 4] = [1045, 1698, 3118, 4151];
 /// `ER_HOST_NOT_PRIVILEGED`: no account may come from this host.
 const HOST_NOT_PRIVILEGED: u16 = 1130;
 /// What may pass by itself: too many connections, shutdown, interrupted, lock wait, deadlock, user limits,
@@ -123,6 +124,16 @@ impl ServerError {
                 passing: PASSING.contains(&server.code),
             },
             Error::Io(io) => Self::Unreachable { target, address, why: io_text(io) },
+            // MySQL asks for any plugin when it does not know the account, so that nobody learns which ones there are.
+            Error::Driver(DriverError::UnknownAuthPlugin { name }) => Self::AccessDenied {
+                target,
+                address,
+                user: user.to_owned(),
+                why: format!(
+                    "the server asks for the plugin `{name}`, because it does not know the account, or because the account is to be \
+                     authenticated by it, which rekindle can't do"
+                ),
+            },
             Error::Driver(DriverError::ConnectionClosed) => {
                 Self::Unreachable { target, address, why: "the connection was closed at once".to_owned() }
             }

@@ -249,14 +249,13 @@ mod tests {
 
     use super::*;
     use crate::connection::Login;
-    use crate::sandbox::testing::TempServer;
-    use crate::testing::{planned, processes, world_of};
+    use crate::testing::{on_both, planned, server_of, world_of};
 
     const RUN: &str = "backups/shop/20261122T150000Z-test";
 
-    #[tokio::test]
-    async fn facts_are_stored_once_and_found_again_but_never_into_a_finished_backup() {
-        let server = TempServer::start("primary", &processes()).await.unwrap();
+    on_both!(facts_are_stored_once_and_found_again_but_never_into_a_finished_backup);
+    async fn facts_are_stored_once_and_found_again_but_never_into_a_finished_backup(flavour: Flavour) {
+        let server = server_of(flavour, "primary").await;
         let (world, mut settings) = world_of(&[("primary", server.login())]);
         settings.stores.insert("main".into(), StoreConfig::at("memory:main"));
         let test = testing::context(&world).settings(settings.clone()).build();
@@ -271,9 +270,11 @@ mod tests {
         assert_eq!(store.keys(), [format!("{RUN}/server.json")]);
         let bytes = store.object(&Key::new(format!("{RUN}/server.json")).unwrap()).unwrap();
         let facts: ServerFacts = serde_json::from_slice(&bytes).unwrap();
-        assert_eq!((facts.flavour, facts.log_bin), (Flavour::Mariadb, true));
+        assert_eq!((facts.flavour, facts.log_bin), (flavour, true));
         assert_eq!(facts.server_id, u32::from(server.login().port));
-        assert_eq!(facts.gtid_domain_id, Some(0));
+        let is_mysql = flavour == Flavour::Mysql;
+        assert_eq!(facts.gtid_domain_id, (!is_mysql).then_some(0));
+        assert_eq!(facts.server_uuid.is_some(), is_mysql);
         assert!(facts.users.contains(&"'root'@'127.0.0.1'".to_owned()), "{:?}", facts.users);
         assert!(facts.variables.contains_key("sql_mode"));
         assert_eq!(outputs.size_bytes, bytes.len() as u64);

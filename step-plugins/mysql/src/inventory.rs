@@ -122,16 +122,19 @@ async fn read_tables(session: &mut Session, inventory: &mut Inventory) -> Result
 
 #[cfg(test)]
 mod tests {
-    use crate::sandbox::testing::TempServer;
-    use crate::testing::{SHOP, fill, processes};
+    use rekindle_backup::manifest::Flavour;
 
-    #[tokio::test]
-    async fn everything_is_counted_and_system_databases_are_left_out() {
-        let server = TempServer::start("primary", &processes()).await.unwrap();
+    use crate::testing::{fill, on_both, server_of, shop_of};
+
+    on_both!(everything_is_counted_and_system_databases_are_left_out);
+    async fn everything_is_counted_and_system_databases_are_left_out(flavour: Flavour) {
+        let server = server_of(flavour, "primary").await;
         let mut open = server.login().connect().await.unwrap();
-        fill(&mut open.session, SHOP).await;
-        let inventory = super::read(&mut open.session).await.unwrap();
+        fill(&mut open.session, &shop_of(flavour)).await;
+        let mut inventory = super::read(&mut open.session).await.unwrap();
+        let sequences = std::mem::take(&mut inventory.databases.get_mut("shop").unwrap().sequences);
+        assert_eq!(sequences.contains("numbers"), flavour == Flavour::Mariadb);
         let text = serde_json::to_string(&inventory.databases).unwrap();
-        insta::assert_snapshot!(text, @r#"{"empty-one":{"tables":{},"views":[],"triggers":{},"routines":[],"events":[],"sequences":[]},"shop":{"tables":{"customers":{"rows":2},"empty":{"rows":0},"odd`na.me":{"rows":3}},"views":["names"],"triggers":{"keep":{"table":"customers","timing":"BEFORE","event":"DELETE"}},"routines":["FUNCTION one","PROCEDURE tidy"],"events":["nightly"],"sequences":["numbers"]}}"#);
+        insta::assert_snapshot!(text, @r#"{"empty-one":{"tables":{},"views":[],"triggers":{},"routines":[],"events":[],"sequences":[]},"shop":{"tables":{"customers":{"rows":2},"empty":{"rows":0},"odd`na.me":{"rows":3}},"views":["names"],"triggers":{"keep":{"table":"customers","timing":"BEFORE","event":"DELETE"}},"routines":["FUNCTION one","PROCEDURE tidy"],"events":["nightly"],"sequences":[]}}"#);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use rekindle_backup::manifest::Flavour;
 use rekindle_engine::environment::{SecretRef, SecretSource, Settings, Target};
 use rekindle_engine::host::{Processes, Secret};
 use rekindle_engine::step::Planned;
@@ -10,6 +11,33 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::connection::Login;
+use crate::sandbox::testing::TempServer;
+
+/// Makes a fact, an `async fn` of a [`Flavour`](rekindle_backup::manifest::Flavour), a test for each of them: `fact::mariadb`
+/// and `fact::mysql`. The second runs in the lane of that name.
+macro_rules! on_both {
+    ($fact:ident) => {
+        mod $fact {
+            use rekindle_backup::manifest::Flavour;
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn mariadb() {
+                super::$fact(Flavour::Mariadb).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn mysql() {
+                super::$fact(Flavour::Mysql).await;
+            }
+        }
+    };
+}
+pub(crate) use on_both;
+
+/// Starts a server of this flavour.
+pub(crate) async fn server_of(flavour: Flavour, name: &str) -> TempServer {
+    TempServer::start_of(flavour, name, &processes(), &[]).await.unwrap()
+}
 
 /// Gives the real processes, without a reaper.
 pub(crate) fn processes() -> Arc<dyn Processes> {
@@ -66,6 +94,27 @@ pub(crate) const SHOP: &[&str] = &[
     "CREATE DATABASE `empty-one`",
     "CREATE DATABASE rekindle_restore",
 ];
+
+/// Gives [`SHOP`] as far as this flavour has it: sequences are MariaDB's.
+pub(crate) fn shop_of(flavour: Flavour) -> Vec<&'static str> {
+    known_to(flavour, SHOP)
+}
+
+/// Leaves out the statements that only MariaDB knows.
+pub(crate) fn known_to(flavour: Flavour, statements: &[&'static str]) -> Vec<&'static str> {
+    let is_known = |statement: &&&str| {
+        flavour == Flavour::Mariadb || !statement.contains("SEQUENCE") && !statement.contains("NEXTVAL")
+    };
+    statements.iter().filter(is_known).copied().collect()
+}
+
+/// Asks for the position of a server's binary log.
+pub(crate) fn position_query(flavour: Flavour) -> &'static str {
+    match flavour {
+        Flavour::Mariadb => "SELECT @@GLOBAL.gtid_binlog_pos",
+        Flavour::Mysql => "SELECT REPLACE(@@GLOBAL.gtid_executed, '\n', '')",
+    }
+}
 
 /// Runs statements.
 pub(crate) async fn fill(session: &mut crate::connection::Session, statements: &[&str]) {

@@ -142,7 +142,7 @@ fn every_shipped_document_is_valid_by_its_schema() {
     for (name, text) in init::files().iter().filter(|(name, _)| is_yaml(name)) {
         wrong.extend(refused(&validators, name, text));
     }
-    let made = sandbox::environment(Path::new("/tmp/a \"b\""), &[3306, 3307, 3308]);
+    let made = sandbox::environment(Path::new("/tmp/a \"b\""), "mysql", &[3306, 3307, 3308]);
     wrong.extend(refused(&validators, "sandbox.yaml", &made));
     assert!(wrong.is_empty(), "{wrong:#?}");
 }

@@ -1,6 +1,6 @@
 use rekindle_backup::inventory::Inventory;
 use rekindle_backup::layout::{BackupUri, MANIFEST};
-use rekindle_backup::manifest::{BackupKind, ConsistentPoint, MANIFEST_FORMAT, Manifest};
+use rekindle_backup::manifest::{BackupKind, ConsistentPoint, Flavour, MANIFEST_FORMAT, Manifest};
 use rekindle_backup::sealed;
 use rekindle_engine::environment::{Settings, StoreConfig};
 use rekindle_engine::step::{ErrorClass, Step as _, StepError};
@@ -11,12 +11,12 @@ use super::*;
 use crate::connection::Server;
 use crate::inspect::read_facts;
 use crate::sandbox::testing::TempServer;
-use crate::testing::{SHOP, fill, planned, processes, world_of};
+use crate::testing::{fill, on_both, planned, server_of, shop_of, world_of};
 
-async fn filled(name: &str) -> (TempServer, Server) {
-    let server = TempServer::start(name, &processes()).await.unwrap();
+async fn filled(flavour: Flavour, name: &str) -> (TempServer, Server) {
+    let server = server_of(flavour, name).await;
     let mut open = server.login().connect().await.unwrap();
-    fill(&mut open.session, SHOP).await;
+    fill(&mut open.session, &shop_of(flavour)).await;
     (server, open)
 }
 
@@ -48,9 +48,9 @@ async fn publish(world: &FakeWorld, server: &mut Server, inventory: Inventory) -
     uri
 }
 
-#[tokio::test]
-async fn an_inventory_is_equal_until_a_row_a_table_or_a_trigger_is_not() {
-    let (server, mut open) = filled("primary").await;
+on_both!(an_inventory_is_equal_until_a_row_a_table_or_a_trigger_is_not);
+async fn an_inventory_is_equal_until_a_row_a_table_or_a_trigger_is_not(flavour: Flavour) {
+    let (server, mut open) = filled(flavour, "primary").await;
     let (world, mut settings) = world_of(&[("primary", server.login())]);
     settings.stores.insert("main".into(), StoreConfig::at("memory:main"));
     let inventory = crate::inventory::read(&mut open.session).await.unwrap();
@@ -91,9 +91,9 @@ async fn an_inventory_is_equal_until_a_row_a_table_or_a_trigger_is_not() {
     ");
 }
 
-#[tokio::test]
-async fn two_servers_with_as_many_rows_differ_by_checksum() {
-    let ((one, _), (other, mut open)) = tokio::join!(filled("one"), filled("other"));
+on_both!(two_servers_with_as_many_rows_differ_by_checksum);
+async fn two_servers_with_as_many_rows_differ_by_checksum(flavour: Flavour) {
+    let ((one, _), (other, mut open)) = tokio::join!(filled(flavour, "one"), filled(flavour, "other"));
     let (world, settings) = world_of(&[("one", one.login()), ("other", other.login())]);
     let params = json!({ "target": "one", "against": "other" });
     let outputs = check(&world, &settings, params.clone()).await.unwrap();
@@ -109,9 +109,9 @@ async fn two_servers_with_as_many_rows_differ_by_checksum() {
     );
 }
 
-#[tokio::test]
-async fn queries_answer_as_expected_and_can_not_write() {
-    let (server, mut open) = filled("primary").await;
+on_both!(queries_answer_as_expected_and_can_not_write);
+async fn queries_answer_as_expected_and_can_not_write(flavour: Flavour) {
+    let (server, mut open) = filled(flavour, "primary").await;
     let (world, settings) = world_of(&[("primary", server.login())]);
     let queries = json!([
         { "sql": "SELECT COUNT(*) FROM shop.customers", "expect": 2 },

@@ -86,6 +86,12 @@ impl ReplicaStatus {
         }
     }
 
+    /// Tells whether it receives and applies. How far it is, its GTIDs tell: MySQL moves its file positions only after it has
+    /// told that a GTID is applied.
+    pub(crate) fn runs(&self) -> bool {
+        self.receives && self.applies && self.receive_error.is_none() && self.apply_error.is_none()
+    }
+
     /// Says why it has not caught up; `None` when it has.
     pub(crate) fn not_caught_up(&self) -> Option<String> {
         if let Some(error) = self.apply_error.as_ref().or(self.receive_error.as_ref()) {

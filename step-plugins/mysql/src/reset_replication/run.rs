@@ -159,11 +159,12 @@ fn hopeless(pair: &Pair, status: &ReplicaStatus) -> Option<StepError> {
             ),
             "check `account`, and that it has REPLICATION SLAVE at the source and may connect from the replica",
         ),
-        1236 => (
+        // MySQL from 8.0 on has numbers of its own for what its log says (error messages, `MY-013114`, `MY-013117`).
+        1236 | 13114 => (
             format!("`{source}` does not have the transactions that `{replica}` needs next: {message}"),
             "load the replica from the backup that the source was loaded from, then run this step again",
         ),
-        1593 => (
+        1593 | 13117 => (
             format!("`{replica}` can't follow `{source}`: {message}"),
             "give every server its own `server_id`",
         ),
@@ -262,7 +263,7 @@ impl Step for ResetReplication {
         let is_pointed = status.host == pair.login.host
             && status.port == pair.login.port
             && status.follows_by == FollowsBy::Gtid
-            && status.not_caught_up().is_none();
+            && status.runs();
         if !is_pointed {
             return Ok(Probe::Absent);
         }

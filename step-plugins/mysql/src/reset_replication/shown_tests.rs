@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use rekindle_backup::manifest::Flavour;
 use rekindle_engine::step::{Planned, Step as _};
 use rekindle_engine::testing;
 use serde_json::json;
@@ -9,7 +10,7 @@ use serde_json::json;
 use super::ResetReplication;
 use crate::connection::Login;
 use crate::sandbox::testing::{CANARY_PASSWORD, REPLICATION_USER, TempServer};
-use crate::testing::{processes, world_of};
+use crate::testing::{processes, server_of, world_of};
 
 /// What a disaster recovery knows: the source is yet to be made, and its position to be restored.
 async fn shown(replica: &Login, provided: &[&'static str]) -> String {
@@ -42,6 +43,25 @@ async fn a_replica_that_is_up_tells_the_exact_statements_before_its_source_is_th
     START SLAVE
     FLUSH USER_RESOURCES (at source)
     ");
+}
+
+mod a_replica_of_mysql_tells_them_too {
+    use super::*;
+
+    #[tokio::test]
+    async fn mysql() {
+        let replica = server_of(Flavour::Mysql, "replica").await;
+        insta::assert_snapshot!(shown(replica.login(), &["source"]).await, @"
+        STOP REPLICA
+        RESET REPLICA ALL
+        RESET BINARY LOGS AND GTIDS -- unless it is there already
+        SET GLOBAL gtid_purged = (known after restore) -- unless it is there already
+        SET GLOBAL read_only = 1
+        CHANGE REPLICATION SOURCE TO SOURCE_HOST='db-1', SOURCE_PORT=3306, SOURCE_USER='replication', SOURCE_PASSWORD='***', SOURCE_CONNECT_RETRY=10, SOURCE_AUTO_POSITION=1, GET_SOURCE_PUBLIC_KEY=1
+        START REPLICA
+        FLUSH USER_RESOURCES (at source)
+        ");
+    }
 }
 
 #[tokio::test]

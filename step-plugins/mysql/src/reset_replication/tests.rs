@@ -1,3 +1,4 @@
+use rekindle_backup::manifest::Flavour;
 use rekindle_engine::environment::Settings;
 use rekindle_engine::host::Secret;
 use rekindle_engine::step::{ErrorClass, Probe, Step as _, StepError};
@@ -6,14 +7,12 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::connection::Login;
+use crate::replication::statements::Dialect;
 use crate::sandbox::testing::{CANARY_PASSWORD, REPLICATION_USER, TempServer};
-use crate::testing::{SHOP, fill, planned, processes, world_of};
+use crate::testing::{fill, on_both, planned, position_query, server_of, shop_of, world_of};
 
-async fn pair() -> (TempServer, TempServer) {
-    let processes = processes();
-    let (source, replica) =
-        tokio::join!(TempServer::start("source", &processes), TempServer::start("replica", &processes));
-    (source.unwrap(), replica.unwrap())
+async fn pair(flavour: Flavour) -> (TempServer, TempServer) {
+    tokio::join!(server_of(flavour, "source"), server_of(flavour, "replica"))
 }
 
 fn context(source: &Login, replica: &Login) -> (FakeWorld, Settings, TestContext) {
@@ -43,15 +42,44 @@ async fn ask(server: &TempServer, query: &str) -> String {
     open.session.row("ask for a test", query).await.unwrap()
 }
 
+/// The position of a backup of a server that is no more.
+fn position_500(flavour: Flavour) -> &'static str {
+    match flavour {
+        Flavour::Mariadb => "0-77-500",
+        Flavour::Mysql => "3e11fa47-71ca-11e1-9e33-c80aa9429562:1-500",
+    }
+}
+
+fn position_600(flavour: Flavour) -> &'static str {
+    match flavour {
+        Flavour::Mariadb => "0-77-600",
+        Flavour::Mysql => "3e11fa47-71ca-11e1-9e33-c80aa9429562:1-600",
+    }
+}
+
+async fn dialect(server: &TempServer) -> Dialect {
+    Dialect::of(&server.login().connect().await.unwrap().version)
+}
+
+/// Puts a server where a restore leaves it.
+async fn stand_at(server: &TempServer, gtid: &str) {
+    let statements = dialect(server).await.stand_at(true, gtid);
+    tell(server, &statements.iter().map(String::as_str).collect::<Vec<_>>()).await;
+}
+
+async fn applied(server: &TempServer) -> String {
+    ask(server, dialect(server).await.replica_position()).await
+}
+
 async fn tell(server: &TempServer, statements: &[&str]) {
     let mut open = server.login().connect().await.unwrap();
     fill(&mut open.session, statements).await;
 }
 
-#[tokio::test]
-async fn a_replica_follows_catches_up_and_the_probe_knows() {
-    let (source, replica) = pair().await;
-    tell(&source, SHOP).await;
+on_both!(a_replica_follows_catches_up_and_the_probe_knows);
+async fn a_replica_follows_catches_up_and_the_probe_knows(flavour: Flavour) {
+    let (source, replica) = pair(flavour).await;
+    tell(&source, &shop_of(flavour)).await;
     let (world, settings, test) = context(source.login(), replica.login());
     let known: ResetReplicationParams = serde_json::from_value(params(&json!({}))).unwrap();
     assert_eq!(ResetReplication.probe(&known, &test.cx).await.unwrap(), Probe::Absent);
@@ -72,6 +100,13 @@ async fn a_replica_follows_catches_up_and_the_probe_knows() {
     let found = ResetReplication.preflight(&planned(&params(&json!({}))), &cx).await;
     assert_eq!(found.problems, []);
     let shown = found.commands.join("\n").replace(&source.login().port.to_string(), "PORT");
+    if flavour == Flavour::Mysql {
+        assert!(
+            shown.contains("CHANGE REPLICATION SOURCE TO SOURCE_HOST='127.0.0.1', SOURCE_PORT=PORT"),
+            "{shown}"
+        );
+        return;
+    }
     insta::assert_snapshot!(shown, @r"
     STOP SLAVE
     RESET SLAVE ALL
@@ -82,19 +117,15 @@ async fn a_replica_follows_catches_up_and_the_probe_knows() {
     ");
 }
 
-#[tokio::test]
-async fn two_servers_loaded_from_one_backup_follow_from_its_position() {
-    let (source, replica) = pair().await;
+on_both!(two_servers_loaded_from_one_backup_follow_from_its_position);
+async fn two_servers_loaded_from_one_backup_follow_from_its_position(flavour: Flavour) {
+    let (source, replica) = pair(flavour).await;
     // As a restore leaves the source: data outside the binary log, the position of the backup.
     let mut loaded = vec!["SET sql_log_bin = 0"];
-    loaded.extend(SHOP);
-    let mut source_statements = loaded.clone();
-    source_statements.extend([
-        "RESET MASTER",
-        "SET GLOBAL gtid_binlog_state = '0-77-500'",
-        "SET GLOBAL gtid_slave_pos = '0-77-500'",
-    ]);
-    tell(&source, &source_statements).await;
+    loaded.extend(shop_of(flavour));
+    tell(&source, &loaded).await;
+    let gtid = position_500(flavour);
+    stand_at(&source, gtid).await;
     // Its own binary log has newer transactions of the time before.
     let mut replica_statements = loaded;
     replica_statements.extend([
@@ -105,34 +136,43 @@ async fn two_servers_loaded_from_one_backup_follow_from_its_position() {
     tell(&replica, &replica_statements).await;
     let (_, _, test) = context(source.login(), replica.login());
 
-    let outputs = run(&test, &json!({ "gtid": "0-77-500" })).await.unwrap();
+    let outputs = run(&test, &json!({ "gtid": gtid })).await.unwrap();
 
-    assert!(outputs.source_gtid.ends_with("-501"), "{outputs:?}");
+    let next = match flavour {
+        Flavour::Mariadb => outputs.source_gtid.ends_with("-501"),
+        Flavour::Mysql => {
+            outputs.source_gtid.contains(&gtid)
+                && outputs.source_gtid.contains(",")
+                && outputs.source_gtid.contains(":1")
+        }
+    };
+    assert!(next, "{outputs:?}");
     tell(&source, &["INSERT INTO shop.empty VALUES (1)"]).await;
-    run(&test, &json!({ "gtid": "0-77-500" })).await.unwrap();
+    run(&test, &json!({ "gtid": gtid })).await.unwrap();
     assert_eq!(ask(&replica, "SELECT COUNT(*) FROM shop.empty").await, "1");
 }
 
-#[tokio::test]
-async fn a_replica_of_another_history_is_refused_and_left_as_it_is() {
-    let (source, replica) = pair().await;
-    tell(&source, &["SET GLOBAL gtid_binlog_state = '0-77-500'", "SET GLOBAL gtid_slave_pos = '0-77-500'"])
-        .await;
-    tell(&replica, &["SET GLOBAL gtid_slave_pos = '0-77-600'"]).await;
+on_both!(a_replica_of_another_history_is_refused_and_left_as_it_is);
+async fn a_replica_of_another_history_is_refused_and_left_as_it_is(flavour: Flavour) {
+    let (source, replica) = pair(flavour).await;
+    let (old, newer) = (position_500(flavour), position_600(flavour));
+    stand_at(&source, old).await;
+    stand_at(&replica, newer).await;
     let (_, _, test) = context(source.login(), replica.login());
 
-    let error = run(&test, &json!({ "gtid": "0-77-500" })).await.unwrap_err();
+    let error = run(&test, &json!({ "gtid": old })).await.unwrap_err();
 
     assert_eq!(error.class, ErrorClass::Permanent);
-    insta::assert_snapshot!(error.message, @"`replica` is at 0-77-600, which `source` (at 0-77-500) does not have: their data are of different histories");
+    let told = error.message.replace(old, "0-77-500").replace(newer, "0-77-600");
+    insta::assert_snapshot!(told, @"`replica` is at 0-77-600, which `source` (at 0-77-500) does not have: their data are of different histories");
     insta::assert_snapshot!(error.help.unwrap(), @"load `replica` from the backup that `source` was loaded from, then run this step again; or, if `replica` has the newer data, make it the source");
-    assert_eq!(ask(&replica, "SELECT @@gtid_slave_pos").await, "0-77-600");
+    assert_eq!(applied(&replica).await, newer);
     assert_eq!(ask(&replica, "SELECT CAST(@@read_only + 0 AS CHAR)").await, "0");
 }
 
-#[tokio::test]
-async fn what_waiting_cannot_mend_is_told_at_once() {
-    let (source, replica) = pair().await;
+on_both!(what_waiting_cannot_mend_is_told_at_once);
+async fn what_waiting_cannot_mend_is_told_at_once(flavour: Flavour) {
+    let (source, replica) = pair(flavour).await;
     let (world, _, test) = context(source.login(), replica.login());
 
     // A wrong password of the replication account.
@@ -161,13 +201,12 @@ async fn what_waiting_cannot_mend_is_told_at_once() {
 
     // Data that differ: the replica can't apply.
     tell(&source, &["CREATE TABLE b.t (id INT PRIMARY KEY)"]).await;
-    let gtid = ask(&source, "SELECT @@gtid_binlog_pos").await;
-    let position = format!("SET GLOBAL gtid_slave_pos = '{gtid}'");
+    let gtid = ask(&source, position_query(flavour)).await;
+    tell(&replica, &[&dialect(&replica).await.stop()]).await;
+    stand_at(&replica, &gtid).await;
     tell(
         &replica,
         &[
-            "STOP SLAVE",
-            &position,
             "SET sql_log_bin = 0",
             "CREATE DATABASE b",
             "CREATE TABLE b.t (id INT PRIMARY KEY)",
@@ -181,9 +220,9 @@ async fn what_waiting_cannot_mend_is_told_at_once() {
     assert!(error.message.starts_with("`replica` can't apply what `source` wrote: error 1062"), "{error}");
 }
 
-#[tokio::test]
-async fn a_server_can_not_follow_itself_or_its_own_number() {
-    let source = TempServer::start("source", &processes()).await.unwrap();
+on_both!(a_server_can_not_follow_itself_or_its_own_number);
+async fn a_server_can_not_follow_itself_or_its_own_number(flavour: Flavour) {
+    let source = server_of(flavour, "source").await;
     let (world, settings, test) = context(source.login(), source.login());
     let error = run(&test, &json!({})).await.unwrap_err();
     assert!(error.message.contains("have the same server id"), "{error}");

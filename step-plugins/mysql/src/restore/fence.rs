@@ -6,6 +6,7 @@
 
 use rekindle_backup::inventory::MARKER_DATABASE;
 use rekindle_backup::layout::BackupUri;
+use rekindle_backup::manifest::Flavour;
 use rekindle_engine::id::RunId;
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +32,9 @@ pub(super) enum Stage {
 pub(super) struct Before {
     /// `@@read_only`
     pub(super) read_only: bool,
+    /// `@@super_read_only` (MySQL): refuses everybody's writes, also ours.
+    #[serde(default)]
+    pub(super) super_read_only: bool,
     /// `@@event_scheduler`: `ON`, `OFF` or `DISABLED`.
     pub(super) event_scheduler: String,
     /// Whether it followed a source: its events are then the source's to run.
@@ -155,11 +159,31 @@ pub(super) async fn forget_part(server: &mut Server) -> Result<(), ServerError> 
 pub(super) async fn look_before(server: &mut Server) -> Result<Before, ServerError> {
     let state = "SELECT CAST(@@GLOBAL.read_only AS CHAR), CAST(@@GLOBAL.event_scheduler AS CHAR)";
     let (read_only, event_scheduler): (String, String) = server.session.row("tell its state", state).await?;
+    let super_read_only = match server.version.flavour {
+        Flavour::Mysql => server.session.row("tell its state", "SELECT @@GLOBAL.super_read_only").await?,
+        Flavour::Mariadb => false,
+    };
     let status = Dialect::of(&server.version).show_status();
     let session = &mut server.session;
     let sources: Vec<mysql_async::Row> = session.rows("show its replication", &status).await?;
     let read_only = !matches!(read_only.as_str(), "0" | "OFF");
-    Ok(Before { read_only, event_scheduler, replica: !sources.is_empty() })
+    Ok(Before { read_only, super_read_only, event_scheduler, replica: !sources.is_empty() })
+}
+
+/// Lets us write, and nobody else: `read_only` stays on.
+pub(super) async fn let_us_in(server: &mut Server, before: &Before) -> Result<(), ServerError> {
+    if before.super_read_only {
+        server.session.run("take our writes", "SET GLOBAL super_read_only = OFF").await?;
+    }
+    Ok(())
+}
+
+/// Refuses everybody's writes again. After the last of the marker, which is one of them.
+pub(super) async fn let_nobody_in(server: &mut Server, before: &Before) -> Result<(), ServerError> {
+    if before.super_read_only {
+        server.session.run("refuse all writes again", "SET GLOBAL super_read_only = ON").await?;
+    }
+    Ok(())
 }
 
 /// Puts the fence up. Everything in it holds when it is up already.

@@ -197,7 +197,12 @@ async fn claim(
         object: params.object.clone(),
         stage: Stage::Loading,
         // Nothing of the server is changed that would have to be put back.
-        before: Before { read_only: false, event_scheduler: String::new(), replica: false },
+        before: Before {
+            read_only: false,
+            super_read_only: false,
+            event_scheduler: String::new(),
+            replica: false,
+        },
         emptied: false,
         part: Some(part.clone()),
         outputs: None,

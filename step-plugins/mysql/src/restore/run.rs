@@ -35,6 +35,7 @@ pub(super) async fn run(params: &Params, cx: &StepContext) -> Result<Outputs, St
     let mut loading = login.connect().await?;
     lock(&mut loading).await?;
     let mut marker = claim(params, cx, &mut control).await?;
+    fence::let_us_in(&mut control, &marker.before).await?;
     let outputs = match marker.outputs.take() {
         Some(outputs) if marker.stage == Stage::Loaded => {
             fence::raise(&mut control, &marker.before).await?;
@@ -61,6 +62,7 @@ pub(super) async fn run(params: &Params, cx: &StepContext) -> Result<Outputs, St
     marker.stage = Stage::Complete;
     marker.outputs = Some(outputs.clone());
     fence::write_marker(&mut control, &marker).await?;
+    fence::let_nobody_in(&mut control, &marker.before).await?;
     loading.session.close().await;
     control.session.close().await;
     Ok(outputs)

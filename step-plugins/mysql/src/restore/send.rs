@@ -1,7 +1,7 @@
 //! One statement → server, with errors that name statement, table and place. Any reader of SQL text can use it.
 
 use mysql_async::prelude::Queryable as _;
-use rekindle_backup::sql::Kind;
+use rekindle_backup::sql::{Escapes, Kind, Tokens};
 use rekindle_engine::step::{StepContext, StepError};
 
 use super::accounts::{AccountName, Treatment, treat};
@@ -167,10 +167,10 @@ impl<'a> StatementSender<'a> {
 /// `ER_NO_SUCH_TABLE`, `ER_SP_DOES_NOT_EXIST`, `ER_BAD_FIELD_ERROR`, `ER_NONEXISTING_GRANT`
 const NO_SUCH_THING: [u16; 4] = [1146, 1305, 1054, 1141];
 
-/// Tells whether a `SET` is about the session's binary log, as `mysqldump --set-gtid-purged=ON` writes: that is the
-/// restore's to decide.
+/// Tells whether a statement says what becomes of the binary log, as `mysqldump --set-gtid-purged` writes it: that is
+/// for `binlog` to say, and managed servers refuse it.
 pub(super) fn sets_logging(sql: &[u8]) -> bool {
-    has_word(sql, b"LOG_BIN")
+    Tokens::new(sql, Escapes::default()).any(|token| token.is("SQL_LOG_BIN"))
 }
 
 /// Tells whether a short statement has a text in it, whatever its case.

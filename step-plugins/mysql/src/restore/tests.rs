@@ -18,13 +18,15 @@ use super::*;
 use crate::connection::Server;
 use crate::dump::{Dump, seed_for_tests};
 use crate::sandbox::testing::TempServer;
-use crate::testing::{processes, world_of};
+use crate::testing::{known_to, on_both, position_query, server_of, world_of};
 
 mod grant_option;
+mod replica;
 
 const OBJECT: &str = "backups/shop/b1/full.sql.gz";
 
 struct Bench {
+    flavour: Flavour,
     world: FakeWorld,
     settings: Settings,
     store: Arc<dyn ObjectStore>,
@@ -37,7 +39,7 @@ impl Bench {
         let config = StoreConfig::at("file:backups");
         settings.stores.insert("primary".into(), config.clone());
         let store = world.world.stores.open(&config, None).await.unwrap();
-        Self { world, settings, store }
+        Self { flavour: servers[0].flavour(), world, settings, store }
     }
 
     fn test(&self) -> TestContext {
@@ -75,7 +77,7 @@ impl Bench {
             kind: BackupKind::Logical,
             cluster: "shop".to_owned(),
             server: ServerFacts {
-                flavour: Flavour::Mariadb,
+                flavour: self.flavour,
                 version: "10.11.14-MariaDB".to_owned(),
                 version_comment: String::new(),
                 server_id: 1,
@@ -125,10 +127,6 @@ fn params_of(more: serde_json::Value) -> Params {
     serde_json::from_value(params).unwrap()
 }
 
-async fn server(name: &str) -> TempServer {
-    TempServer::start(name, &processes()).await.unwrap()
-}
-
 async fn execute(server: &TempServer, statements: &[&str]) {
     let mut session = server.login().connect().await.unwrap().session;
     for statement in statements {
@@ -165,9 +163,9 @@ const SAME: &[&str] = &[
     "SELECT NEXT VALUE FOR shop.s",
 ];
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_server_comes_back_equal_at_the_backups_position() {
-    let (old, new) = tokio::join!(server("old"), server("new"));
+on_both!(a_server_comes_back_equal_at_the_backups_position);
+async fn a_server_comes_back_equal_at_the_backups_position(flavour: Flavour) {
+    let (old, new) = tokio::join!(server_of(flavour, "old"), server_of(flavour, "new"));
     seed_for_tests(&old).await;
     let bench = Bench::of(&[&old, &new]).await;
     let manifest = bench.back_up("old").await;
@@ -179,12 +177,15 @@ async fn a_server_comes_back_equal_at_the_backups_position() {
     let gtid = manifest.consistent_point.gtid.unwrap();
     assert_eq!(outputs.gtid, gtid);
     assert_eq!((outputs.tables, outputs.rows), (5, 7));
-    let state = "SELECT @@read_only, @@event_scheduler, @@gtid_slave_pos, @@gtid_binlog_pos";
-    assert_eq!(ask(&new, state).await, format!("0|ON|{gtid}|{gtid}"));
+    assert_eq!(ask(&new, "SELECT @@read_only, @@event_scheduler").await, "0|ON");
+    assert_eq!(ask(&new, position_query(flavour)).await, gtid);
+    if flavour == Flavour::Mariadb {
+        assert_eq!(ask(&new, "SELECT @@gtid_slave_pos").await, gtid);
+    }
     // The log is empty: nothing of the restore reaches a replica that begins at this position.
     let events = ask(&new, "SHOW BINLOG EVENTS").await;
     assert!(!events.contains("Query") && !events.contains("rekindle_restore"), "{events}");
-    for query in SAME {
+    for query in known_to(flavour, SAME) {
         let (before, after) = (ask(&old, query).await, ask(&new, query).await);
         // The marker is the one thing that is more.
         let after: Vec<_> = after.lines().filter(|line| !line.contains("rekindle_restore")).collect();
@@ -193,9 +194,9 @@ async fn a_server_comes_back_equal_at_the_backups_position() {
     assert_eq!(bench.probe(json!({})).await, Probe::Complete(outputs));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_a_server_holds_is_replaced_only_when_that_was_said() {
-    let (old, new) = tokio::join!(server("old"), server("new"));
+on_both!(what_a_server_holds_is_replaced_only_when_that_was_said);
+async fn what_a_server_holds_is_replaced_only_when_that_was_said(flavour: Flavour) {
+    let (old, new) = tokio::join!(server_of(flavour, "old"), server_of(flavour, "new"));
     seed_for_tests(&old).await;
     execute(&new, &["CREATE DATABASE precious", "CREATE TABLE precious.t (id INT)"]).await;
     let bench = Bench::of(&[&old, &new]).await;
@@ -213,16 +214,16 @@ async fn what_a_server_holds_is_replaced_only_when_that_was_said() {
     assert_eq!(ask(&new, "SELECT COUNT(*) FROM shop.a").await, "3");
 
     // With `binlog: on` replicas of the server get it as ordinary changes, and its position moves on.
-    let position = ask(&new, "SELECT @@gtid_binlog_pos").await;
+    let position = ask(&new, position_query(flavour)).await;
     let logged = bench.run(json!({ "overwrite": true, "binlog": "on" })).await.unwrap();
     assert_eq!(logged.gtid, "");
-    assert_ne!(ask(&new, "SELECT @@gtid_binlog_pos").await, position);
+    assert_ne!(ask(&new, position_query(flavour)).await, position);
     assert!(!ask(&new, "SHOW BINLOG EVENTS").await.contains("rekindle_restore"));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_damaged_object_leaves_the_server_fenced() {
-    let (old, new) = tokio::join!(server("old"), server("new"));
+on_both!(a_damaged_object_leaves_the_server_fenced);
+async fn a_damaged_object_leaves_the_server_fenced(flavour: Flavour) {
+    let (old, new) = tokio::join!(server_of(flavour, "old"), server_of(flavour, "new"));
     seed_for_tests(&old).await;
     let bench = Bench::of(&[&old, &new]).await;
     bench.back_up("old").await;
@@ -257,9 +258,9 @@ async fn a_damaged_object_leaves_the_server_fenced() {
     assert_eq!(ask(&new, "SELECT @@read_only").await, "0");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_bad_dump_is_refused_by_statement_and_place() {
-    let new = server("new").await;
+on_both!(a_bad_dump_is_refused_by_statement_and_place);
+async fn a_bad_dump_is_refused_by_statement_and_place(flavour: Flavour) {
+    let new = server_of(flavour, "new").await;
     let bench = Bench::of(&[&new]).await;
     let head = "CREATE DATABASE `shop`;\nUSE `shop`;\nCREATE TABLE `a` (`id` int);\n";
     let tail = "-- Dump completed on x\n";
@@ -286,9 +287,9 @@ async fn a_bad_dump_is_refused_by_statement_and_place() {
     assert_eq!(bench.run(json!({})).await.unwrap().rows, 1);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_restore_that_was_interrupted_goes_on() {
-    let mut new = server("new").await;
+on_both!(a_restore_that_was_interrupted_goes_on);
+async fn a_restore_that_was_interrupted_goes_on(flavour: Flavour) {
+    let mut new = server_of(flavour, "new").await;
     let bench = Bench::of(&[&new]).await;
     let text = "CREATE DATABASE `shop`;\nUSE `shop`;\nCREATE TABLE `a` (`id` int);\nINSERT INTO `a` VALUES (1);\nDO SLEEP(20);\n-- Dump completed on x\n";
     bench.publish_text(text).await;
@@ -336,24 +337,9 @@ async fn a_restore_that_was_interrupted_goes_on() {
     assert_eq!(ask(&new, "SELECT COUNT(*), @@read_only FROM shop.a").await, "2|0");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_replicas_events_are_left_to_its_source() {
-    let (old, new) = tokio::join!(server("old"), server("new"));
-    execute(&old, &["CREATE DATABASE shop", "CREATE EVENT shop.e ON SCHEDULE EVERY 1 DAY DO SET @x = 1"])
-        .await;
-    let port = old.login().port;
-    let source = format!("CHANGE MASTER TO MASTER_HOST='127.0.0.1', MASTER_PORT={port}, MASTER_USER='x'");
-    execute(&new, &[&source]).await;
-    let bench = Bench::of(&[&old, &new]).await;
-    bench.back_up("old").await;
-    bench.run(json!({})).await.unwrap();
-    assert_eq!(ask(&new, "SELECT status FROM information_schema.events").await, "SLAVESIDE_DISABLED");
-    assert_eq!(ask(&new, "SHOW ALL SLAVES STATUS").await, "");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn preflight_tells_what_would_stand_in_the_way() {
-    let new = server("new").await;
+on_both!(preflight_tells_what_would_stand_in_the_way);
+async fn preflight_tells_what_would_stand_in_the_way(flavour: Flavour) {
+    let new = server_of(flavour, "new").await;
     execute(&new, &["CREATE DATABASE precious"]).await;
     let bench = Bench::of(&[&new]).await;
     let look = async |params: serde_json::Value, provided: &[&str]| {

@@ -9,6 +9,7 @@ use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
+use rekindle_backup::manifest::Flavour;
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +37,13 @@ pub(crate) struct Marker {
     pub(crate) port: u16,
     /// `server_id`.
     pub(crate) server_id: u32,
+    /// Which server it is. Markers did not say so when all were of MariaDB.
+    #[serde(default = "mariadb")]
+    pub(crate) flavour: Flavour,
+}
+
+fn mariadb() -> Flavour {
+    Flavour::Mariadb
 }
 
 /// What is found at the path.

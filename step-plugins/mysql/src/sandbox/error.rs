@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
+use rekindle_backup::manifest::Flavour;
 use rekindle_engine::step::{Problem, StepError};
 
 use crate::error::ServerError;
+use crate::flavour::flavour_name;
 
 /// Why a sandbox could not be brought up or taken down. Never holds a password.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +38,26 @@ pub enum SandboxError {
         program: &'static str,
         /// The Debian package that has it.
         package: &'static str,
+    },
+    /// A program of this name is of the other flavour.
+    #[error("`{program}` on PATH is not MySQL's ({said})")]
+    ForeignTool {
+        /// Which.
+        program: &'static str,
+        /// The Debian package that has MySQL's.
+        package: &'static str,
+        /// What it says of itself.
+        said: String,
+    },
+    /// The directory holds a sandbox of the other flavour.
+    #[error("the sandbox `{}` is of {}, not of {}", directory.display(), flavour_name(*found), flavour_name(*wanted))]
+    OtherFlavour {
+        /// Which.
+        directory: PathBuf,
+        /// What it is of.
+        found: Flavour,
+        /// What it was to be of.
+        wanted: Flavour,
     },
     /// Another program listens on the port.
     #[error("port {port} of this machine is taken by another program")]
@@ -131,7 +153,8 @@ impl SandboxError {
             Self::NotLoopback { .. } => "rekindle::sandbox::not_loopback",
             Self::ForeignDirectory { .. } => "rekindle::sandbox::foreign_directory",
             Self::Busy { .. } => "rekindle::sandbox::busy",
-            Self::MissingTool { .. } => "rekindle::tool::missing",
+            Self::MissingTool { .. } | Self::ForeignTool { .. } => "rekindle::tool::missing",
+            Self::OtherFlavour { .. } => "rekindle::sandbox::other_flavour",
             Self::PortTaken { .. } | Self::OtherServer { .. } => "rekindle::sandbox::port_taken",
             Self::Option { .. } => "rekindle::sandbox::option",
             Self::Server(error) => error.code(),
@@ -158,6 +181,12 @@ impl SandboxError {
             Self::MissingTool { package, .. } => {
                 Some(format!("install it: on Debian and Ubuntu it is in the package `{package}`"))
             }
+            Self::ForeignTool { package, .. } => Some(format!(
+                "put the folder of MySQL's programs first on PATH; on Debian and Ubuntu they are in the package `{package}`"
+            )),
+            Self::OtherFlavour { .. } => {
+                Some("name another directory, or remove this one with `state: absent` first".to_owned())
+            }
             Self::PortTaken { .. } | Self::OtherServer { .. } => {
                 Some("choose another port for the target, or stop what listens there".to_owned())
             }
@@ -178,9 +207,13 @@ impl SandboxError {
     pub(crate) fn parameter(&self) -> &'static str {
         match self {
             Self::Option { .. } => "/options",
-            Self::ForeignDirectory { .. } | Self::Busy { .. } | Self::Io { .. } => "/directory",
+            Self::ForeignDirectory { .. }
+            | Self::OtherFlavour { .. }
+            | Self::Busy { .. }
+            | Self::Io { .. } => "/directory",
             Self::NotLoopback { .. }
             | Self::MissingTool { .. }
+            | Self::ForeignTool { .. }
             | Self::PortTaken { .. }
             | Self::Install { .. }
             | Self::Died { .. }
@@ -208,7 +241,9 @@ impl From<SandboxError> for StepError {
             SandboxError::Server(_)
             | SandboxError::NotLoopback { .. }
             | SandboxError::ForeignDirectory { .. }
+            | SandboxError::OtherFlavour { .. }
             | SandboxError::MissingTool { .. }
+            | SandboxError::ForeignTool { .. }
             | SandboxError::PortTaken { .. }
             | SandboxError::Option { .. }
             | SandboxError::Install { .. }
@@ -237,6 +272,16 @@ mod tests {
             SandboxError::ForeignDirectory { directory: directory() },
             SandboxError::Busy { directory: directory() },
             SandboxError::PortTaken { port: 3306 },
+            SandboxError::ForeignTool {
+                program: "mysqld",
+                package: "mysql-server",
+                said: "mysqld  Ver 10.11.19-MariaDB".to_owned(),
+            },
+            SandboxError::OtherFlavour {
+                directory: directory(),
+                found: Flavour::Mariadb,
+                wanted: Flavour::Mysql,
+            },
             SandboxError::Option { option: "--datadir=x".to_owned(), why: "the sandbox sets it" },
             SandboxError::Died { directory: directory(), why: "no space left on device".to_owned() },
         ];
@@ -250,6 +295,10 @@ mod tests {
           help: wait for it to end, then try again
         rekindle::sandbox::port_taken: port 3306 of this machine is taken by another program (/target)
           help: choose another port for the target, or stop what listens there
+        rekindle::tool::missing: `mysqld` on PATH is not MySQL's (mysqld  Ver 10.11.19-MariaDB) (/target)
+          help: put the folder of MySQL's programs first on PATH; on Debian and Ubuntu they are in the package `mysql-server`
+        rekindle::sandbox::other_flavour: the sandbox `box` is of MariaDB, not of MySQL (/directory)
+          help: name another directory, or remove this one with `state: absent` first
         rekindle::sandbox::option: the option `--datadir=x` can't be given to a sandbox: the sandbox sets it (/options)
           help: write options as the server takes them: `--name=value`
         rekindle::sandbox::failed: the server in `box` ended while starting: no space left on device (/target)

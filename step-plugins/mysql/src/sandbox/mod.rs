@@ -4,10 +4,11 @@
 //! the target's password, keeps everything below one directory, and outlives this program. [`up`] and [`down`]
 //! can be repeated and survive a crash at any point: what was half made is made anew, what runs is left alone.
 
+mod commands;
 mod directory;
 mod error;
-mod mariadb;
 mod server_process;
+mod spec;
 mod step;
 pub mod testing;
 #[cfg(test)]
@@ -19,96 +20,25 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rekindle_engine::host::{Processes, Secret};
+use rekindle_backup::manifest::Flavour;
+use rekindle_engine::host::Processes;
 use tokio_util::sync::CancellationToken;
 
 pub use self::error::SandboxError;
 pub use self::server_process::Ending;
+pub use self::spec::{ReplicationLogin, SandboxSpec};
 pub(crate) use self::step::Sandbox;
-pub use self::step::{SandboxFlavour, SandboxOutputs, SandboxParams, SandboxState};
+pub use self::step::{SandboxOutputs, SandboxParams, SandboxState};
 
+use self::commands::{Programs, RunsAs};
 use self::directory::{Found, Marker, SandboxDirectory};
-use self::mariadb::RunsAs;
-use crate::connection::Login;
+use self::spec::{program, run_to_end};
 use crate::error::ServerError;
-use crate::tool::{ToolError, find_tool, run_tool};
 
 /// How long a server may take from its start to its first answer.
 pub const START_TIMEOUT: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(100);
-const PORT_TRIES: u32 = 10;
 const MOST_MISSES: u32 = 3;
-
-/// What sandbox to bring up.
-#[derive(Debug, Clone)]
-pub struct SandboxSpec {
-    /// Where everything of it lies; made when absent, refused when it holds something else.
-    pub directory: PathBuf,
-    /// The port it listens on, and the account that it gets with all privileges. The host is a loopback one.
-    pub login: Login,
-    /// `server_id`; a replica's must differ from its source's.
-    pub server_id: u32,
-    /// More options for the server, each `--name=value`.
-    pub options: Vec<String>,
-    /// An account that replicas of it use.
-    pub replication: Option<ReplicationLogin>,
-}
-
-/// The account that replicas use, with its password.
-#[derive(Debug, Clone)]
-pub struct ReplicationLogin {
-    /// Its name.
-    pub user: String,
-    /// Its password.
-    pub password: Secret,
-}
-
-impl SandboxSpec {
-    /// Describes a plain one. Its `server_id` is the port: different for every server of this machine.
-    pub fn new(directory: impl Into<PathBuf>, login: Login) -> Self {
-        let server_id = u32::from(login.port);
-        Self { directory: directory.into(), login, server_id, options: Vec::new(), replication: None }
-    }
-
-    /// Looks, without touching anything, for what would make [`up`] fail.
-    ///
-    /// # Errors
-    /// The first such thing.
-    pub async fn check(&self, processes: &dyn Processes) -> Result<(), SandboxError> {
-        if !is_loopback(&self.login.host) {
-            let (target, host) = (self.login.target.clone(), self.login.host.clone());
-            return Err(SandboxError::NotLoopback { target, host });
-        }
-        for option in &self.options {
-            if let Some(why) = mariadb::refuse_option(option) {
-                return Err(SandboxError::Option { option: option.clone(), why });
-            }
-        }
-        for tool in mariadb::TOOLS {
-            program(processes, tool)?;
-        }
-        let directory = SandboxDirectory::at(&self.directory)?;
-        if directory.look()? == Found::Foreign {
-            return Err(SandboxError::ForeignDirectory { directory: directory.path().to_owned() });
-        }
-        if server_process::find(&directory).is_empty() {
-            self.check_port().await?;
-        }
-        Ok(())
-    }
-
-    async fn check_port(&self) -> Result<(), SandboxError> {
-        let host = if self.login.host == "localhost" { "127.0.0.1" } else { &self.login.host };
-        // A server that was just killed keeps its port for a moment after it has lost its command line.
-        for _ in 0..PORT_TRIES {
-            if TcpListener::bind((host, self.login.port)).is_ok() {
-                return Ok(());
-            }
-            tokio::time::sleep(POLL).await;
-        }
-        Err(SandboxError::PortTaken { port: self.login.port })
-    }
-}
 
 /// A sandbox that answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,6 +58,8 @@ pub struct Running {
 pub struct Listed {
     /// Its directory, absolute.
     pub directory: PathBuf,
+    /// Which server it is.
+    pub flavour: Flavour,
     /// The port it was made for.
     pub port: u16,
     /// `server_id`.
@@ -146,7 +78,7 @@ pub async fn up(
     processes: &Arc<dyn Processes>,
     cancel: &CancellationToken,
 ) -> Result<Running, SandboxError> {
-    spec.check(processes.as_ref()).await?;
+    spec.check(processes).await?;
     let directory = SandboxDirectory::at(&spec.directory)?;
     directory.create()?;
     let _lock = directory.lock()?;
@@ -169,7 +101,13 @@ async fn make(
     processes: &Arc<dyn Processes>,
     cancel: &CancellationToken,
 ) -> Result<Running, SandboxError> {
-    let marker = Marker { format: 1, initialised: false, port: spec.login.port, server_id: spec.server_id };
+    let marker = Marker {
+        format: 1,
+        initialised: false,
+        port: spec.login.port,
+        server_id: spec.server_id,
+        flavour: spec.flavour,
+    };
     directory.mark(&marker)?;
     server_process::end(directory, Ending::Kill).await?;
     directory.wipe()?;
@@ -194,23 +132,20 @@ async fn install_and_start(
     cancel: &CancellationToken,
 ) -> Result<Running, SandboxError> {
     directory.create_folders()?;
-    let [installer, _] = mariadb::TOOLS;
-    let install = mariadb::install_command(&program(processes.as_ref(), installer)?, directory, runs_as());
-    let end = match run_tool(processes, install, cancel).await {
-        Ok(end) => end,
-        Err(ToolError::Process(error)) => return Err(error.into()),
-        Err(ToolError::Cancelled) => return Err(SandboxError::Cancelled),
-    };
+    let programs = Programs::of(spec.flavour);
+    let installer = program(processes.as_ref(), programs.installer, programs)?;
+    let install = commands::install_command(&installer, directory, spec.flavour, runs_as());
+    let end = run_to_end(processes, install, cancel).await?;
     if !end.report.success() {
         let why = format!("{}\n{}", end.stdout.trim(), end.report.stderr.trim());
         return Err(SandboxError::Install {
-            program: installer,
+            program: programs.installer,
             end: end.report.describe(),
             why: why.trim().to_owned(),
         });
     }
     // The statements hold the password: they lie in a private file, and only until the server has read them.
-    let statements = mariadb::first_statements(spec);
+    let statements = commands::first_statements(spec);
     let writer = Arc::clone(processes);
     let file = tokio::task::spawn_blocking(move || writer.private_file(&statements))
         .await
@@ -227,9 +162,9 @@ async fn start(
     processes: &Arc<dyn Processes>,
     init_file: Option<PathBuf>,
 ) -> Result<(), SandboxError> {
-    let [_, server] = mariadb::TOOLS;
-    let server = program(processes.as_ref(), server)?;
-    let command = mariadb::server_command(&server, directory, spec, runs_as(), init_file.as_deref());
+    let programs = Programs::of(spec.flavour);
+    let server = program(processes.as_ref(), programs.server, programs)?;
+    let command = commands::server_command(&server, directory, spec, runs_as(), init_file.as_deref());
     let (handle, log) = (Arc::clone(processes), directory.log());
     let begun = tokio::task::spawn_blocking(move || handle.start_detached(&command, &log)).await;
     let joined = begun.map_err(|error| {
@@ -369,7 +304,13 @@ pub fn list(below: &Path) -> Result<Vec<Listed>, SandboxError> {
         if let Ok(Found::Sandbox(marker)) = directory.look() {
             let pid = server_process::find(&directory).first().copied();
             let directory = directory.path().to_owned();
-            listed.push(Listed { directory, port: marker.port, server_id: marker.server_id, pid });
+            listed.push(Listed {
+                directory,
+                flavour: marker.flavour,
+                port: marker.port,
+                server_id: marker.server_id,
+                pid,
+            });
         }
     }
     listed.sort_by(|a, b| a.directory.cmp(&b.directory));
@@ -382,14 +323,6 @@ pub fn list(below: &Path) -> Result<Vec<Listed>, SandboxError> {
 /// When there is none left.
 pub fn free_port() -> std::io::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
-}
-
-fn is_loopback(host: &str) -> bool {
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-fn program(processes: &dyn Processes, name: &'static str) -> Result<PathBuf, SandboxError> {
-    find_tool(processes, name).ok_or(SandboxError::MissingTool { program: name, package: mariadb::PACKAGE })
 }
 
 fn runs_as() -> RunsAs {

@@ -40,11 +40,13 @@ pub(crate) fn find(directory: &SandboxDirectory) -> Vec<i32> {
 /// Tells whether a process is a server (or its installer) with this data directory. A zombie has no command line.
 fn works_on(pid: i32, data: &Path) -> bool {
     let Ok(line) = fs::read(PathBuf::from(format!("/proc/{pid}/cmdline"))) else { return false };
-    let mut words = line.split(|byte| *byte == 0).map(String::from_utf8_lossy);
+    let words: Vec<_> = line.split(|byte| *byte == 0).map(String::from_utf8_lossy).collect();
     let wanted = format!("--datadir={}", data.display());
     let is_server = |word: &str| ["mariadbd", "mysqld"].iter().any(|name| word.ends_with(name));
-    // The first word is the program, or what is about to become it: `setsid mariadbd …`.
-    words.by_ref().take(2).any(|word| is_server(&word)) && words.any(|word| word == wanted)
+    // The program stands before its first option, and before it what starts it: `setsid mariadbd --no-defaults …`, or a
+    // dynamic loader with options of its own.
+    let first = words.iter().position(|word| word == "--no-defaults");
+    first.is_some_and(|at| at > 0 && is_server(&words[at - 1]) && words[at..].contains(&wanted.into()))
 }
 
 /// One process, by a descriptor that never comes to mean another one.

@@ -1,6 +1,7 @@
 //! `mysql.sandbox`: brings a throw-away server up for a target, or takes it down.
 
 use async_trait::async_trait;
+use rekindle_backup::manifest::Flavour;
 use rekindle_engine::host::CommandSpec;
 use rekindle_engine::id::TargetName;
 use rekindle_engine::step::{
@@ -9,10 +10,12 @@ use rekindle_engine::step::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::commands::Programs;
 use super::directory::{Found, SandboxDirectory};
 use super::{ReplicationLogin, Running, SandboxSpec, down, running, up};
 use crate::account::Account;
 use crate::connection::Login;
+use crate::flavour::flavour_name;
 use crate::preflight;
 
 /// Parameters of `mysql.sandbox`.
@@ -26,9 +29,9 @@ pub struct SandboxParams {
     /// Whether it is to run or to be gone.
     #[serde(default)]
     pub state: SandboxState,
-    /// Which server.
-    #[serde(default)]
-    pub flavour: SandboxFlavour,
+    /// Which server; its programs have to be on PATH.
+    #[serde(default = "mariadb")]
+    pub flavour: Flavour,
     /// `server_id`; the port number when absent, which differs for every server of a machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server_id: Option<u32>,
@@ -40,6 +43,10 @@ pub struct SandboxParams {
     pub replication: Option<Account>,
 }
 
+fn mariadb() -> Flavour {
+    Flavour::Mariadb
+}
+
 /// Whether a sandbox is to run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -49,15 +56,6 @@ pub enum SandboxState {
     Running,
     /// It is stopped and its directory is gone.
     Absent,
-}
-
-/// Which server a sandbox runs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum SandboxFlavour {
-    /// MariaDB, from the Debian package `mariadb-server`.
-    #[default]
-    Mariadb,
 }
 
 /// Outputs of `mysql.sandbox`.
@@ -93,6 +91,7 @@ async fn spec(params: &SandboxParams, cx: &StepContext) -> Result<SandboxSpec, S
     if let Some(server_id) = params.server_id {
         spec.server_id = server_id;
     }
+    spec.flavour = params.flavour;
     spec.options.clone_from(&params.options);
     if let Some(account) = &params.replication {
         let password = cx.secret(&account.password).await?;
@@ -105,6 +104,17 @@ fn absent(params: &SandboxParams, cx: &StepContext) -> Result<SandboxOutputs, St
     let port = cx.target(&params.target)?.port;
     let directory = SandboxDirectory::at(std::path::Path::new(&params.directory))?;
     Ok(SandboxOutputs { pid: None, port, directory: directory.path().display().to_string(), version: None })
+}
+
+fn shown_commands(flavour: Flavour, directory: &str) -> Vec<String> {
+    let programs = Programs::of(flavour);
+    let data = format!("--datadir={directory}/data");
+    let install = match flavour {
+        Flavour::Mariadb => CommandSpec::new(programs.installer),
+        Flavour::Mysql => CommandSpec::new(programs.installer).arg("--initialize-insecure"),
+    };
+    let start = CommandSpec::new(programs.server).arg(&data).arg("--bind-address=127.0.0.1");
+    vec![install.arg(&data).display(), start.display()]
 }
 
 #[async_trait]
@@ -122,16 +132,20 @@ impl Step for Sandbox {
             let summary = format!("stop the throw-away server of {target} and remove {directory}");
             return Ok(Intent { summary, ..Intent::default() });
         }
-        let data = format!("--datadir={directory}/data");
-        let commands = vec![
-            CommandSpec::new("mariadb-install-db").arg(&data).display(),
-            CommandSpec::new("mariadbd").arg(&data).arg("--bind-address=127.0.0.1").display(),
-        ];
         let provides =
             params.value("/target").and_then(|name| name.as_str()).map(TargetName::from).into_iter();
+        let flavour = match (params.value("/flavour"), params.show("/flavour").is_empty()) {
+            (Some(known), _) => serde_json::from_value(known.clone()).ok(),
+            (None, true) => Some(mariadb()),
+            // Told by an earlier step.
+            (None, false) => None,
+        };
         Ok(Intent {
-            summary: format!("start a throw-away MariaDB for {target} in {directory}"),
-            commands,
+            summary: format!(
+                "start a throw-away {} for {target} in {directory}",
+                flavour.map_or("server", flavour_name)
+            ),
+            commands: flavour.map_or_else(Vec::new, |flavour| shown_commands(flavour, &directory)),
             provides: provides.collect(),
             ..Intent::default()
         })
@@ -155,7 +169,7 @@ impl Step for Sandbox {
             Ok(spec) => spec,
             Err(error) => return Preflight::problem(error.into()),
         };
-        match spec.check(cx.step.world().processes.as_ref()).await {
+        match spec.check(&cx.step.world().processes).await {
             Ok(()) => Preflight::default(),
             Err(error) => Preflight::problem(error.problem(error.parameter())),
         }

@@ -1,4 +1,4 @@
-//! Servers for tests: a temporary MariaDB that is killed and removed when its guard is dropped.
+//! Servers for tests: a temporary MariaDB or MySQL that is killed and removed when its guard is dropped.
 //!
 //! Not behind a feature, because tests of other crates use it; nothing else should.
 
@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use rekindle_backup::manifest::Flavour;
 use rekindle_engine::environment::{SecretRef, Target};
 use rekindle_engine::host::{Processes, Secret};
 use tokio_util::sync::CancellationToken;
@@ -25,7 +26,7 @@ static NEXT: AtomicU32 = AtomicU32::new(0);
 /// Another program may take a free port between looking and listening.
 const TRIES: u32 = 3;
 
-/// A MariaDB of one test, with the account `root` and the password [`CANARY_PASSWORD`].
+/// A server of one test, with the account `root` and the password [`CANARY_PASSWORD`].
 pub struct TempServer {
     spec: SandboxSpec,
     directory: SandboxDirectory,
@@ -34,7 +35,7 @@ pub struct TempServer {
 }
 
 impl TempServer {
-    /// Starts one; `name` is its target's name in messages.
+    /// Starts a MariaDB; `name` is its target's name in messages.
     ///
     /// # Errors
     /// As [`up`].
@@ -42,7 +43,7 @@ impl TempServer {
         Self::start_with(name, processes, &[]).await
     }
 
-    /// Starts one with more options for the server.
+    /// Starts a MariaDB with more options for the server.
     ///
     /// # Errors
     /// As [`up`].
@@ -51,10 +52,23 @@ impl TempServer {
         processes: &Arc<dyn Processes>,
         options: &[&str],
     ) -> Result<Self, SandboxError> {
+        Self::start_of(Flavour::Mariadb, name, processes, options).await
+    }
+
+    /// Starts one of this flavour with more options for the server. MySQL has to be first on `PATH`.
+    ///
+    /// # Errors
+    /// As [`up`].
+    pub async fn start_of(
+        flavour: Flavour,
+        name: &str,
+        processes: &Arc<dyn Processes>,
+        options: &[&str],
+    ) -> Result<Self, SandboxError> {
         let mut tries = 0;
         loop {
             tries += 1;
-            match Self::try_start(name, processes, options).await {
+            match Self::try_start(flavour, name, processes, options).await {
                 Err(
                     SandboxError::PortTaken { .. }
                     | SandboxError::OtherServer { .. }
@@ -66,6 +80,7 @@ impl TempServer {
     }
 
     async fn try_start(
+        flavour: Flavour,
         name: &str,
         processes: &Arc<dyn Processes>,
         options: &[&str],
@@ -83,6 +98,7 @@ impl TempServer {
             password: Some(Secret::new(CANARY_PASSWORD)),
         };
         let mut spec = SandboxSpec::new(&path, login);
+        spec.flavour = flavour;
         spec.options = options.iter().map(ToString::to_string).collect();
         spec.replication = Some(ReplicationLogin {
             user: REPLICATION_USER.to_owned(),
@@ -94,6 +110,11 @@ impl TempServer {
             remove(&directory);
         }
         Ok(Self { running: brought_up?, spec, directory, processes: Arc::clone(processes) })
+    }
+
+    /// Which server it is.
+    pub fn flavour(&self) -> Flavour {
+        self.spec.flavour
     }
 
     /// How to log in to it.

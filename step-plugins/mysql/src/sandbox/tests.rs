@@ -3,16 +3,24 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rekindle_engine::environment::Settings;
-use rekindle_engine::host::Processes;
+use rekindle_engine::host::{Processes, Secret};
 use rekindle_engine::step::{ErrorClass, Planned, Probe, Step as _, StepError};
 use rekindle_engine::testing;
 use tokio_util::sync::CancellationToken;
 
-use super::testing::{CANARY_PASSWORD, TempServer};
+use super::testing::CANARY_PASSWORD;
 use super::*;
-use crate::testing::{planned, processes, world_of};
+use crate::connection::Login;
+use crate::testing::{on_both, planned, processes, server_of, world_of};
+use crate::tool::run_tool;
+
+mod flavours;
 
 fn spec_in(directory: &Path) -> SandboxSpec {
+    spec_of(Flavour::Mariadb, directory)
+}
+
+fn spec_of(flavour: Flavour, directory: &Path) -> SandboxSpec {
     let login = Login {
         target: "primary".to_owned(),
         host: "127.0.0.1".to_owned(),
@@ -20,7 +28,7 @@ fn spec_in(directory: &Path) -> SandboxSpec {
         user: "root".to_owned(),
         password: Some(Secret::new(CANARY_PASSWORD)),
     };
-    SandboxSpec::new(directory, login)
+    SandboxSpec { flavour, ..SandboxSpec::new(directory, login) }
 }
 
 /// Removes the server also when the test fails.
@@ -36,13 +44,13 @@ async fn bring_up(spec: &SandboxSpec) -> Result<Running, SandboxError> {
     up(spec, &processes(), &CancellationToken::new()).await
 }
 
-#[tokio::test]
-async fn a_sandbox_comes_up_stays_up_comes_back_and_goes_away() {
+on_both!(a_sandbox_comes_up_stays_up_comes_back_and_goes_away);
+async fn a_sandbox_comes_up_stays_up_comes_back_and_goes_away(flavour: Flavour) {
     let folder = tempfile::tempdir().unwrap();
     // Longer than a socket's name may be.
     let directory = folder.path().join("x".repeat(120));
     let _cleanup = Cleanup(&directory);
-    let spec = spec_in(&directory);
+    let spec = spec_of(flavour, &directory);
 
     let first = bring_up(&spec).await.unwrap();
     assert_eq!(server_pid(&directory), Some(first.pid));
@@ -70,33 +78,45 @@ async fn a_sandbox_comes_up_stays_up_comes_back_and_goes_away() {
     down(&directory).await.unwrap();
 }
 
-#[tokio::test]
-async fn nobody_enters_without_the_password_and_it_stands_nowhere() {
-    let server = TempServer::start("primary", &processes()).await.unwrap();
+on_both!(nobody_enters_without_the_password_and_it_stands_nowhere);
+async fn nobody_enters_without_the_password_and_it_stands_nowhere(flavour: Flavour) {
+    let server = server_of(flavour, "primary").await;
     let command_line = fs::read(format!("/proc/{}/cmdline", server.pid())).unwrap();
     let environment = fs::read(format!("/proc/{}/environ", server.pid())).unwrap();
     let log = fs::read(server.log_path()).unwrap();
     for text in [command_line, environment, log] {
         assert!(!String::from_utf8_lossy(&text).contains("ss\\$w"));
     }
-    for (user, password) in [("root", None), ("root", Some("wrong")), ("", None), ("mariadb.sys", None)] {
+    let reserved = match flavour {
+        Flavour::Mariadb => "mariadb.sys",
+        Flavour::Mysql => "mysql.sys",
+    };
+    for (user, password) in [("root", None), ("root", Some("wrong")), ("", None), (reserved, None)] {
         let login =
             Login { user: user.to_owned(), password: password.map(Secret::new), ..server.login().clone() };
         let error = login.connect().await.err().unwrap();
         assert_eq!(error.code(), "rekindle::target::access_denied", "{user}: {error}");
     }
     let mut open = server.login().connect().await.unwrap();
-    let position: String = open.session.row("look", "SELECT @@gtid_binlog_pos").await.unwrap();
+    let ask = match flavour {
+        Flavour::Mariadb => "SELECT @@gtid_binlog_pos",
+        Flavour::Mysql => "SELECT @@GLOBAL.gtid_executed",
+    };
+    let position: String = open.session.row("look", ask).await.unwrap();
     assert_eq!(position, "", "its making left no transaction behind");
 }
 
-#[tokio::test]
-async fn the_client_program_reads_our_option_file() {
+on_both!(the_client_program_reads_our_option_file);
+async fn the_client_program_reads_our_option_file(flavour: Flavour) {
     let processes = processes();
-    let server = TempServer::start("primary", &processes).await.unwrap();
+    let server = server_of(flavour, "primary").await;
     let options = crate::client_options::ClientOptions::new(server.login()).unwrap();
     let file = processes.private_file(options.text()).unwrap();
-    let command = rekindle_engine::host::CommandSpec::new("mariadb")
+    let client = match flavour {
+        Flavour::Mariadb => "mariadb",
+        Flavour::Mysql => "mysql",
+    };
+    let command = rekindle_engine::host::CommandSpec::new(client)
         .arg(format!("--defaults-file={}", file.path().display()))
         .args(["-NBe", "SELECT CURRENT_USER()"]);
     let end = run_tool(&processes, command, &CancellationToken::new()).await.unwrap();
@@ -104,16 +124,16 @@ async fn the_client_program_reads_our_option_file() {
     assert_eq!(end.stdout.trim(), "root@127.0.0.1");
 }
 
-#[tokio::test]
-async fn a_half_made_sandbox_is_made_anew() {
+on_both!(a_half_made_sandbox_is_made_anew);
+async fn a_half_made_sandbox_is_made_anew(flavour: Flavour) {
     let folder = tempfile::tempdir().unwrap();
     let directory = folder.path().join("s");
     let _cleanup = Cleanup(&directory);
-    let spec = spec_in(&directory);
+    let spec = spec_of(flavour, &directory);
     // As a crash in the middle of the installer leaves it.
     let half = SandboxDirectory::at(&directory).unwrap();
     half.create().unwrap();
-    half.mark(&Marker { format: 1, initialised: false, port: 1, server_id: 1 }).unwrap();
+    half.mark(&Marker { format: 1, initialised: false, port: 1, server_id: 1, flavour }).unwrap();
     fs::create_dir(half.data()).unwrap();
     fs::write(half.data().join("ibdata1"), b"rubbish").unwrap();
 
@@ -148,12 +168,12 @@ async fn a_taken_port_is_named_before_anything_is_made() {
     assert!(!directory.exists());
 }
 
-#[tokio::test]
-async fn a_server_that_dies_while_starting_is_told_by_its_log_and_leaves_no_process() {
+on_both!(a_server_that_dies_while_starting_is_told_by_its_log_and_leaves_no_process);
+async fn a_server_that_dies_while_starting_is_told_by_its_log_and_leaves_no_process(flavour: Flavour) {
     let folder = tempfile::tempdir().unwrap();
     let directory = folder.path().join("s");
     let _cleanup = Cleanup(&directory);
-    let mut spec = spec_in(&directory);
+    let mut spec = spec_of(flavour, &directory);
     spec.options = vec!["--no-such-option=1".to_owned()];
     let error = bring_up(&spec).await.unwrap_err();
     let SandboxError::Died { why, .. } = &error else { panic!("{error}") };
@@ -165,9 +185,9 @@ async fn a_server_that_dies_while_starting_is_told_by_its_log_and_leaves_no_proc
 #[test]
 fn options_that_break_the_promises_are_refused() {
     for option in ["--datadir=/tmp", "--bind_address=0.0.0.0", "--skip-grant-tables", "-P1", "x"] {
-        assert!(mariadb::refuse_option(option).is_some(), "{option}");
+        assert!(commands::refuse_option(option).is_some(), "{option}");
     }
-    assert_eq!(mariadb::refuse_option("--max-connections=5"), None);
+    assert_eq!(commands::refuse_option("--max-connections=5"), None);
 }
 
 #[tokio::test]
@@ -182,7 +202,7 @@ async fn preflight_finds_what_is_wrong_before_anything_is_touched() {
     let directory = folder.path().join("s").display().to_string();
     let params = serde_json::json!({ "target": "primary", "directory": directory });
     let world = testing::world();
-    for tool in mariadb::TOOLS {
+    for tool in ["mariadb-install-db", "mariadbd"] {
         world.processes.answer(tool, testing::Answer::success(""));
     }
     let look = async |target: &rekindle_engine::environment::Target| {
@@ -197,16 +217,16 @@ async fn preflight_finds_what_is_wrong_before_anything_is_touched() {
     insta::assert_snapshot!(look(&target).await.unwrap(), @"the environment has no secret `root`");
 }
 
-#[tokio::test]
-async fn the_step_is_complete_once_it_runs_and_plans_without_secrets() {
+on_both!(the_step_is_complete_once_it_runs_and_plans_without_secrets);
+async fn the_step_is_complete_once_it_runs_and_plans_without_secrets(flavour: Flavour) {
     let folder = tempfile::tempdir().unwrap();
     let directory = folder.path().join("s");
     let _cleanup = Cleanup(&directory);
-    let spec = spec_in(&directory);
+    let spec = spec_of(flavour, &directory);
     let (world, settings) = world_of(&[("primary", &spec.login)]);
     let test = testing::context(&world).settings(settings).build();
     let params = serde_json::json!({
-        "target": "primary", "directory": directory.display().to_string(),
+        "target": "primary", "directory": directory.display().to_string(), "flavour": flavour,
         "replication": { "user": "replication", "password": { "secret": "root" } },
     });
     let planned: Planned<SandboxParams> = planned(&params);

@@ -4,16 +4,15 @@ use rekindle_engine::testing;
 use serde_json::json;
 
 use super::*;
-use crate::sandbox::testing::TempServer;
-use crate::testing::{planned, processes, world_of};
+use crate::testing::{on_both, planned, server_of, world_of};
 
 fn params(value: &serde_json::Value) -> WaitReadyParams {
     serde_json::from_value(value.clone()).unwrap()
 }
 
-#[tokio::test]
-async fn it_waits_for_a_server_that_comes_back_and_tells_what_it_is() {
-    let mut server = TempServer::start("primary", &processes()).await.unwrap();
+on_both!(it_waits_for_a_server_that_comes_back_and_tells_what_it_is);
+async fn it_waits_for_a_server_that_comes_back_and_tells_what_it_is(flavour: Flavour) {
+    let mut server = server_of(flavour, "primary").await;
     server.kill().await.unwrap();
     let (mut world, settings) = world_of(&[("primary", server.login())]);
     world.world.clock = std::sync::Arc::new(rekindle_host::SystemClock);
@@ -24,14 +23,17 @@ async fn it_waits_for_a_server_that_comes_back_and_tells_what_it_is() {
     again.unwrap();
 
     let outputs = outputs.unwrap();
-    assert_eq!((outputs.flavour, outputs.read_only), (Flavour::Mariadb, false));
-    assert!(outputs.version.contains("MariaDB") && outputs.waited_seconds > 0.0, "{outputs:?}");
+    assert_eq!((outputs.flavour, outputs.read_only), (flavour, false));
+    assert!(
+        outputs.version.contains("MariaDB") == (flavour == Flavour::Mariadb) && outputs.waited_seconds > 0.0,
+        "{outputs:?}"
+    );
     assert!(test.reporter.logs()[0].contains("can't be reached"), "{:?}", test.reporter.logs());
 }
 
-#[tokio::test]
-async fn a_wrong_password_or_another_flavour_ends_it_at_once() {
-    let server = TempServer::start("primary", &processes()).await.unwrap();
+on_both!(a_wrong_password_or_another_flavour_ends_it_at_once);
+async fn a_wrong_password_or_another_flavour_ends_it_at_once(flavour: Flavour) {
+    let server = server_of(flavour, "primary").await;
     let wrong = Login { password: Some(Secret::new("wrong")), ..server.login().clone() };
     let (world, settings) = world_of(&[("primary", &wrong)]);
     let test = testing::context(&world).settings(settings.clone()).build();
@@ -44,10 +46,14 @@ async fn a_wrong_password_or_another_flavour_ends_it_at_once() {
 
     let (world, settings) = world_of(&[("primary", server.login())]);
     let test = testing::context(&world).settings(settings).build();
-    let other = params(&json!({ "target": "primary", "flavour": "mysql" }));
-    let error = WaitReady.run(&other, &test.cx).await.unwrap_err();
+    let other = match flavour {
+        Flavour::Mariadb => Flavour::Mysql,
+        Flavour::Mysql => Flavour::Mariadb,
+    };
+    let wanted = params(&json!({ "target": "primary", "flavour": other }));
+    let error = WaitReady.run(&wanted, &test.cx).await.unwrap_err();
     assert_eq!(error.class, ErrorClass::Permanent);
-    assert!(error.message.ends_with(", not MySQL"), "{error}");
+    assert!(error.message.ends_with(&format!(", not {}", flavour_name(other))), "{error}");
 }
 
 #[tokio::test]

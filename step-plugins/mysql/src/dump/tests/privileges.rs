@@ -2,9 +2,9 @@
 
 use super::*;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_account_without_trigger_is_refused_by_name_and_nothing_is_stored() {
-    let server = TempServer::start("primary", &processes()).await.unwrap();
+on_both!(an_account_without_trigger_is_refused_by_name_and_nothing_is_stored);
+async fn an_account_without_trigger_is_refused_by_name_and_nothing_is_stored(flavour: Flavour) {
+    let server = server_of(flavour, "primary").await;
     let mut session = server.login().connect().await.unwrap().session;
     let create =
         format!("CREATE USER 'blind'@'%' IDENTIFIED BY {}", crate::connection::quote_string(CANARY_PASSWORD));

@@ -122,7 +122,7 @@ pub(super) async fn tell(login: &Login, statements: &[&str]) {
 /// What a restore puts back at its end.
 pub(super) async fn state(login: &Login) -> String {
     let mut open = login.connect().await.unwrap();
-    let query = "SELECT CONCAT('read_only ', @@GLOBAL.read_only, ', events ', @@GLOBAL.event_scheduler)";
+    let query = "SELECT CONCAT('read_only ', IF(@@GLOBAL.read_only, 'ON', 'OFF'), ', events ', @@GLOBAL.event_scheduler)";
     let state: String = open.session.row("ask for a test", query).await.unwrap();
     let logs: Vec<mysql_async::Row> = open.session.rows("ask for a test", "SHOW BINARY LOGS").await.unwrap();
     format!("{state}, {} binary logs", logs.len())

@@ -1,5 +1,6 @@
 //! Backups that are not what they should be, and what they leave.
 
+use rekindle_backup::manifest::Flavour;
 use rekindle_engine::step::{ErrorClass, Probe, Step as _, StepError};
 use serde_json::json;
 
@@ -7,39 +8,39 @@ use super::super::Restore;
 use super::super::fence::Stage;
 use super::bench::{Bench, ask, bench, key, state};
 use super::{assert_equal, shop};
-use crate::connection::Login;
+use crate::sandbox::testing::TempServer;
+use crate::testing::{on_both, position_query};
 
 const TRAILER: &str = "-- Dump completed";
 
 /// Runs a restore that fails, and gives why. The server must be fenced, with nothing in its binary log.
-async fn failure(bench: &Bench, fresh: &Login, at: &str) -> StepError {
+async fn failure(bench: &Bench, fresh: &TempServer, at: &str) -> StepError {
     failure_with(bench, fresh, at, json!({})).await
 }
 
-async fn failure_with(bench: &Bench, fresh: &Login, at: &str, more: serde_json::Value) -> StepError {
+async fn failure_with(bench: &Bench, fresh: &TempServer, at: &str, more: serde_json::Value) -> StepError {
     let params = Bench::params(more);
     let error = Restore.run(&params, &bench.cx().cx).await.unwrap_err();
     assert_eq!(bench.stage("fresh").await, Some(Stage::Loading), "{error}");
-    let fenced = "SELECT CONCAT(@@GLOBAL.read_only, ' ', @@GLOBAL.event_scheduler, ' ', @@gtid_binlog_pos)";
-    assert_eq!(ask(fresh, fenced).await, format!("ON OFF {at}"), "{error}");
+    assert_eq!(state(fresh.login()).await.split(", events OFF").next(), Some("read_only ON"), "{error}");
+    assert_eq!(ask(fresh.login(), position_query(fresh.flavour())).await, at, "{error}");
     assert_eq!(Restore.probe(&params, &bench.cx().cx).await.unwrap(), Probe::Absent);
     error
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_restore_that_fails_leaves_the_server_fenced_and_the_next_one_mends_it() {
-    let (source, fresh) = shop().await;
+on_both!(a_restore_that_fails_leaves_the_server_fenced_and_the_next_one_mends_it);
+async fn a_restore_that_fails_leaves_the_server_fenced_and_the_next_one_mends_it(flavour: Flavour) {
+    let (source, fresh) = shop(flavour).await;
     let bench = bench(source.login(), fresh.login());
     bench.publish("source", "b1").await;
-    let fresh = fresh.login();
-    let at = ask(fresh, "SELECT @@gtid_binlog_pos").await;
+    let at = ask(fresh.login(), position_query(flavour)).await;
     let (whole, object, manifest) =
         (bench.text("b1"), bench.store.object(&key("b1", "full.sql.gz")).unwrap(), bench.manifest("b1"));
 
     // A byte in the middle, and one in the last checksum: all statements were good then.
     for flipped in [object.len() / 2, object.len() - 6] {
         assert!(bench.store.flip_byte(&key("b1", "full.sql.gz"), flipped));
-        let error = failure(&bench, fresh, &at).await;
+        let error = failure(&bench, &fresh, &at).await;
         assert_eq!(error.class, ErrorClass::Permanent, "{error}");
         assert!(error.message.starts_with("`full.sql.gz`"), "{error}");
         bench.store.insert(&key("b1", "full.sql.gz"), object.clone());
@@ -48,21 +49,21 @@ async fn a_restore_that_fails_leaves_the_server_fenced_and_the_next_one_mends_it
     // Readable, refused by the server, and not what was backed up.
     bench.put_text(&whole.replace("CREATE TABLE `customers`", "CREATE TABL2 `customers`"));
     bench.put_manifest("b1", &manifest);
-    let error = failure(&bench, fresh, &at).await;
+    let error = failure(&bench, &fresh, &at).await;
     assert!(error.message.starts_with("`full.sql.gz` is damaged: gzip member 0 (bytes 0 to "), "{error}");
-    let error = failure_with(&bench, fresh, &at, json!({ "parallelism": 1 })).await;
+    let error = failure_with(&bench, &fresh, &at, json!({ "parallelism": 1 })).await;
     assert!(error.message.starts_with("`full.sql.gz` is damaged: it has "), "{error}");
     assert!(error.message.contains("refused to run"), "{error}");
 
     bench.put_text(whole.split(TRAILER).next().unwrap());
-    let error = failure(&bench, fresh, &at).await;
+    let error = failure(&bench, &fresh, &at).await;
     insta::assert_snapshot!(error, @"`full.sql.gz` is damaged: its trailer `-- Dump completed` is missing");
 
     // As backed up, and still refused.
     bench.put_text(
         &whole.replace("INSERT INTO `customers` VALUES\n", "INSERT INTO `customers` VALUES (3),\n"),
     );
-    let error = failure(&bench, fresh, &at).await;
+    let error = failure(&bench, &fresh, &at).await;
     assert_eq!(error.class, ErrorClass::Permanent);
     let line = whole[..whole.find("INSERT INTO `customers`").unwrap()].lines().count() + 1;
     assert!(error.message.contains(&format!("(line {line}, byte ")), "{error}");
@@ -74,7 +75,7 @@ async fn a_restore_that_fails_leaves_the_server_fenced_and_the_next_one_mends_it
         "DELETE FROM `shop`.`b` LIMIT 0; DELETE FROM `shop`.`odd``na.me` WHERE id = 3;\n-- Dump completed",
         1,
     ));
-    let error = failure(&bench, fresh, &at).await;
+    let error = failure(&bench, &fresh, &at).await;
     assert!(error.message.contains("odd`na.me: expected 3, found 2"), "{error}");
 
     // What the dump leaves in its session does not get into the marker.
@@ -82,7 +83,7 @@ async fn a_restore_that_fails_leaves_the_server_fenced_and_the_next_one_mends_it
     bench.put_text(&whole.replacen(TRAILER, &modes, 1));
     let outputs = Restore.run(&Bench::params(json!({})), &bench.cx().cx).await.unwrap();
     assert_equal(&bench).await;
-    assert_eq!(state(fresh).await, "read_only OFF, events ON, 1 binary logs");
+    assert_eq!(state(fresh.login()).await, "read_only OFF, events ON, 1 binary logs");
     let found = Restore.probe(&Bench::params(json!({})), &bench.cx().cx).await.unwrap();
     assert_eq!(found, Probe::Complete(outputs));
 }

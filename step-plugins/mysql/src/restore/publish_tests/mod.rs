@@ -15,9 +15,11 @@ use self::bench::{Bench, ask, bench, state, tell};
 use super::Restore;
 use super::fence::Stage;
 use crate::connection::Login;
+use crate::flavour::flavour_name;
+use crate::replication::statements::Dialect;
 use crate::reset_replication::ResetReplication;
 use crate::sandbox::testing::{REPLICATION_USER, TempServer};
-use crate::testing::{SHOP, planned, processes};
+use crate::testing::{known_to, on_both, planned, position_query, processes, server_of, shop_of};
 
 /// What [`SHOP`] does not have.
 const MORE: &[&str] = &[
@@ -35,16 +37,15 @@ const MORE: &[&str] = &[
     "GRANT readers TO 'ann''s'@'10.%'",
 ];
 
-async fn shop() -> (TempServer, TempServer) {
+async fn shop(flavour: Flavour) -> (TempServer, TempServer) {
     let processes = processes();
     let (source, fresh) = tokio::join!(
-        TempServer::start("source", &processes),
-        TempServer::start_with("fresh", &processes, &["--event-scheduler=ON"])
+        server_of(flavour, "source"),
+        TempServer::start_of(flavour, "fresh", &processes, &["--event-scheduler=ON"])
     );
-    let (source, fresh) = (source.unwrap(), fresh.unwrap());
-    tell(source.login(), SHOP).await;
-    tell(source.login(), MORE).await;
-    (source, fresh)
+    tell(source.login(), &shop_of(flavour)).await;
+    tell(source.login(), &known_to(flavour, MORE)).await;
+    (source, fresh.unwrap())
 }
 
 /// Asserts that the two hold the same objects, rows and checksums.
@@ -55,11 +56,11 @@ async fn assert_equal(bench: &Bench) {
     assert!(outputs.checksums > 0 && outputs.rows > 0, "{outputs:?}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn everything_comes_back_and_a_backup_of_the_restored_server_does_too() {
-    let (source, fresh) = shop().await;
+on_both!(everything_comes_back_and_a_backup_of_the_restored_server_does_too);
+async fn everything_comes_back_and_a_backup_of_the_restored_server_does_too(flavour: Flavour) {
+    let (source, fresh) = shop(flavour).await;
     // Its own password differs from the backup's.
-    tell(fresh.login(), &["SET PASSWORD = PASSWORD('of its own')"]).await;
+    tell(fresh.login(), &["ALTER USER USER() IDENTIFIED BY 'of its own'"]).await;
     let own = Login { password: Some(Secret::new("of its own")), ..fresh.login().clone() };
     let bench = bench(source.login(), &own);
     bench.publish("source", "b1").await;
@@ -70,22 +71,38 @@ async fn everything_comes_back_and_a_backup_of_the_restored_server_does_too() {
 
     assert_equal(&bench).await;
     assert_eq!((outputs.tables, outputs.rows), (5, 7));
-    assert!(outputs.gtid.starts_with("0-"), "{outputs:?}");
-    let grants =
-        "SELECT GROUP_CONCAT(User, '@', Host, ' ', Role) FROM mysql.roles_mapping WHERE User LIKE 'ann%'";
+    assert_eq!(outputs.gtid, ask(source.login(), position_query(flavour)).await);
+    let grants = match flavour {
+        Flavour::Mariadb => {
+            "SELECT GROUP_CONCAT(User, '@', Host, ' ', Role) FROM mysql.roles_mapping WHERE User LIKE 'ann%'"
+        }
+        Flavour::Mysql => {
+            "SELECT GROUP_CONCAT(TO_USER, '@', TO_HOST, ' ', FROM_USER) FROM mysql.role_edges WHERE TO_USER LIKE 'ann%'"
+        }
+    };
     assert_eq!(ask(&own, grants).await, "ann's@10.% readers");
-    for sequence in ["SELECT CAST(next_not_cached_value AS CHAR) FROM shop.numbers"] {
+    if flavour == Flavour::Mariadb {
+        let sequence = "SELECT CAST(next_not_cached_value AS CHAR) FROM shop.numbers";
         assert_eq!(ask(&own, sequence).await, ask(source.login(), sequence).await);
     }
     let timing = "SELECT GROUP_CONCAT(ACTION_TIMING, ' ', TRIGGER_NAME ORDER BY 1) FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = 'shop'";
     assert_eq!(ask(&own, timing).await, "AFTER later,BEFORE keep");
     assert_eq!(state(&own).await, "read_only OFF, events ON, 1 binary logs");
     // It stands at the backup's position, and the next write is the one after it.
-    let position = "SELECT CONCAT_WS(' ', @@gtid_slave_pos, @@gtid_binlog_pos)";
-    assert_eq!(ask(&own, position).await, format!("{0} {0}", outputs.gtid));
+    assert_eq!(ask(&own, position_query(flavour)).await, outputs.gtid);
     tell(&own, &["INSERT INTO shop.empty VALUES (1)"]).await;
-    let number = |gtid: &str| gtid.rsplit('-').next().unwrap().parse::<u64>().unwrap();
-    assert_eq!(number(&ask(&own, "SELECT @@gtid_binlog_pos").await), number(&outputs.gtid) + 1);
+    let moved = ask(&own, position_query(flavour)).await;
+    match flavour {
+        Flavour::Mariadb => {
+            let number = |gtid: &str| gtid.rsplit('-').next().unwrap().parse::<u64>().unwrap();
+            assert_eq!(number(&moved), number(&outputs.gtid) + 1);
+        }
+        // The first of its own beside those of the backup.
+        Flavour::Mysql => {
+            let more = ask(&own, &format!("SELECT GTID_SUBTRACT('{moved}', '{}')", outputs.gtid)).await;
+            assert_eq!(more, format!("{}:1", ask(&own, "SELECT @@server_uuid").await));
+        }
+    }
     assert_eq!(Restore.probe(&params, &bench.cx().cx).await.unwrap(), Probe::Complete(outputs));
 
     // The marker is in no dump of it, and none of its own binary log.
@@ -99,19 +116,17 @@ async fn everything_comes_back_and_a_backup_of_the_restored_server_does_too() {
     assert_eq!(ask(source.login(), "SELECT CAST(COUNT(*) AS CHAR) FROM shop.empty").await, "1");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_server_with_data_is_left_alone_unless_they_may_be_replaced() {
-    let (source, fresh) = shop().await;
+on_both!(a_server_with_data_is_left_alone_unless_they_may_be_replaced);
+async fn a_server_with_data_is_left_alone_unless_they_may_be_replaced(flavour: Flavour) {
+    let (source, fresh) = shop(flavour).await;
     let bench = bench(source.login(), fresh.login());
     bench.publish("source", "b1").await;
-    let of_before = [
-        "CREATE DATABASE other",
-        "SET gtid_domain_id = 7",
-        "CREATE TABLE other.t AS SELECT 1 AS i",
-        "SET GLOBAL read_only = 1",
-    ];
-    tell(fresh.login(), &of_before).await;
-    let (before, at) = (state(fresh.login()).await, ask(fresh.login(), "SELECT @@gtid_binlog_pos").await);
+    tell(fresh.login(), &["CREATE DATABASE other"]).await;
+    if flavour == Flavour::Mariadb {
+        tell(fresh.login(), &["SET GLOBAL gtid_domain_id = 7"]).await;
+    }
+    tell(fresh.login(), &["CREATE TABLE other.t AS SELECT 1 AS i", "SET GLOBAL read_only = 1"]).await;
+    let (before, at) = (state(fresh.login()).await, ask(fresh.login(), position_query(flavour)).await);
 
     let error = Restore.run(&Bench::params(json!({})), &bench.cx().cx).await.unwrap_err();
     assert_eq!(error.class, ErrorClass::Permanent);
@@ -127,22 +142,30 @@ async fn a_server_with_data_is_left_alone_unless_they_may_be_replaced() {
     // Not even then, when it is of the other family.
     let manifest = bench.manifest("b1");
     let mut other = manifest.clone();
-    other.server.flavour = Flavour::Mysql;
+    let other_flavour = match flavour {
+        Flavour::Mariadb => Flavour::Mysql,
+        Flavour::Mysql => Flavour::Mariadb,
+    };
+    other.server.flavour = other_flavour;
     bench.put_manifest("b1", &other);
     let replace = json!({ "overwrite": true });
     let error = Restore.run(&Bench::params(replace.clone()), &bench.cx().cx).await.unwrap_err();
-    assert!(error.message.contains("and the backup is of MySQL"), "{error}");
+    assert!(
+        error.message.contains(&format!("and the backup is of {}", flavour_name(other_flavour))),
+        "{error}"
+    );
     let found = Restore.preflight(&planned(&look(replace.clone())), &cx()).await;
     let (version, number) = (&manifest.server.version, manifest.server.version.split('-').next().unwrap());
     let text = found.problems[0].to_string().replace(version, "VERSION").replace(number, "NUMBER");
+    let text = text.replace(flavour_name(other_flavour), "OTHER").replace(flavour_name(flavour), "OWN");
     insta::assert_snapshot!(text, @"
-    rekindle::restore::not_possible: `fresh` is MariaDB NUMBER, and the backup is of MySQL VERSION (/target)
+    rekindle::restore::not_possible: `fresh` is OWN NUMBER, and the backup is of OTHER VERSION (/target)
       help: restore to a server of the same flavour: dumps of one are not sound for the other
     ");
     bench.put_manifest("b1", &manifest);
 
     assert_eq!(state(fresh.login()).await, before);
-    assert_eq!(ask(fresh.login(), "SELECT @@gtid_binlog_pos").await, at);
+    assert_eq!(ask(fresh.login(), position_query(flavour)).await, at);
     assert_eq!(bench.stage("fresh").await, None);
     assert_eq!(ask(fresh.login(), "SELECT CAST(i AS CHAR) FROM other.t").await, "1");
 
@@ -150,13 +173,13 @@ async fn a_server_with_data_is_left_alone_unless_they_may_be_replaced() {
     let outputs = Restore.run(&Bench::params(replace), &bench.cx().cx).await.unwrap();
     assert_equal(&bench).await;
     assert_eq!(state(fresh.login()).await, "read_only ON, events ON, 1 binary logs");
-    assert_eq!(ask(fresh.login(), "SELECT @@gtid_binlog_pos").await, outputs.gtid);
+    assert_eq!(ask(fresh.login(), position_query(flavour)).await, outputs.gtid);
     assert_eq!(bench.stage("fresh").await, Some(Stage::Complete));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_replica_that_replicates_is_replaced_and_can_follow_again() {
-    let (source, fresh) = shop().await;
+on_both!(a_replica_that_replicates_is_replaced_and_can_follow_again);
+async fn a_replica_that_replicates_is_replaced_and_can_follow_again(flavour: Flavour) {
+    let (source, fresh) = shop(flavour).await;
     let bench = bench(source.login(), fresh.login());
     let follow = |gtid: Option<String>| {
         let params = json!({
@@ -175,8 +198,8 @@ async fn a_replica_that_replicates_is_replaced_and_can_follow_again() {
     // As the backup has it: nothing came from the source since.
     assert_eq!(ask(fresh.login(), "SELECT CAST(COUNT(*) AS CHAR) FROM shop.empty").await, "0");
     let mut open = fresh.login().connect().await.unwrap();
-    let sources: Vec<mysql_async::Row> =
-        open.session.rows("tell its sources", "SHOW ALL SLAVES STATUS").await.unwrap();
+    let status = Dialect::of(&open.version).show_status();
+    let sources: Vec<mysql_async::Row> = open.session.rows("tell its sources", &status).await.unwrap();
     assert_eq!(sources.len(), 0);
     follow(Some(outputs.gtid)).await.unwrap();
     assert_equal(&bench).await;

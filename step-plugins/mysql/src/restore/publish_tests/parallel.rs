@@ -1,5 +1,6 @@
 //! Tables side by side, and a restore that goes on after a kill.
 
+use rekindle_backup::manifest::Flavour;
 use rekindle_engine::step::{ErrorClass, Step as _};
 use serde_json::json;
 
@@ -8,7 +9,7 @@ use super::bench::{Bench, ask, bench, key, tell};
 use super::{assert_equal, shop};
 use crate::connection::Login;
 use crate::sandbox::testing::TempServer;
-use crate::testing::processes;
+use crate::testing::{on_both, processes};
 
 /// Tables whose indexes, engines and rows each need something else of a restore. `large` and `child` have several
 /// members of rows each.
@@ -84,7 +85,7 @@ async fn heard(login: &Login, select: &str, like: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tables_of_every_sort_come_back_equal_over_several_sessions() {
-    let (source, fresh) = shop().await;
+    let (source, fresh) = shop(Flavour::Mariadb).await;
     tell(source.login(), ZOO).await;
     let bench = bench(source.login(), fresh.login());
     bench.publish("source", "b1").await;
@@ -110,9 +111,9 @@ async fn tables_of_every_sort_come_back_equal_over_several_sessions() {
     assert_eq!(ask(fresh, next).await, "1000001");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn one_session_in_the_order_of_the_dump_gives_the_same() {
-    let (source, fresh) = shop().await;
+on_both!(one_session_in_the_order_of_the_dump_gives_the_same);
+async fn one_session_in_the_order_of_the_dump_gives_the_same(flavour: Flavour) {
+    let (source, fresh) = shop(flavour).await;
     let bench = bench(source.login(), fresh.login());
     bench.publish("source", "b1").await;
     listen(fresh.login()).await;
@@ -179,9 +180,9 @@ async fn after_a_kill_tables_that_were_complete_are_not_loaded_again() {
     assert_eq!(heard(fresh, "COUNT(*)", "INSERT INTO `t%").await, "250");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_damaged_member_is_named_and_nothing_of_it_is_sent() {
-    let (source, fresh) = shop().await;
+on_both!(a_damaged_member_is_named_and_nothing_of_it_is_sent);
+async fn a_damaged_member_is_named_and_nothing_of_it_is_sent(flavour: Flavour) {
+    let (source, fresh) = shop(flavour).await;
     let bench = bench(source.login(), fresh.login());
     bench.publish("source", "b1").await;
     listen(fresh.login()).await;
@@ -202,9 +203,9 @@ async fn a_damaged_member_is_named_and_nothing_of_it_is_sent() {
     assert_eq!(heard(fresh.login(), "COUNT(*)", "INSERT INTO `customers`%").await, "0");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn rows_that_break_a_foreign_key_come_back_and_are_told() {
-    let (source, fresh) = shop().await;
+on_both!(rows_that_break_a_foreign_key_come_back_and_are_told);
+async fn rows_that_break_a_foreign_key_come_back_and_are_told(flavour: Flavour) {
+    let (source, fresh) = shop(flavour).await;
     let broken = ["SET foreign_key_checks = 0", "INSERT INTO shop.b VALUES (2, 77), (3, NULL)"];
     tell(source.login(), &broken).await;
     let bench = bench(source.login(), fresh.login());

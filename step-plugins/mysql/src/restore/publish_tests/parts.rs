@@ -1,6 +1,6 @@
 //! Parts of a backup on a server that is in use.
 
-use rekindle_backup::manifest::DumpIndex;
+use rekindle_backup::manifest::{DumpIndex, Flavour};
 use rekindle_engine::step::{Probe, Step as _, StepError};
 use rekindle_engine::testing::{Operation, TestContext};
 use serde_json::{Value, json};
@@ -10,6 +10,7 @@ use super::bench::{Bench, ask, bench, key, state, tell};
 use super::shop;
 use crate::connection::Login;
 use crate::sandbox::testing::TempServer;
+use crate::testing::{known_to, on_both, shop_of};
 
 /// A server with a backup of the shop, whose data have changed since.
 struct InUse {
@@ -19,10 +20,10 @@ struct InUse {
 }
 
 impl InUse {
-    async fn up(more: &[&str]) -> Self {
-        let (other, server) = shop().await;
-        tell(server.login(), crate::testing::SHOP).await;
-        tell(server.login(), super::MORE).await;
+    async fn up(flavour: Flavour, more: &[&str]) -> Self {
+        let (other, server) = shop(flavour).await;
+        tell(server.login(), &shop_of(flavour)).await;
+        tell(server.login(), &known_to(flavour, super::MORE)).await;
         tell(server.login(), more).await;
         let bench = bench(other.login(), server.login());
         bench.publish("fresh", "b1").await;
@@ -57,7 +58,7 @@ impl InUse {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_comes_back_in_place_with_its_triggers_and_foreign_keys() {
-    let here = InUse::up(&[]).await;
+    let here = InUse::up(Flavour::Mariadb, &[]).await;
     let before = here.untouched().await;
     let logged = ask(here.login(), "SELECT @@gtid_binlog_pos").await;
 
@@ -88,8 +89,11 @@ async fn a_table_comes_back_in_place_with_its_triggers_and_foreign_keys() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_under_another_name_leaves_the_one_that_is_there() {
-    let here =
-        InUse::up(&["ALTER TABLE shop.b ADD CONSTRAINT named FOREIGN KEY (id) REFERENCES shop.a (id)"]).await;
+    let here = InUse::up(
+        Flavour::Mariadb,
+        &["ALTER TABLE shop.b ADD CONSTRAINT named FOREIGN KEY (id) REFERENCES shop.a (id)"],
+    )
+    .await;
     let before = here.untouched().await;
     let test = here.test();
     let wanted = json!({ "tables": ["shop.b", "shop.customers"],
@@ -105,9 +109,9 @@ async fn a_table_under_another_name_leaves_the_one_that_is_there() {
     assert_eq!(ask(here.login(), foreign).await, "2");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_database_comes_back_beside_or_instead_of_the_one_that_is_there() {
-    let here = InUse::up(&[]).await;
+on_both!(a_database_comes_back_beside_or_instead_of_the_one_that_is_there);
+async fn a_database_comes_back_beside_or_instead_of_the_one_that_is_there(flavour: Flavour) {
+    let here = InUse::up(flavour, &[]).await;
     let refused = here.restore(json!({ "databases": ["shop"] })).await.unwrap_err();
     insta::assert_snapshot!(refused, @"`fresh` holds the database shop");
 
@@ -125,9 +129,9 @@ async fn a_database_comes_back_beside_or_instead_of_the_one_that_is_there() {
     assert_eq!(ask(here.login(), kept).await, "1 0");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn only_the_part_is_read() {
-    let here = InUse::up(&[]).await;
+on_both!(only_the_part_is_read);
+async fn only_the_part_is_read(flavour: Flavour) {
+    let here = InUse::up(flavour, &[]).await;
     let object = key("b1", "full.sql.gz");
     let index: DumpIndex =
         serde_json::from_slice(&here.bench.store.object(&key("b1", "full.index.json")).unwrap()).unwrap();

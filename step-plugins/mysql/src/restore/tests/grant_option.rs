@@ -2,9 +2,9 @@
 
 use super::*;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_account_that_can_not_make_accounts_is_refused_before_anything_is_written() {
-    let new = server("new").await;
+on_both!(an_account_that_can_not_make_accounts_is_refused_before_anything_is_written);
+async fn an_account_that_can_not_make_accounts_is_refused_before_anything_is_written(flavour: Flavour) {
+    let new = server_of(flavour, "new").await;
     let bench = Bench::of(&[&new]).await;
     bench.publish_text("CREATE DATABASE `shop`;\n-- Dump completed\n").await;
     let manifest = bench.get(&format!("backups/shop/b1/{MANIFEST}")).await;
