@@ -26,7 +26,7 @@ impl<'a> Extract<'a> {
     fn part_of(self, table: &TableMembers) -> Option<(&'a Part, &'a TablePart)> {
         match self {
             Self::Whole => None,
-            Self::Part(part) => part.table(table).map(|table| (*part, table)),
+            Self::Part(part) => part.table(table).map(|table| (part, table)),
         }
     }
 
