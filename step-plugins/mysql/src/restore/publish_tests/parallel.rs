@@ -17,20 +17,20 @@ const ZOO: &[&str] = &[
     "CREATE DATABASE zoo",
     "CREATE TABLE zoo.parent (id INT PRIMARY KEY, code INT NOT NULL, x INT, pad VARCHAR(250), KEY before_it (x), \
      UNIQUE KEY code (code), KEY after_it (code, x))",
-    "INSERT INTO zoo.parent SELECT seq, seq + 7, seq % 10, REPEAT(MD5(seq), 7) FROM seq_1_to_40000",
+    "INSERT INTO zoo.parent SELECT seq, seq + 7, seq % 10, REPEAT(MD5(seq), 7) FROM zoo.seq_1_to_40000",
     "CREATE TABLE zoo.child (id INT PRIMARY KEY AUTO_INCREMENT, code INT, x INT, pad VARCHAR(250), KEY a (x), \
      KEY of_parent (code), KEY z (x, code), FULLTEXT KEY words (pad), \
      CONSTRAINT of_parent FOREIGN KEY (code) REFERENCES zoo.parent (code))",
-    "INSERT INTO zoo.child SELECT seq, seq + 7, seq % 10, REPEAT(MD5(seq), 7) FROM seq_1_to_40000",
+    "INSERT INTO zoo.child SELECT seq, seq + 7, seq % 10, REPEAT(MD5(seq), 7) FROM zoo.seq_1_to_40000",
     "CREATE TABLE zoo.large (id BIGINT AUTO_INCREMENT PRIMARY KEY, at DATETIME(6), pad VARCHAR(250), b VARBINARY(40), \
      UNIQUE KEY at (at, id), KEY pad (pad(20)), KEY b (b)) AUTO_INCREMENT = 1000001",
     "INSERT INTO zoo.large SELECT seq, '2020-01-01' + INTERVAL seq SECOND, REPEAT(MD5(seq), 7), UNHEX(SHA1(seq)) \
-     FROM seq_1_to_60000",
+     FROM zoo.seq_1_to_60000",
     "CREATE TRIGGER zoo.of_large BEFORE INSERT ON zoo.large FOR EACH ROW BEGIN SET NEW.b = ';'; END",
     "CREATE TABLE zoo.mine (id INT PRIMARY KEY, a INT, KEY a (a)) ENGINE=MyISAM",
-    "INSERT INTO zoo.mine SELECT seq, seq FROM seq_1_to_1000",
+    "INSERT INTO zoo.mine SELECT seq, seq FROM zoo.seq_1_to_1000",
     "CREATE TABLE zoo.parts (id INT, a INT, PRIMARY KEY (id), KEY a (a)) PARTITION BY HASH (id) PARTITIONS 3",
-    "INSERT INTO zoo.parts SELECT seq, seq FROM seq_1_to_1000",
+    "INSERT INTO zoo.parts SELECT seq, seq FROM zoo.seq_1_to_1000",
     "CREATE TABLE zoo.made (id INT PRIMARY KEY, v INT AS (id * 2) VIRTUAL, s INT AS (id * 3) STORED, h INT INVISIBLE, KEY v (v))",
     "INSERT INTO zoo.made (id) VALUES (1), (2)",
     "CREATE TABLE zoo.versions (id INT PRIMARY KEY, a INT, KEY a (a)) WITH SYSTEM VERSIONING",
@@ -131,7 +131,7 @@ async fn after_a_kill_tables_that_were_complete_are_not_loaded_again() {
     let mut statements = vec!["CREATE DATABASE many".to_owned()];
     for number in 0..250 {
         statements.push(format!("CREATE TABLE many.t{number:03} (id INT PRIMARY KEY, n INT)"));
-        statements.push(format!("INSERT INTO many.t{number:03} SELECT seq, {number} FROM seq_1_to_100"));
+        statements.push(format!("INSERT INTO many.t{number:03} SELECT seq, {number} FROM many.seq_1_to_100"));
     }
     tell(source.login(), &statements.iter().map(String::as_str).collect::<Vec<_>>()).await;
     let bench = bench(source.login(), fresh.login());

@@ -31,6 +31,7 @@ impl InUse {
             "CREATE DATABASE precious",
             "CREATE TABLE precious.t AS SELECT 1 AS i",
             "INSERT INTO shop.empty VALUES (1)",
+            "UPDATE shop.a SET b = NULL",
             "DELETE FROM shop.b",
         ];
         tell(server.login(), &since).await;
