@@ -41,7 +41,7 @@ const ZOO: &[&str] = &[
     "CREATE TABLE zoo.numbered (id INT PRIMARY KEY DEFAULT NEXT VALUE FOR zoo.numbers)",
     "CREATE VIEW zoo.z AS SELECT id FROM zoo.large",
     "CREATE VIEW zoo.a AS SELECT id FROM zoo.z",
-    "CREATE TABLE zoo.`we``ird.na me 🌍` (id INT PRIMARY KEY)",
+    "CREATE TABLE zoo.`we``ird.na me` (id INT PRIMARY KEY)",
 ];
 
 const DEFINITIONS: [&str; 11] = [
@@ -55,7 +55,7 @@ const DEFINITIONS: [&str; 11] = [
     "keyless",
     "numbered",
     "numbers",
-    "`we``ird.na me 🌍`",
+    "`we``ird.na me`",
 ];
 
 async fn definition(login: &Login, table: &str) -> String {
