@@ -5,7 +5,6 @@
 mod listing;
 mod measure;
 mod servers;
-mod sql;
 mod transfers;
 
 use anyhow::Result;
@@ -33,10 +32,6 @@ enum What {
     Gcs,
     /// A list of 10,000 backups in a bucket
     Listing,
-    /// Six tables of a million rows to a dump, beside `mariadb-dump | gzip`
-    Dump,
-    /// The same back, beside `gunzip | mariadb`
-    Restore,
 }
 
 /// Runs the benchmarks and prints what they measured.
@@ -49,15 +44,13 @@ pub(crate) fn bench(args: &Args) -> Result<(), Failure> {
 
 fn run(args: &Args) -> Result<()> {
     let programs = servers::Programs::build()?;
-    let all = [What::S3, What::Gcs, What::Listing, What::Dump, What::Restore];
+    let all = [What::S3, What::Gcs, What::Listing];
     let chosen = if args.what.is_empty() { &all[..] } else { &args.what };
     for what in chosen {
         match what {
             What::S3 => transfers::s3(&programs, args.rounds)?,
             What::Gcs => transfers::gcs(&programs, args.rounds)?,
             What::Listing => listing::listing(&programs)?,
-            What::Dump => sql::dump(&programs, args.rounds)?,
-            What::Restore => sql::restore(&programs, args.rounds)?,
         }
     }
     Ok(())
