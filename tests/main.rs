@@ -11,6 +11,7 @@ mod cancel;
 mod catalogue;
 mod composites;
 mod damage;
+mod drill;
 mod encrypted;
 mod environments;
 mod large;

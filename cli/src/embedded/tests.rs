@@ -24,6 +24,7 @@ targets:
   primary:   { host: 127.0.0.1, user: root, password: { secret: root } }
   replica-0: { host: 127.0.0.1, port: 3307, user: root, password: { secret: root } }
   replica-1: { host: 127.0.0.1, port: 3308, user: root, password: { secret: root } }
+  drill:     { host: 127.0.0.1, port: 3309, user: root, password: { secret: root } }
 stores:
   primary: { url: "file:backups" }
   offsite: { url: "file:offsite" }
@@ -92,6 +93,7 @@ fn every_shipped_runbook_compiles_with_its_defaults() {
         let sets: &[&str] = match name {
             SANDBOX_CLUSTER => &["directory=/tmp/sandbox"],
             "mark" => &["backup=b1", "keep=false"],
+            "reseed-replica" => &["replica=replica-0"],
             _ => &[],
         };
         assert!(!steps(name, sets).is_empty(), "{name}");
@@ -136,6 +138,22 @@ fn a_recovery_loads_and_compares_every_replica() {
             "report",
         ]
     );
+}
+
+#[test]
+fn a_drill_removes_its_server_also_when_production_is_named() {
+    for production in ["production=[]", "production=[primary]"] {
+        assert_eq!(
+            steps("restore-drill", &[production]),
+            ["sandbox", "restore", "verify", "remove", "report"]
+        );
+    }
+}
+
+#[test]
+fn a_replica_is_loaded_and_compared() {
+    let steps = steps("reseed-replica", &["replica=replica-1"]);
+    assert_eq!(steps, ["wait-ready", "restore", "follow", "caught-up", "compare", "report"]);
 }
 
 #[test]

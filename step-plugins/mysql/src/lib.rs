@@ -13,6 +13,8 @@ pub mod inventory;
 
 mod account;
 pub mod assert;
+pub mod assess;
+mod checksum;
 pub mod inspect;
 mod preflight;
 mod replication;
@@ -22,6 +24,7 @@ pub mod sandbox;
 #[cfg(test)]
 mod testing;
 mod tool;
+pub mod verify_restore;
 pub mod wait_ready;
 
 pub use account::Account;
@@ -30,10 +33,12 @@ use rekindle_engine::step::Registry;
 /// Adds the step kinds of this crate.
 pub fn register(registry: &mut Registry) {
     registry.register(assert::Assert);
+    registry.register(assess::Assess);
     registry.register(dump::Dump);
     registry.register(inspect::Inspect);
     registry.register(reset_replication::ResetReplication);
     registry.register(restore::Restore);
     registry.register(sandbox::Sandbox);
+    registry.register(verify_restore::VerifyRestore);
     registry.register(wait_ready::WaitReady);
 }

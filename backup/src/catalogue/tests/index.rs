@@ -33,7 +33,7 @@ async fn with_two_backups() -> MemoryStore {
 
 fn verdict(ok: bool) -> Verdict {
     let at = "2026-11-22T16:00:00Z".parse().unwrap();
-    Verdict { level: Level::Content, ok, at, by_run: "run".into(), problems: Vec::new() }
+    Verdict { level: Level::Content, ok, at, by_run: "run".into(), problems: Vec::new(), drill: None }
 }
 
 /// What is read to list the backups, after so many calls.

@@ -13,7 +13,7 @@ use crate::inspect::read_facts;
 use crate::sandbox::testing::TempServer;
 use crate::testing::{SHOP, fill, planned, processes, world_of};
 
-async fn filled(name: &str) -> (TempServer, Server) {
+pub(crate) async fn filled(name: &str) -> (TempServer, Server) {
     let server = TempServer::start(name, &processes()).await.unwrap();
     let mut open = server.login().connect().await.unwrap();
     fill(&mut open.session, SHOP).await;
@@ -25,7 +25,8 @@ async fn check(world: &FakeWorld, settings: &Settings, params: Value) -> Result<
     Assert.run(&serde_json::from_value(params).unwrap(), &test.cx).await
 }
 
-async fn publish(world: &FakeWorld, server: &mut Server, inventory: Inventory) -> BackupUri {
+/// Stores a manifest that says that a server holds this.
+pub(crate) async fn publish(world: &FakeWorld, server: &mut Server, inventory: Inventory) -> BackupUri {
     let uri: BackupUri = "backup://main/shop/b1".parse().unwrap();
     let now = world.world.clock.now();
     let manifest = Manifest {

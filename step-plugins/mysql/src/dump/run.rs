@@ -3,21 +3,25 @@
 use std::sync::Arc;
 
 use rekindle_backup::dump::WriterOptions;
+use rekindle_backup::inventory::Inventory;
 use rekindle_backup::layout::{BackupUri, MANIFEST, index_name};
 use rekindle_backup::manifest::{ConsistentPoint, DumpIndex, MANIFEST_FORMAT, ObjectEntry, Tool};
 use rekindle_engine::host::{Body, Key, ObjectStore, PutMode, StoreErrorKind, TerminateReason};
 use rekindle_engine::step::{StepContext, StepError};
+use tokio::sync::oneshot;
 
 use super::accounts::{self, Accounts};
 use super::client::Client;
 use super::command::{Choice, command, shown};
 use super::failure::Failure;
 use super::privileges::{self, Verdict};
+use super::snapshot::{Snapshot, without};
 use super::stream::{Stream, Streamed, stream};
 use super::survey::Survey;
 use super::{DumpOutputs, DumpParams, DumpScope};
 use crate::client_options::ClientOptions;
 use crate::connection::{Login, Server};
+use crate::flavour::ServerVersion;
 
 const GRACE: std::time::Duration = std::time::Duration::from_secs(2);
 /// An index has some 200 bytes for each 4 MiB of text.
@@ -90,10 +94,20 @@ pub(super) async fn run(params: &DumpParams, cx: &StepContext) -> Result<DumpOut
         scope: params.scope,
         databases: &databases,
     };
+    let snapshot = open_snapshot(params, cx, &login, &version).await?;
     // An index describes a whole object: the old one goes before its object is replaced.
     store.delete(&keys.index).await?;
     let started_at = cx.world().clock.now();
-    let streamed = store_stream(params, cx, &login, &choice, accounts, store.as_ref(), &keys).await?;
+    let (is_open, dump_is_open) = oneshot::channel();
+    let streaming = store_stream(params, cx, &login, &choice, accounts, is_open, (store.as_ref(), &keys));
+    let checksums = async {
+        Ok(match snapshot {
+            Some(snapshot) => snapshot.read(dump_is_open, &databases, cx).await,
+            None => Inventory::default(),
+        })
+    };
+    let (mut streamed, checksums) = tokio::try_join!(streaming, checksums)?;
+    streamed.dump.inventory.take_checksums(checksums);
     let index = DumpIndex {
         format: MANIFEST_FORMAT,
         object: ObjectEntry {
@@ -115,6 +129,27 @@ pub(super) async fn run(params: &DumpParams, cx: &StepContext) -> Result<DumpOut
     Ok(outputs(&index, &keys))
 }
 
+/// Opens the snapshot that checksums are read from, when they are wanted and can be had.
+async fn open_snapshot(
+    params: &DumpParams,
+    cx: &StepContext,
+    login: &Login,
+    version: &ServerVersion,
+) -> Result<Option<Snapshot>, StepError> {
+    if !params.checksums {
+        return Ok(None);
+    }
+    match Snapshot::open(login, version).await {
+        Ok(snapshot) => Ok(Some(snapshot)),
+        // A backup without them is worth more than none.
+        Err(error) if error.server_code().is_some() => {
+            cx.warn(&without(&error.to_string()));
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Runs the client into the store, and proves that the store has what was sent.
 async fn store_stream(
     params: &DumpParams,
@@ -122,8 +157,8 @@ async fn store_stream(
     login: &Login,
     choice: &Choice<'_>,
     accounts: Accounts,
-    store: &dyn ObjectStore,
-    keys: &Keys,
+    is_open: oneshot::Sender<()>,
+    (store, keys): (&dyn ObjectStore, &Keys),
 ) -> Result<Streamed, StepError> {
     let options = ClientOptions::new(login).map_err(|error| StepError::permanent(error.to_string()))?;
     let processes = Arc::clone(&cx.world().processes);
@@ -150,6 +185,7 @@ async fn store_stream(
         reporter: cx.reporter(),
         step: cx.step().clone(),
         cancel: cx.cancel().clone(),
+        is_open,
     };
     let streaming = blocking(move || stream(parts));
     let storing = store.put(&keys.object, body, PutMode::Replace);
@@ -254,6 +290,7 @@ fn outputs(index: &DumpIndex, keys: &Keys) -> DumpOutputs {
         sha256: index.object.sha256.clone(),
         tables: tables.clone().count() as u64,
         rows: tables.filter_map(|table| table.rows).sum(),
+        checksums: index.inventory.checksum_count(),
         gtid: index.consistent_point.gtid.clone().unwrap_or_default(),
         recovery_point: index.consistent_point.at.unwrap_or(index.started_at),
     }

@@ -10,6 +10,7 @@ use rekindle_backup::dump::{DumpWriter, WriterOptions, WrittenDump};
 use rekindle_engine::host::{BodySender, Clock, ExitReport, RunningProcess, TerminateReason};
 use rekindle_engine::id::StepId;
 use rekindle_engine::step::{Progress, Reporter};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::accounts::Accounts;
@@ -31,6 +32,8 @@ pub(super) struct Stream {
     pub(super) reporter: Arc<dyn Reporter>,
     pub(super) step: StepId,
     pub(super) cancel: CancellationToken,
+    /// Told once the dump's snapshot is known to be open.
+    pub(super) is_open: oneshot::Sender<()>,
 }
 
 /// A dump whose client ended well and whose trailer was seen; its body has been finished.
@@ -71,6 +74,7 @@ pub(super) fn stream(mut stream: Stream) -> Result<Streamed, Failure> {
         reporter: stream.reporter,
         step: stream.step,
         snapshot_at: None,
+        is_open: Some(stream.is_open),
         bytes: 0,
         shown: Instant::now(),
     };
@@ -116,6 +120,7 @@ struct Follow {
     reporter: Arc<dyn Reporter>,
     step: StepId,
     snapshot_at: Option<Timestamp>,
+    is_open: Option<oneshot::Sender<()>>,
     bytes: u64,
     shown: Instant,
 }
@@ -143,6 +148,10 @@ fn copy(
         // The header is written before the transaction begins; the first database is written in it.
         if follow.snapshot_at.is_none() && contents.database.is_some() {
             follow.snapshot_at = Some(follow.clock.now());
+            if let Some(is_open) = follow.is_open.take() {
+                // Nobody waits for it when no checksums are wanted.
+                let _ = is_open.send(());
+            }
         }
         if follow.shown.elapsed() >= PROGRESS_EVERY {
             follow.shown = Instant::now();

@@ -16,6 +16,7 @@ use crate::connection::Login;
 use crate::sandbox::testing::{CANARY_PASSWORD, TempServer};
 use crate::testing::{planned, processes, world_of};
 
+mod checksums;
 mod privileges;
 
 const SEED: &[&str] = &[

@@ -47,13 +47,15 @@ pub(super) async fn look(
     let meter = Meter::new(cx, manifest.size_bytes());
     for object in &manifest.objects {
         let problems = match (level, object.role) {
-            (Level::Content, ObjectRole::Full | ObjectRole::Databases | ObjectRole::Schema) => {
-                content::look_into(store, uri, &manifest, object, &meter).await?
-            }
+            (
+                Level::Content | Level::Restore,
+                ObjectRole::Full | ObjectRole::Databases | ObjectRole::Schema,
+            ) => content::look_into(store, uri, &manifest, object, &meter).await?,
             (Level::Objects, _)
-            | (Level::Content, ObjectRole::Index | ObjectRole::Facts | ObjectRole::Instructions) => {
-                reading::problem(&**store, uri, object, &meter).await?.into_iter().collect()
-            }
+            | (
+                Level::Content | Level::Restore,
+                ObjectRole::Index | ObjectRole::Facts | ObjectRole::Instructions,
+            ) => reading::problem(&**store, uri, object, &meter).await?.into_iter().collect(),
         };
         found.objects += 1;
         found.bytes += object.size_bytes;
