@@ -7,6 +7,7 @@ pub(crate) mod parts;
 pub(crate) mod patience;
 pub(crate) mod reading;
 pub(crate) mod resumed;
+mod span;
 
 use jiff::Timestamp;
 
