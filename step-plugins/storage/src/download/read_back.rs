@@ -93,3 +93,25 @@ impl Reader {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{BUFFER_BYTES, ReadBack};
+    use crate::reading::Digest;
+
+    #[tokio::test]
+    async fn what_is_in_the_file_is_summed_up_also_what_was_there_before_it_was_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("part");
+        let mut bytes = vec![7; 3 * BUFFER_BYTES];
+        std::fs::write(&path, &bytes).unwrap();
+        let mut read_back = ReadBack::of(&path).unwrap();
+        read_back.follow(BUFFER_BYTES as u64 + 1).await.unwrap();
+        // Of this one the writer's own sums would know nothing.
+        bytes[2 * BUFFER_BYTES] ^= 1;
+        bytes.push(8);
+        std::fs::write(&path, &bytes).unwrap();
+        let whole = read_back.finish().await.unwrap();
+        assert_eq!((whole.size_bytes, whole.sha256), (bytes.len() as u64, Digest::of(&bytes).sha256));
+    }
+}

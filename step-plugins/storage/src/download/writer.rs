@@ -77,3 +77,44 @@ impl Writer {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use super::{BLOCK_BYTES, Writer};
+
+    #[tokio::test]
+    async fn chunks_of_any_size_follow_each_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("part");
+        std::fs::write(&path, b"abcd").unwrap();
+        let mut writer = Writer::new(File::options().write(true).open(&path).unwrap(), 2);
+        let mut expected = b"ab".to_vec();
+        for (byte, length) in [(1, 3), (2, BLOCK_BYTES), (3, BLOCK_BYTES + 5), (4, 1), (5, BLOCK_BYTES - 1)] {
+            let chunk = vec![byte; length];
+            expected.extend_from_slice(&chunk);
+            writer.write(chunk.into()).await.unwrap();
+            let there = std::fs::read(&path).unwrap();
+            let written = usize::try_from(writer.written_bytes()).unwrap();
+            assert!(there[..written] == expected[..written]);
+        }
+        writer.flush().await.unwrap();
+        assert_eq!(writer.written_bytes(), expected.len() as u64);
+        assert!(std::fs::read(&path).unwrap() == expected);
+    }
+
+    #[tokio::test]
+    async fn what_could_not_be_written_is_told_and_not_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("part");
+        std::fs::write(&path, b"abcd").unwrap();
+        let mut writer = Writer::new(File::open(&path).unwrap(), 4);
+        writer.write(vec![1; BLOCK_BYTES].into()).await.unwrap();
+        writer.write(vec![2; BLOCK_BYTES].into()).await.unwrap_err();
+        assert_eq!(writer.written_bytes(), 4);
+        writer.write(vec![3].into()).await.unwrap();
+        writer.flush().await.unwrap_err();
+        assert_eq!(writer.written_bytes(), 4);
+    }
+}
