@@ -147,7 +147,7 @@ impl Source for Fake {
 async fn spans_are_handed_over_in_order_however_they_come() {
     for seed in 0..6 {
         let fake = Fake { seed, ..Fake::new() };
-        assert!(fake.read().await.unwrap() == OBJECT, "{seed}");
+        assert!(fake.read().await.unwrap() == *OBJECT, "{seed}");
         let spans = (1..6).map(|span| (span * SPAN, Some(OBJECT.len().min((span + 1) * SPAN))));
         assert_eq!(fake.asked(), [(0, None)].into_iter().chain(spans).collect::<Vec<_>>());
     }
@@ -172,7 +172,7 @@ async fn what_is_not_large_or_has_no_state_comes_in_one_answer() {
     assert_eq!(fake.asked(), [(1, Some(1 + 2 * SPAN))]);
 
     let fake = Fake { state: Arc::default(), ..Fake::new() };
-    assert!(fake.read().await.unwrap() == OBJECT);
+    assert!(fake.read().await.unwrap() == *OBJECT);
     assert_eq!(fake.asked(), [(0, None)]);
 }
 
@@ -193,7 +193,7 @@ async fn a_slow_reader_bounds_what_is_open_and_what_is_held() {
         let ahead = fake.brought_bytes.load(Ordering::SeqCst) - all.len();
         assert!(ahead <= SPANS_AT_ONCE * SPAN + 8 * MIB + SPANS_AT_ONCE * CHUNK_BYTES, "{ahead}");
     }
-    assert!(all == OBJECT);
+    assert!(all == *OBJECT);
     assert!(fake.most_open.load(Ordering::SeqCst) <= SPANS_AT_ONCE);
 }
 
@@ -201,7 +201,7 @@ async fn a_slow_reader_bounds_what_is_open_and_what_is_held() {
 async fn a_span_that_is_cut_off_goes_on_from_its_byte() {
     let cut = 2 * SPAN + 12_345;
     let fake = Fake { seed: 1, ..Fake::new() }.cut(cut, 2).cut(777, 1);
-    assert!(fake.read().await.unwrap() == OBJECT);
+    assert!(fake.read().await.unwrap() == *OBJECT);
     let asked = fake.asked();
     let again: Vec<_> = asked.iter().filter(|(at, _)| *at == cut || *at == 777).collect();
     assert_eq!(again, [&(777, Some(SPAN)), &(cut, Some(3 * SPAN)), &(cut, Some(3 * SPAN))]);
