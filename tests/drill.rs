@@ -1,6 +1,6 @@
 //! Restore drills, assessments, and a replica that is loaded anew.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use mysql_async::prelude::Queryable as _;
 use serde_json::Value;
@@ -19,7 +19,7 @@ fn with_drill(cluster: &Cluster) -> PathBuf {
     )
 }
 
-fn run(cluster: &Cluster, environment: &PathBuf, args: &[&str]) -> Answer {
+fn run(cluster: &Cluster, environment: &Path, args: &[&str]) -> Answer {
     let mut all = vec!["run"];
     all.extend(args);
     all.extend(["--yes", "-e", environment.to_str().unwrap()]);

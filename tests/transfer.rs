@@ -171,7 +171,10 @@ async fn a_runner_killed_in_a_download_goes_on_from_the_byte_it_had() {
     std::fs::write(bench.bucket().join("mysql/backup.sql.gz"), &bytes).unwrap();
     std::fs::create_dir(bench.project.path().join("back")).unwrap();
     // Of five spans side by side, the second to fifth stand still after 4 MiB each.
-    bench.server.faults().add_after(1, "GET", "mysql/backup.sql.gz", 4, Fault::StallAnswer(4 * MIB));
+    for begin in [8, 16, 24, 32] {
+        let range = format!("bytes={}-", begin * MIB);
+        bench.server.faults().add("GET", &range, 1, Fault::StallAnswer(4 * MIB));
+    }
     let file = bench.project.path().join("back/backup.sql.gz");
     let part = bench.project.path().join("back/backup.sql.gz.rekindle-part");
     let written = || std::fs::metadata(&part).map_or(0, |found| found.len());

@@ -94,7 +94,7 @@ async fn the_manifest_says_how_and_the_instructions_say_what_to_do() {
 
 #[tokio::test]
 async fn a_backup_is_found_verified_and_its_damage_named() {
-    for level in Level::ALL {
+    for level in [Level::Objects, Level::Content] {
         let shop = shop(&Pair::new()).await;
         let verify = json!({ "backup": "backup://primary/shop/b1", "level": level });
         shop.run("backup.verify", verify.clone()).await.unwrap();

@@ -94,7 +94,7 @@ fn reseed(seen: &Seen, replica: &ServerState) -> String {
 fn lost(seen: &Seen, primary: &ServerState) -> Judgement {
     let mut named = seen.lost.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join("; ");
     if let Some(more @ 1..) = seen.lost.len().checked_sub(NAMED) {
-        named.push_str(&format!("; and {more} more"));
+        named += &format!("; and {more} more");
     }
     let environment = &seen.environment;
     Judgement {

@@ -145,7 +145,7 @@ fn failure(params: &Params, problems: &[String]) -> StepError {
     const NAMED: usize = 20;
     let mut named = problems.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join("; ");
     if let Some(more @ 1..) = problems.len().checked_sub(NAMED) {
-        named.push_str(&format!("; and {more} more"));
+        named += &format!("; and {more} more");
     }
     StepError::permanent(format!("{} does not restore to what it says: {named}", params.backup))
         .help("make a new backup now; the verdict keeps `backup.find` from choosing this one where `verified` is set")

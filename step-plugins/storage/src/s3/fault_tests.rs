@@ -167,7 +167,7 @@ async fn a_large_object_comes_side_by_side_and_every_span_goes_on_by_itself() {
 
 #[tokio::test]
 async fn an_object_that_changes_while_it_is_read_is_not_put_together_of_two() {
-    let (server, store) = bench().await;
+    let (_server, store) = bench().await;
     put(&store, "a", &noise(41 * MIB)).await.unwrap();
     let body = store.get(&key("a"), None).await.unwrap();
     // However fast the others come: the last span is asked for when the reader has taken something.
