@@ -78,6 +78,7 @@ impl Strict {
         };
         let mut state = self.state();
         state.uploads.remove(&id);
+        state.tags.forget(&bucket, &key);
         if let (Some((crc, _)), Some(etag)) = (whole, output.e_tag.clone()) {
             output.checksum_crc64nvme = self.told(text(crc));
             output.checksum_type = Some(d::ChecksumType::from_static(d::ChecksumType::FULL_OBJECT));
