@@ -111,9 +111,16 @@ fn text(crc: u64) -> String {
 
 #[async_trait::async_trait]
 impl S3 for Strict {
-    async fn put_object(&self, r: S3Request<d::PutObjectInput>) -> S3Result<S3Response<d::PutObjectOutput>> {
+    async fn put_object(
+        &self,
+        mut r: S3Request<d::PutObjectInput>,
+    ) -> S3Result<S3Response<d::PutObjectOutput>> {
         let bucket = d::HeadBucketInput { bucket: r.input.bucket.clone(), ..Default::default() };
         self.inner.head_bucket(instead(&r, bucket)).await?;
+        // Before the lock: a client that stands still in the middle of it must not stop all others.
+        if let Some(body) = r.input.body.take() {
+            r.input.body = Some(s3s::Body::from(uploads::collected(body).await?).into());
+        }
         let _alone = self.writes.write().await;
         self.state().tags.forget(&r.input.bucket, &r.input.key);
         self.inner.put_object(r).await

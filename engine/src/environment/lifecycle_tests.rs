@@ -34,8 +34,16 @@ fn rules_spare_the_journals_of_runs() {
              journal: {{ store: {journal} }}\n"
         )
     };
-    insta::assert_snapshot!(body_errors(&stores("a", "expire: 30d")), @"");
-    insta::assert_snapshot!(body_errors(&stores("b", "expire: 30d, prefix: journals/")), @"");
+    insta::assert_snapshot!(body_errors(&stores("a", "expire: 30d")), @r#"
+    rekindle::environment::wrong_value: it would take the journals and locks of runs, which lie in `s3://bucket/mysql/runs/`
+      e.yaml:5:45 "{ expire: 30d }": this value
+      help: say what it is about, as in `prefix: backups/`, or keep the journal in another store
+    "#);
+    insta::assert_snapshot!(body_errors(&stores("b", "expire: 30d, prefix: journals/")), @r#"
+    rekindle::environment::wrong_value: it would take the journals and locks of runs, which lie in `s3://bucket/mysql/journals/runs/`
+      e.yaml:5:68 "journals/": this value
+      help: say what it is about, as in `prefix: backups/`, or keep the journal in another store
+    "#);
     for (journal, sound) in [
         ("a", "expire: 30d, prefix: backups/"),
         ("a", "expire_noncurrent: 30d"),

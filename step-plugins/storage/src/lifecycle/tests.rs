@@ -164,7 +164,10 @@ async fn rules_that_would_take_journals_are_refused_beforehand_and_when_run() {
     let shop = Shop::new();
     shop.primary.insert(&Key::new("runs/events/r/000000000000.jsonl").unwrap(), "{}");
     let found = preflight(&shop, Some(guide())).await;
-    insta::assert_snapshot!(found.problems[0], @"");
+    insta::assert_snapshot!(found.problems[0], @r"
+    rekindle::preflight::failed: the rules would take the journals and locks of runs that lie in memory:primary below `runs/`
+      help: say what they are about, as in `lifecycle: { prefix: backups/, … }`
+    ");
     run(&shop).await.unwrap_err();
     assert_eq!(shop.primary.memory_bucket().changes(), 0);
 
