@@ -133,6 +133,8 @@ pub struct Catalogue {
     pub backups: Vec<Listed>,
     /// What is no backup (yet), by uri.
     pub unpublished: Vec<Unpublished>,
+    /// Whether indexes told of all of them, so that nothing was read.
+    pub(super) is_remembered: bool,
 }
 
 /// Reads the time that the ids of runs begin with: `20261122T153500Z`.

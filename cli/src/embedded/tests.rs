@@ -5,6 +5,7 @@ use rekindle_engine::compile::{CompileInput, compile};
 use rekindle_engine::diagnostic::Diagnostic;
 use rekindle_engine::document::Source;
 use rekindle_engine::environment::{self, Environment};
+use rekindle_engine::id::StoreName;
 use rekindle_engine::plan::{self, Beside, PinnedStep, Plan, Style};
 use rekindle_engine::runbook::Runbook;
 use rekindle_engine::step::Intent;
@@ -183,18 +184,24 @@ fn the_quickstart_does_for_every_runbook_that_it_is_for() {
 #[test]
 fn the_three_two_one_example_prepares_its_stores_and_copies_every_backup_to_two_more() {
     let example = "../examples/three-two-one";
-    let arg = EnvironmentArg { environment: format!("{example}/environments/production.yaml") };
     let prepare = format!("{example}/runbooks/prepare-stores.yaml");
-    let steps = [prepare.as_str(), "backup"].map(|runbook| {
-        let loaded = project::load(runbook, &arg).unwrap_or_else(|failure| panic!("{failure:#?}"));
-        let plan = compiled_runbook(&loaded.runbook, &loaded.environment, &[])
-            .unwrap_or_else(|errors| panic!("{runbook}: {errors:#?}"));
-        let ids: Vec<_> = plan.steps.iter().map(|step| step.id.to_string()).collect();
-        ids.join(" ")
-    });
-    insta::assert_snapshot!(steps.join("\n"), @r"
-    places[0] places[1] places[2] rules
-    full schema facts publish verify copy[0] copy[1] prune report
+    let mut told = Vec::new();
+    for environment in ["production", "production-google"] {
+        let arg = EnvironmentArg { environment: format!("{example}/environments/{environment}.yaml") };
+        for runbook in [prepare.as_str(), "backup"] {
+            let loaded = project::load(runbook, &arg).unwrap_or_else(|failure| panic!("{failure:#?}"));
+            let plan = compiled_runbook(&loaded.runbook, &loaded.environment, &[])
+                .unwrap_or_else(|errors| panic!("{runbook}: {errors:#?}"));
+            let ids: Vec<_> = plan.steps.iter().map(|step| step.id.to_string()).collect();
+            let offsite = &loaded.environment.settings.stores[&StoreName::from("offsite")];
+            told.push(format!("{}: {}", offsite.url, ids.join(" ")));
+        }
+    }
+    insta::assert_snapshot!(told.join("\n"), @r"
+    s3://mysql-backups-company/mysql: places[0] places[1] places[2] rules
+    s3://mysql-backups-company/mysql: full schema facts publish verify copy[0] copy[1] prune report
+    gs://mysql-backups-company/mysql: places[0] places[1] places[2] rules
+    gs://mysql-backups-company/mysql: full schema facts publish verify copy[0] copy[1] prune report
     ");
 }
 

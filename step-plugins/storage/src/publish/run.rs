@@ -10,6 +10,7 @@ use rekindle_engine::step::{Probe, StepContext, StepError};
 use super::draft::{Draft, draft};
 use super::{PublishOutputs, PublishParams, instructions};
 use crate::reading::{self, Meter};
+use crate::remembering::remember;
 
 /// Looks whether this very backup is published.
 pub(super) async fn probe(
@@ -55,6 +56,7 @@ pub(super) async fn run(params: &PublishParams, cx: &StepContext) -> Result<Publ
     if catalogue::load_manifest(&*store, &uri).await? != manifest {
         return Err(StepError::permanent(format!("the manifest of {uri} does not read back as written")));
     }
+    remember(&*store, &uri, cx).await;
     Ok(PublishOutputs::of(uri, &manifest))
 }
 

@@ -76,7 +76,10 @@ async fn the_manifest_is_the_last_object_written() {
         .filter(|(call, _)| *call == Operation::Put)
         .map(|(_, key)| key)
         .collect();
-    assert_eq!(written, ["backups/shop/b1/RESTORE.txt", "backups/shop/b1/manifest.json"]);
+    assert_eq!(
+        written,
+        ["backups/shop/b1/RESTORE.txt", "backups/shop/b1/manifest.json", "backups/shop/index.json"]
+    );
 }
 
 #[tokio::test]
