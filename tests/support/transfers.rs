@@ -140,24 +140,22 @@ impl Transfers {
 
     /// Names the objects that are there, with the parts of uploads where those are objects too.
     pub(crate) fn objects(&self) -> Vec<String> {
-        match self.server.downcast_ref::<GcsServer>() {
-            Some(server) => server.objects("backups"),
-            None => {
-                let (root, mut names) = (self.bucket(), Vec::new());
-                let mut folders = vec![root.clone()];
-                while let Some(folder) = folders.pop() {
-                    for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
-                        if path.is_dir() {
-                            folders.push(path);
-                        // What the server itself keeps of uploads and objects begins with a dot.
-                        } else if !path.file_name().unwrap().to_str().unwrap().starts_with('.') {
-                            names.push(path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned());
-                        }
-                    }
+        if let Some(server) = self.server.downcast_ref::<GcsServer>() {
+            return server.objects("backups");
+        }
+        let (root, mut names) = (self.bucket(), Vec::new());
+        let mut folders = vec![root.clone()];
+        while let Some(folder) = folders.pop() {
+            for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+                if path.is_dir() {
+                    folders.push(path);
+                // What the server itself keeps of uploads and objects begins with a dot.
+                } else if !path.file_name().unwrap().to_str().unwrap().starts_with('.') {
+                    names.push(path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned());
                 }
-                names
             }
         }
+        names
     }
 
     /// Tells whether an object is a part of an upload.

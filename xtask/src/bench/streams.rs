@@ -1,13 +1,14 @@
 //! A stream whose length nobody knows beforehand, as a dump is, of 1 GiB into a bucket.
 
-use anyhow::{Result, bail};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, bail};
 
 use super::measure::measure;
 use super::servers::Programs;
 use super::transfers::{self, SIZE_MIB};
 
-/// A public key whose other half nobody has: what is encrypted is a stream without a length.
-const RECIPIENT: &str = "age1hc9pvlwucyhjrd4jkaqu07u8cpx4t7nry5j7cexwm9hfggw42gqsucfln9";
 /// What a runner may take.
 const MOST_MIB: f64 = 100.0;
 
@@ -22,8 +23,12 @@ pub(super) fn streams(programs: &Programs) -> Result<()> {
 
 fn into(programs: &Programs, title: &str, store: &str) -> Result<()> {
     let folder = tempfile::Builder::new().prefix("rekindle-bench-").tempdir()?;
-    let encrypt = format!("encrypt: {{ recipients: [{RECIPIENT}] }}");
+    let recipient = make_key(folder.path())?;
+    let encrypt = format!("encrypt: {{ recipients: [{recipient}], identity: {{ secret: key }} }}");
     transfers::prepare(folder.path(), &format!("{store}, {encrypt}"))?;
+    let environment = folder.path().join("environments/bench.yaml");
+    let declared = std::fs::read_to_string(&environment)?;
+    std::fs::write(&environment, format!("{declared}secrets: {{ key: {{ file: key }} }}\n"))?;
     let args = ["run", "up", "-e", "bench", "--yes", "--set", "key=stream"];
     let took = measure(&mut programs.rekindle(folder.path(), &args))?;
     let rate = SIZE_MIB / took.seconds;
@@ -32,4 +37,16 @@ fn into(programs: &Programs, title: &str, store: &str) -> Result<()> {
         bail!("{title}: {:.0} MiB of memory are more than {MOST_MIB:.0}", took.peak_mib);
     }
     Ok(())
+}
+
+/// Makes a key of age, and gives its public half: what is encrypted is a stream without a length.
+fn make_key(folder: &Path) -> Result<String> {
+    let file = folder.join("key");
+    let made = Command::new("age-keygen").arg("-o").arg(&file).stderr(Stdio::null()).status();
+    if !made.context("failed to run age-keygen")?.success() {
+        bail!("age-keygen made no key");
+    }
+    let text = std::fs::read_to_string(&file)?;
+    let public = text.lines().find_map(|line| line.strip_prefix("# public key: "));
+    Ok(public.context("age-keygen told no public key")?.to_owned())
 }
