@@ -92,10 +92,9 @@ fn reseed(seen: &Seen, replica: &ServerState) -> String {
 }
 
 fn lost(seen: &Seen, primary: &ServerState) -> Judgement {
-    let mut named = seen.lost.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join("; ");
-    if let Some(more @ 1..) = seen.lost.len().checked_sub(NAMED) {
-        named += &format!("; and {more} more");
-    }
+    let more = seen.lost.len().saturating_sub(NAMED);
+    let more = (more > 0).then(|| format!("and {more} more"));
+    let named = seen.lost.iter().take(NAMED).cloned().chain(more).collect::<Vec<_>>().join("; ");
     let environment = &seen.environment;
     Judgement {
         strategy: Strategy::DataCorruption,

@@ -37,7 +37,7 @@ pub(super) async fn look(params: &Params, cx: &StepContext) -> Result<(Seen, Vec
             }
             Ok(None) => {}
             Err(error) => {
-                unknown.push(format!("the store `{name}` could not be looked into: {}", error.message))
+                unknown.push(format!("the store `{name}` could not be looked into: {}", error.message));
             }
         }
     }

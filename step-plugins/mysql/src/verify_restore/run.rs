@@ -143,10 +143,9 @@ async fn production_bytes(params: &Params, cx: &StepContext) -> Result<Option<u6
 
 fn failure(params: &Params, problems: &[String]) -> StepError {
     const NAMED: usize = 20;
-    let mut named = problems.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join("; ");
-    if let Some(more @ 1..) = problems.len().checked_sub(NAMED) {
-        named += &format!("; and {more} more");
-    }
+    let more = problems.len().saturating_sub(NAMED);
+    let more = (more > 0).then(|| format!("and {more} more"));
+    let named = problems.iter().take(NAMED).cloned().chain(more).collect::<Vec<_>>().join("; ");
     StepError::permanent(format!("{} does not restore to what it says: {named}", params.backup))
         .help("make a new backup now; the verdict keeps `backup.find` from choosing this one where `verified` is set")
 }

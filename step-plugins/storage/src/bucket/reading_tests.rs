@@ -17,6 +17,9 @@ const CHUNK_BYTES: usize = 100_000;
 const SPAN: usize = 8 * MIB;
 static OBJECT: LazyLock<Bytes> = LazyLock::new(|| noise(5 * SPAN + 7).into());
 
+/// The first byte that is asked for, and the one behind the last where one is named.
+type Asked = (usize, Option<usize>);
+
 /// A provider with one object, that counts what is asked of it.
 #[derive(Clone, Default)]
 struct Fake {
@@ -29,7 +32,7 @@ struct Fake {
     state: Arc<Mutex<Option<&'static str>>>,
     knows_conditions: bool,
     sum: Option<String>,
-    asked: Arc<Mutex<Vec<(usize, Option<usize>)>>>,
+    asked: Arc<Mutex<Vec<Asked>>>,
     open: Arc<AtomicUsize>,
     most_open: Arc<AtomicUsize>,
     brought_bytes: Arc<AtomicUsize>,
@@ -159,7 +162,7 @@ async fn a_range_of_a_known_state_is_asked_for_in_spans_from_the_first() {
     let range = 5..5 + 2 * SPAN_BYTES + 1;
     let body =
         open_in_state(fake.clone(), &Stamp("one".to_owned()), range).await.unwrap_or_else(|_| panic!());
-    assert!(body.collect(3 * SPAN).await.unwrap() == OBJECT[5..5 + 2 * SPAN + 1]);
+    assert!(body.collect(3 * SPAN).await.unwrap() == OBJECT[5..=5 + 2 * SPAN]);
     let end = 5 + 2 * SPAN;
     assert_eq!(fake.asked(), [(5, Some(5 + SPAN)), (5 + SPAN, Some(end)), (end, Some(end + 1))]);
 }
