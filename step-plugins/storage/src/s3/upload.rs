@@ -12,7 +12,7 @@ use bytes::Bytes;
 use rekindle_engine::host::{Body, Key, ObjectInfo, PutMode, Stamp, StoreErrorKind};
 use tokio::task::JoinSet;
 
-use super::multipart::{Sent, Upload};
+use super::multipart::Upload;
 use super::{S3Store, Sum, condition, download, errors};
 use crate::bucket::MARK;
 use crate::bucket::parts::{self, MIB, Parts, most_under_way, take};
@@ -196,7 +196,7 @@ async fn put_parts(
     mark: &str,
 ) -> Result<(Sum, Result<Option<String>, Failure>), Failure> {
     let upload = Arc::new(Upload::begin(store, object, mark).await?);
-    let mut under_way: JoinSet<Result<((i32, Sent), Bytes), Failure>> = JoinSet::new();
+    let mut under_way = JoinSet::new();
     let (mut sent, mut number) = (BTreeMap::new(), 1);
     let mut next = Some(first);
     while let Some(bytes) = next {
