@@ -41,6 +41,7 @@ async fn publish(world: &FakeWorld, server: &mut Server, inventory: Inventory) -
         inventory,
         tools: Vec::new(),
         labels: std::collections::BTreeMap::new(),
+        physical: None,
         encryption: None,
     };
     let store = world.stores.store("memory:main");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rekindle_backup::dump::WriterOptions;
 use rekindle_backup::layout::{BackupUri, MANIFEST, index_name};
 use rekindle_backup::manifest::{ConsistentPoint, DumpIndex, MANIFEST_FORMAT, ObjectEntry, Tool};
-use rekindle_engine::host::{Body, Key, ObjectStore, PutMode, StoreErrorKind, TerminateReason};
+use rekindle_engine::host::{Body, Key, ObjectStore, PutMode, StoreErrorKind};
 use rekindle_engine::step::{StepContext, StepError};
 
 use super::accounts::{self, Accounts};
@@ -18,8 +18,8 @@ use super::survey::Survey;
 use super::{DumpOutputs, DumpParams, DumpScope};
 use crate::client_options::ClientOptions;
 use crate::connection::{Login, Server};
+use crate::guard::{TerminateOnDrop, blocking};
 
-const GRACE: std::time::Duration = std::time::Duration::from_secs(2);
 /// An index has some 200 bytes for each 4 MiB of text.
 const INDEX_LIMIT_BYTES: usize = 1 << 30;
 
@@ -108,6 +108,7 @@ pub(super) async fn run(params: &DumpParams, cx: &StepContext) -> Result<DumpOut
         inventory: streamed.dump.inventory,
         members: streamed.dump.members,
         tool: Tool { name: client.program.to_owned(), version: client.text.clone(), command: shown(&choice) },
+        physical: None,
     };
     let text = serde_json::to_vec_pretty(&index)
         .map_err(|error| StepError::permanent(format!("the index can't be written as JSON: {error}")))?;
@@ -135,7 +136,7 @@ async fn store_stream(
     cx.log(&shown(choice));
     let process = blocking(move || processes.start(&spec)).await??;
     // Ends the client's group also when this future is dropped, by a timeout or a second signal.
-    let guard = TerminateOnDrop(Some(process.terminator()));
+    let guard = TerminateOnDrop::of(process.as_ref());
     let (sender, body) = Body::channel();
     let parts = Stream {
         process,
@@ -172,41 +173,6 @@ async fn store_stream(
         )));
     }
     Ok(streamed)
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, StepError> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| StepError::permanent(error.to_string()))
-}
-
-type Terminator = Arc<dyn Fn(TerminateReason, std::time::Duration) + Send + Sync>;
-
-struct TerminateOnDrop(Option<Terminator>);
-
-impl TerminateOnDrop {
-    /// Waits for the work; when the operator cancels, ends the client, after which the work ends by itself.
-    async fn unless_cancelled<T>(mut self, cx: &StepContext, work: impl Future<Output = T>) -> T {
-        tokio::pin!(work);
-        let done = tokio::select! {
-            done = &mut work => done,
-            () = cx.cancel().cancelled() => {
-                if let Some(terminate) = self.0.clone() {
-                    let _ = blocking(move || terminate(TerminateReason::Cancelled, GRACE)).await;
-                }
-                work.await
-            }
-        };
-        self.0 = None;
-        done
-    }
-}
-
-impl Drop for TerminateOnDrop {
-    fn drop(&mut self) {
-        if let Some(terminate) = self.0.take() {
-            // Waits for the group's end: not on a thread of the runtime.
-            std::thread::spawn(move || terminate(TerminateReason::TimedOut, GRACE));
-        }
-    }
 }
 
 /// Looks whether a finished dump is there.
