@@ -139,6 +139,16 @@ fn a_recovery_loads_and_compares_every_replica() {
 }
 
 #[test]
+fn files_are_copied_and_come_back_with_replicas() {
+    let sets = ["mode=hot", "base=latest", "copy_to=[offsite]"];
+    let copied = ["facts", "files", "publish", "verify", "copy[0]", "prune", "report"];
+    assert_eq!(steps("backup-physical", &sets), copied);
+    let sets = ["replicas=[replica-0]", "overwrite=true", "verified=false"];
+    let restored = ["restore", "reseed[0]", "reset-replication[0]", "compare-replicas[0]", "report"];
+    assert_eq!(steps("restore-physical", &sets), restored);
+}
+
+#[test]
 fn a_sandbox_has_a_server_for_every_replica() {
     let steps = steps(SANDBOX_CLUSTER, &["directory=/tmp/sandbox", "replicas=[replica-0]"]);
     assert_eq!(steps, ["primary", "replica[0]", "follow[0]"]);

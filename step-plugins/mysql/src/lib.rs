@@ -13,7 +13,9 @@ pub mod inventory;
 
 mod account;
 pub mod assert;
+mod backup_part;
 pub mod backup_physical;
+mod body_sink;
 mod guard;
 pub mod inspect;
 #[cfg(test)]

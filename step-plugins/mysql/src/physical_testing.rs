@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rekindle_backup::layout::BackupUri;
 use rekindle_backup::manifest::Manifest;
 use rekindle_backup::sealed;
-use rekindle_engine::environment::{LocalServer, Settings, StoreConfig};
+use rekindle_engine::environment::{LocalServer, Settings, StoreConfig, Target};
 use rekindle_engine::host::Key;
 use rekindle_engine::id::TargetName;
 use rekindle_engine::step::{Step, StepError};
@@ -117,6 +117,10 @@ impl Bench {
 
     pub(crate) async fn run<S: Step>(&self, step: &S, params: Value) -> Result<S::Outputs, StepError> {
         step.run(&serde_json::from_value(params).unwrap(), &self.cx().cx).await
+    }
+
+    pub(crate) fn target(&mut self, name: &str) -> &mut Target {
+        self.settings.targets.get_mut(&TargetName::from(name)).unwrap()
     }
 
     pub(crate) fn manifest(&self, id: &str) -> Manifest {

@@ -18,6 +18,9 @@ use crate::tool::run_tool;
 /// How long a server may take to come up or to go down: a large buffer pool is written out first.
 const PATIENCE: Duration = Duration::from_mins(30);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How often a start is tried, and how long its process may take to be there.
+const MOST_STARTS: u32 = 3;
+const LOOK_FOR_PROCESS: Duration = Duration::from_secs(5);
 /// `USER_HZ`, in which proc(5) gives start times; 100 on every Linux.
 const TICKS_PER_SECOND: u64 = 100;
 /// How much later than its process a server may begin to count its uptime: it may have recovered before.
@@ -74,13 +77,12 @@ impl ServerFiles {
     }
 
     /// Stops it, and returns when nobody works on its files any more.
+    ///
+    /// Not to be cancelled: whoever starts a server that is still going down finds it running, and then it is gone.
     pub(crate) async fn stop(&self, cx: &StepContext) -> Result<(), StepError> {
-        self.run(&cx.world().processes, self.stop_command(), "stop", cx.cancel()).await?;
+        self.run(&cx.world().processes, self.stop_command(), "stop").await?;
         let began = Instant::now();
         while let Some(pid) = self.process() {
-            if cx.cancel().is_cancelled() {
-                return Err(StepError::cancelled());
-            }
             if began.elapsed() > PATIENCE {
                 return Err(StepError::permanent(format!(
                     "`{}` was told to stop, and its process {pid} still works on {}",
@@ -95,34 +97,40 @@ impl ServerFiles {
     }
 
     /// Starts it and waits until it answers.
-    pub(crate) async fn start(&self, cx: &StepContext, login: &Login) -> Result<Server, StepError> {
-        // Not to be cancelled: a server that is half started is no better than one that is not.
-        self.run(&cx.world().processes, self.start_command(), "start", &CancellationToken::new()).await?;
+    ///
+    /// The command itself is never cut off: a server that is half started is no better than one that is not. It is
+    /// given again when no server works on the files: a server that was going down when it was told to start.
+    pub(crate) async fn start(
+        &self,
+        cx: &StepContext,
+        login: &Login,
+        cancel: &CancellationToken,
+    ) -> Result<Server, StepError> {
         let began = Instant::now();
-        loop {
-            match login.connect().await {
-                Ok(server) => return Ok(server),
-                Err(error @ ServerError::Unreachable { .. }) => {
-                    if began.elapsed() > PATIENCE {
+        for _ in 0..MOST_STARTS {
+            self.run(&cx.world().processes, self.start_command(), "start").await?;
+            let started = Instant::now();
+            while started.elapsed() < LOOK_FOR_PROCESS || self.process().is_some() {
+                match login.connect().await {
+                    Ok(server) => return Ok(server),
+                    Err(error @ ServerError::Unreachable { .. }) if began.elapsed() > PATIENCE => {
                         return Err(error.into());
                     }
-                    if cx.cancel().is_cancelled() {
-                        return Err(StepError::cancelled());
-                    }
-                    // A process that ended says no more: waiting on would be waiting for nothing.
-                    if began.elapsed() > Duration::from_secs(20) && self.process().is_none() {
-                        return Err(StepError::permanent(format!(
-                            "`{}` was started, and no server works on {}: {error}",
-                            self.target,
-                            self.data_dir.display()
-                        ))
-                        .help("look at the server's log"));
-                    }
+                    Err(ServerError::Unreachable { .. } | ServerError::Refused { passing: true, .. }) => {}
+                    Err(error) => return Err(error.into()),
                 }
-                Err(error) => return Err(error.into()),
+                if cancel.is_cancelled() {
+                    return Err(StepError::cancelled());
+                }
+                tokio::time::sleep(LOOK_EVERY).await;
             }
-            tokio::time::sleep(LOOK_EVERY).await;
         }
+        Err(StepError::permanent(format!(
+            "`{}` was started {MOST_STARTS} times, and no server works on {}",
+            self.target,
+            self.data_dir.display()
+        ))
+        .help("look at the server's log"))
     }
 
     async fn run(
@@ -130,10 +138,9 @@ impl ServerFiles {
         processes: &Arc<dyn Processes>,
         spec: CommandSpec,
         word: &str,
-        cancel: &CancellationToken,
     ) -> Result<(), StepError> {
         let line = spec.display();
-        let end = run_tool(processes, spec, cancel).await.map_err(tool_error)?.report;
+        let end = run_tool(processes, spec, &CancellationToken::new()).await.map_err(tool_error)?.report;
         if end.success() {
             return Ok(());
         }
@@ -177,32 +184,40 @@ impl ServerFiles {
 /// Starts a server when it is dropped before the server has been started; in time also when this program is killed.
 pub(crate) struct StartAgain {
     processes: Arc<dyn Processes>,
-    command: Option<CommandSpec>,
+    files: Option<ServerFiles>,
     _if_killed: Box<dyn Standby>,
 }
 
 impl StartAgain {
     /// Takes care from now on.
     pub(crate) fn begin(processes: &Arc<dyn Processes>, files: &ServerFiles) -> Self {
-        let command = files.start_command();
-        let standby = processes.if_killed(&command);
-        Self { processes: Arc::clone(processes), command: Some(command), _if_killed: standby }
+        let standby = processes.if_killed(&files.start_command());
+        Self { processes: Arc::clone(processes), files: Some(files.clone()), _if_killed: standby }
     }
 
     /// The server runs again.
     pub(crate) fn is_done(mut self) {
-        self.command = None;
+        self.files = None;
     }
 }
 
 impl Drop for StartAgain {
     fn drop(&mut self) {
-        let Some(command) = self.command.take() else { return };
+        let Some(files) = self.files.take() else { return };
         let processes = Arc::clone(&self.processes);
         // Not on a thread of the runtime, which may be ending.
-        std::thread::spawn(move || match processes.start(&command).map(|child| child.wait()) {
-            Ok(Ok(end)) if end.success() => {}
-            other => tracing::error!(?other, "a server that was stopped could not be started again"),
+        std::thread::spawn(move || {
+            for _ in 0..MOST_STARTS {
+                match processes.start(&files.start_command()).map(|child| child.wait()) {
+                    Ok(Ok(end)) if end.success() => {}
+                    other => tracing::error!(?other, "a server that was stopped could not be started again"),
+                }
+                // One that was still going down is gone by now.
+                std::thread::sleep(LOOK_FOR_PROCESS);
+                if files.process().is_some() {
+                    return;
+                }
+            }
         });
     }
 }

@@ -11,11 +11,13 @@ use rekindle_backup::physical::{Method, Physical, StreamFormat, WrittenStream};
 use rekindle_engine::host::{CommandSpec, ObjectStore};
 use rekindle_engine::step::{StepContext, StepError};
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 use super::Params;
-use super::run::{Keys, Made};
+use super::run::Made;
 use super::stream::{Wanted, store_stream};
 use super::survey::{Survey, coordinates};
+use crate::backup_part::BackupPart;
 use crate::connection::{Login, Server};
 use crate::physical_tool::check_unpack;
 use crate::restore_physical::MARKER;
@@ -37,7 +39,7 @@ pub(super) async fn start_what_was_left(params: &Params, cx: &StepContext) -> Re
     let files = ServerFiles::of(cx, &params.target)?;
     let login = Login::of(cx, &params.target).await?;
     cx.log("an earlier attempt had stopped the server: starting it");
-    files.start(cx, &login).await?.session.close().await;
+    files.start(cx, &login, cx.cancel()).await?.session.close().await;
     cx.checkpoint(json!({ "stopped": false })).await
 }
 
@@ -45,7 +47,7 @@ pub(super) async fn run(
     params: &Params,
     cx: &StepContext,
     store: &dyn ObjectStore,
-    keys: &Keys,
+    part: &BackupPart,
 ) -> Result<Made, StepError> {
     let files = ServerFiles::of(cx, &params.target)?;
     let login = Login::of(cx, &params.target).await?;
@@ -60,7 +62,7 @@ pub(super) async fn run(
 
     let command = archive(files.data_dir());
     let shown = command.display();
-    let key = keys.object(params, StreamFormat::Tar)?;
+    let key = part.object(&params.object_name(StreamFormat::Tar))?;
     // Known to the journal before it is true: after a crash the server may run, which a start does not harm.
     cx.checkpoint(json!({ "stopped": true })).await?;
     let start_again = StartAgain::begin(&cx.world().processes, &files);
@@ -81,7 +83,7 @@ pub(super) async fn run(
     };
     let copied = copied.await;
     // Also when the copy failed or was cancelled.
-    let started = files.start(cx, &login).await;
+    let started = files.start(cx, &login, &CancellationToken::new()).await;
     if let Ok(server) = started {
         server.session.close().await;
         start_again.is_done();

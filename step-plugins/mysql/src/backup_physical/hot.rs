@@ -8,10 +8,11 @@ use rekindle_backup::physical::{Link, Metadata, Method, Physical, StreamContents
 use rekindle_engine::host::{ExitReport, ObjectStore};
 use rekindle_engine::step::{StepContext, StepError};
 
-use super::run::{Keys, Made};
+use super::run::Made;
 use super::stream::{Proof, Wanted, store_stream};
 use super::survey::{Survey, in_both};
 use super::{Params, base};
+use crate::backup_part::BackupPart;
 use crate::client_options::ClientOptions;
 use crate::connection::{Login, Server};
 use crate::guard::blocking;
@@ -23,7 +24,7 @@ pub(super) async fn run(
     params: &Params,
     cx: &StepContext,
     store: &dyn ObjectStore,
-    keys: &Keys,
+    part: &BackupPart,
 ) -> Result<Made, StepError> {
     let login = Login::of(cx, &params.target).await?;
     let mut server = login.connect().await?;
@@ -49,7 +50,7 @@ pub(super) async fn run(
     let command = |login: &str| tool.backup(login, &data_dir, &scratch, from_lsn);
     let shown = command("LOGIN").display();
     cx.log(&shown);
-    let key = keys.object(params, format)?;
+    let key = part.object(&params.object_name(format))?;
     let wanted = Wanted {
         spec: command(&file.path().display().to_string()),
         program: tool.program,

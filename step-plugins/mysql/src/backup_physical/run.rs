@@ -2,16 +2,13 @@
 
 use rekindle_backup::dump::WrittenMembers;
 use rekindle_backup::inventory::Inventory;
-use rekindle_backup::layout::{BackupUri, MANIFEST, index_name};
 use rekindle_backup::manifest::{ConsistentPoint, DumpIndex, MANIFEST_FORMAT, ObjectEntry, ObjectRole, Tool};
 use rekindle_backup::physical::{Method, Physical, StreamFormat};
-use rekindle_engine::host::{Body, Key, ObjectStore, PutMode, StoreErrorKind};
+use rekindle_engine::host::{Body, PutMode};
 use rekindle_engine::step::{StepContext, StepError};
 
 use super::{Outputs, Params, cold, hot};
-
-/// An index has some 100 bytes for each 4 MiB of files.
-const INDEX_LIMIT_BYTES: usize = 1 << 30;
+use crate::backup_part::BackupPart;
 
 /// What a copy gave.
 pub(super) struct Made {
@@ -23,37 +20,9 @@ pub(super) struct Made {
     pub(super) physical: Physical,
 }
 
-/// The keys of a backup.
-pub(super) struct Keys {
-    backup: BackupUri,
-    pub(super) index: Key,
-    manifest: Key,
-}
-
-impl Keys {
-    pub(super) fn of(params: &Params, backup: BackupUri) -> Result<Self, StepError> {
-        let (index, manifest) = (key(&backup, &index_name(&params.name))?, key(&backup, MANIFEST)?);
-        Ok(Self { backup, index, manifest })
-    }
-
-    pub(super) fn object(&self, params: &Params, format: StreamFormat) -> Result<Key, StepError> {
-        key(&self.backup, &params.object_name(format))
-    }
-}
-
-fn key(backup: &BackupUri, name: &str) -> Result<Key, StepError> {
-    backup.key(name).map_err(|error| {
-        StepError::permanent(error.to_string()).help("check `id`, and the cluster's name in the environment")
-    })
-}
-
-/// Refuses to touch a backup that exists: published objects never change.
-pub(super) async fn refuse_published(store: &dyn ObjectStore, keys: &Keys) -> Result<(), StepError> {
-    if store.head(&keys.manifest).await?.is_none() {
-        return Ok(());
-    }
-    Err(StepError::permanent(format!("{} is published already: nothing is added to it", keys.backup))
-        .help("leave `id` out, or name a new one"))
+/// Names the part of the backup that the stream is.
+pub(super) fn part(params: &Params, cx: &StepContext) -> Result<BackupPart, StepError> {
+    BackupPart::of(params.backup(cx), &params.name)
 }
 
 pub(super) async fn run(params: &Params, cx: &StepContext) -> Result<Outputs, StepError> {
@@ -62,15 +31,15 @@ pub(super) async fn run(params: &Params, cx: &StepContext) -> Result<Outputs, St
     if params.mode == Method::Cold {
         cold::start_what_was_left(params, cx).await?;
     }
-    let keys = Keys::of(params, params.backup(cx))?;
+    let part = part(params, cx)?;
     let store = cx.store(&params.store).await?;
-    refuse_published(store.as_ref(), &keys).await?;
+    part.refuse_published(store.as_ref()).await?;
     // An index describes a whole object: the old one goes before its object is replaced.
-    store.delete(&keys.index).await?;
+    store.delete(&part.index).await?;
     let started_at = cx.world().clock.now();
     let made = match params.mode {
-        Method::Hot => hot::run(params, cx, store.as_ref(), &keys).await?,
-        Method::Cold => cold::run(params, cx, store.as_ref(), &keys).await?,
+        Method::Hot => hot::run(params, cx, store.as_ref(), &part).await?,
+        Method::Cold => cold::run(params, cx, store.as_ref(), &part).await?,
     };
     let index = DumpIndex {
         format: MANIFEST_FORMAT,
@@ -90,45 +59,24 @@ pub(super) async fn run(params: &Params, cx: &StepContext) -> Result<Outputs, St
     };
     let text = serde_json::to_vec_pretty(&index)
         .map_err(|error| StepError::permanent(format!("the index can't be written as JSON: {error}")))?;
-    store.put(&keys.index, Body::from_bytes(text), PutMode::Replace).await?;
-    outputs(&index, &keys)
+    store.put(&part.index, Body::from_bytes(text), PutMode::Replace).await?;
+    outputs(&index, &part)
 }
 
 /// Looks whether a finished backup is there.
 pub(super) async fn find_finished(params: &Params, cx: &StepContext) -> Result<Option<Outputs>, StepError> {
     params.check()?;
-    let keys = Keys::of(params, params.backup(cx))?;
+    let part = part(params, cx)?;
     let store = cx.store(&params.store).await?;
-    let body = match store.get(&keys.index, None).await {
-        Err(error) if matches!(error.kind, StoreErrorKind::Corrupt | StoreErrorKind::NotFound) => {
-            return Ok(None);
-        }
-        body => body?,
-    };
-    let text = match body.collect(INDEX_LIMIT_BYTES).await {
-        Err(error) if error.kind() == std::io::ErrorKind::InvalidData => return Ok(None),
-        text => {
-            text.map_err(|error| StepError::transient(format!("failed to read `{}`: {error}", keys.index)))?
-        }
-    };
-    // An index that can't be read proves nothing: the backup is made anew.
-    let Ok(index) = serde_json::from_slice::<DumpIndex>(&text) else { return Ok(None) };
-    let object = key(&keys.backup, &index.object.name)?;
-    let found = match store.head(&object).await {
-        Err(error) if error.kind == StoreErrorKind::Corrupt => None,
-        found => found?.map(|info| info.size_bytes),
-    };
-    if found != Some(index.object.size_bytes) || index.physical.is_none() {
-        return Ok(None);
-    }
-    outputs(&index, &keys).map(Some)
+    let index = part.find_finished(store.as_ref()).await?.filter(|index| index.physical.is_some());
+    index.map(|index| outputs(&index, &part)).transpose()
 }
 
-fn outputs(index: &DumpIndex, keys: &Keys) -> Result<Outputs, StepError> {
+fn outputs(index: &DumpIndex, part: &BackupPart) -> Result<Outputs, StepError> {
     let physical = index.physical.as_ref();
     Ok(Outputs {
-        object: key(&keys.backup, &index.object.name)?.to_string(),
-        index: keys.index.to_string(),
+        object: part.object(&index.object.name)?.to_string(),
+        index: part.index.to_string(),
         size_bytes: index.object.size_bytes,
         stream_bytes: index.uncompressed_bytes,
         sha256: index.object.sha256.clone(),

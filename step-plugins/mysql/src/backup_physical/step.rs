@@ -7,7 +7,7 @@ use rekindle_engine::step::{
     Effect, Intent, Planned, Preflight, PreflightContext, Probe, Problem, Step, StepContext, StepError,
 };
 
-use super::run::{Keys, find_finished, refuse_published, run};
+use super::run::{find_finished, part, run};
 use super::survey::Survey;
 use super::{Outputs, Params, base, cold};
 use crate::connection::Server;
@@ -78,8 +78,8 @@ async fn store_problem(params: Option<&Params>, name: &StoreName, cx: &Preflight
         Err(problem) => return Some(problem),
     };
     let params = params?;
-    let error = match Keys::of(params, params.backup(&cx.step)) {
-        Ok(keys) => refuse_published(store.as_ref(), &keys).await.err()?,
+    let error = match part(params, &cx.step) {
+        Ok(part) => part.refuse_published(store.as_ref()).await.err()?,
         Err(error) => error,
     };
     Some(Problem { pointer: Some("/store"), ..error.into() })

@@ -1,10 +1,9 @@
 //! A program's output → looked at → members → store.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use rekindle_backup::dump::WriterOptions;
 use rekindle_backup::physical::{StreamContents, StreamFormat, StreamWriter, WrittenStream};
 use rekindle_engine::host::{
@@ -15,11 +14,10 @@ use rekindle_engine::step::{Progress, Reporter, StepContext, StepError};
 use tokio_util::sync::CancellationToken;
 
 use super::failure::Failure;
+use crate::body_sink::BodySink;
 use crate::guard::{TerminateOnDrop, blocking};
 
 const READ_BYTES: usize = 256 << 10;
-/// [`Body`] holds a few chunks; this keeps each of them small.
-const SENT_BYTES: usize = 1 << 20;
 const PROGRESS_EVERY: Duration = Duration::from_millis(250);
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -86,21 +84,6 @@ struct Stream {
     reporter: Arc<dyn Reporter>,
     step: StepId,
     cancel: CancellationToken,
-}
-
-struct BodySink(BodySender);
-
-impl Write for BodySink {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        for part in bytes.chunks(SENT_BYTES) {
-            self.0.blocking_send(Bytes::copy_from_slice(part))?;
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 /// Streams to the end. On any error the body is left unfinished, so the store keeps nothing, and the program's

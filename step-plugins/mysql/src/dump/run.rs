@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use rekindle_backup::dump::WriterOptions;
-use rekindle_backup::layout::{BackupUri, MANIFEST, index_name};
 use rekindle_backup::manifest::{ConsistentPoint, DumpIndex, MANIFEST_FORMAT, ObjectEntry, Tool};
-use rekindle_engine::host::{Body, Key, ObjectStore, PutMode, StoreErrorKind};
+use rekindle_engine::host::{Body, Key, ObjectStore, PutMode};
 use rekindle_engine::step::{StepContext, StepError};
 
 use super::accounts::{self, Accounts};
@@ -16,55 +15,22 @@ use super::privileges::{self, Verdict};
 use super::stream::{Stream, Streamed, stream};
 use super::survey::Survey;
 use super::{DumpOutputs, DumpParams, DumpScope};
+use crate::backup_part::BackupPart;
 use crate::client_options::ClientOptions;
 use crate::connection::{Login, Server};
 use crate::guard::{TerminateOnDrop, blocking};
 
-/// An index has some 200 bytes for each 4 MiB of text.
-const INDEX_LIMIT_BYTES: usize = 1 << 30;
-
-/// The keys of a dump.
-pub(super) struct Keys {
-    pub(super) object: Key,
-    pub(super) index: Key,
-    manifest: Key,
-}
-
-impl Keys {
-    pub(super) fn of(params: &DumpParams, backup: &BackupUri) -> Result<Self, StepError> {
-        let key = |name: &str| {
-            backup.key(name).map_err(|error| {
-                StepError::permanent(error.to_string())
-                    .help("check `id`, and the cluster's name in the environment")
-            })
-        };
-        Ok(Self {
-            object: key(&params.object_name())?,
-            index: key(&index_name(&params.name))?,
-            manifest: key(MANIFEST)?,
-        })
-    }
-}
-
-/// Refuses to touch a backup that exists: published objects never change.
-pub(super) async fn refuse_published(
-    store: &dyn ObjectStore,
-    keys: &Keys,
-    backup: &BackupUri,
-) -> Result<(), StepError> {
-    if store.head(&keys.manifest).await?.is_none() {
-        return Ok(());
-    }
-    Err(StepError::permanent(format!("{backup} is published already: nothing is added to it"))
-        .help("leave `id` out, or name a new one"))
+/// Names the part of the backup that a dump is.
+pub(super) fn part(params: &DumpParams, cx: &StepContext) -> Result<BackupPart, StepError> {
+    BackupPart::of(params.backup(cx), &params.name)
 }
 
 pub(super) async fn run(params: &DumpParams, cx: &StepContext) -> Result<DumpOutputs, StepError> {
     params.check()?;
-    let backup = params.backup(cx);
-    let keys = Keys::of(params, &backup)?;
+    let part = part(params, cx)?;
+    let object = part.object(&params.object_name())?;
     let store = cx.store(&params.store).await?;
-    refuse_published(store.as_ref(), &keys, &backup).await?;
+    part.refuse_published(store.as_ref()).await?;
     let login = Login::of(cx, &params.target).await?;
     let mut server = login.connect().await?;
     let survey = Survey::of(&mut server).await?;
@@ -91,9 +57,9 @@ pub(super) async fn run(params: &DumpParams, cx: &StepContext) -> Result<DumpOut
         databases: &databases,
     };
     // An index describes a whole object: the old one goes before its object is replaced.
-    store.delete(&keys.index).await?;
+    store.delete(&part.index).await?;
     let started_at = cx.world().clock.now();
-    let streamed = store_stream(params, cx, &login, &choice, accounts, store.as_ref(), &keys).await?;
+    let streamed = store_stream(params, cx, &login, &choice, accounts, store.as_ref(), &object).await?;
     let index = DumpIndex {
         format: MANIFEST_FORMAT,
         object: ObjectEntry {
@@ -112,8 +78,8 @@ pub(super) async fn run(params: &DumpParams, cx: &StepContext) -> Result<DumpOut
     };
     let text = serde_json::to_vec_pretty(&index)
         .map_err(|error| StepError::permanent(format!("the index can't be written as JSON: {error}")))?;
-    store.put(&keys.index, Body::from_bytes(text), PutMode::Replace).await?;
-    Ok(outputs(&index, &keys))
+    store.put(&part.index, Body::from_bytes(text), PutMode::Replace).await?;
+    outputs(&index, &part)
 }
 
 /// Runs the client into the store, and proves that the store has what was sent.
@@ -124,7 +90,7 @@ async fn store_stream(
     choice: &Choice<'_>,
     accounts: Accounts,
     store: &dyn ObjectStore,
-    keys: &Keys,
+    object: &Key,
 ) -> Result<Streamed, StepError> {
     let options = ClientOptions::new(login).map_err(|error| StepError::permanent(error.to_string()))?;
     let processes = Arc::clone(&cx.world().processes);
@@ -153,7 +119,7 @@ async fn store_stream(
         cancel: cx.cancel().clone(),
     };
     let streaming = blocking(move || stream(parts));
-    let storing = store.put(&keys.object, body, PutMode::Replace);
+    let storing = store.put(object, body, PutMode::Replace);
     let both = async { tokio::join!(streaming, storing) };
     let (streamed, stored) = guard.unless_cancelled(cx, both).await;
     drop(file);
@@ -163,11 +129,10 @@ async fn store_stream(
         (Err(Failure::SinkGone) | Ok(_), Err(error)) => return Err(error.into()),
         (Err(failure), _) => return Err(failure.step_error(choice.client.program)),
     };
-    let found = store.head(&keys.object).await?.map(|info| info.size_bytes);
+    let found = store.head(object).await?.map(|info| info.size_bytes);
     if found != Some(streamed.dump.size_bytes) {
         return Err(StepError::transient(format!(
-            "`{}` has {} bytes in the store instead of {}",
-            keys.object,
+            "`{object}` has {} bytes in the store instead of {}",
             found.map_or("no".to_owned(), |size| size.to_string()),
             streamed.dump.size_bytes
         )));
@@ -181,40 +146,17 @@ pub(super) async fn find_finished(
     cx: &StepContext,
 ) -> Result<Option<DumpOutputs>, StepError> {
     params.check()?;
-    let keys = Keys::of(params, &params.backup(cx))?;
+    let part = part(params, cx)?;
     let store = cx.store(&params.store).await?;
-    if size_of(&*store, &keys.index).await?.is_none() {
-        return Ok(None);
-    }
-    let body = match store.get(&keys.index, None).await {
-        Err(error) if error.kind == StoreErrorKind::Corrupt => return Ok(None),
-        body => body?,
-    };
-    let text = match body.collect(INDEX_LIMIT_BYTES).await {
-        Err(error) if error.kind() == std::io::ErrorKind::InvalidData => return Ok(None),
-        text => {
-            text.map_err(|error| StepError::transient(format!("failed to read `{}`: {error}", keys.index)))?
-        }
-    };
-    // An index that can't be read proves nothing: the dump is made anew.
-    let Ok(index) = serde_json::from_slice::<DumpIndex>(&text) else { return Ok(None) };
-    let found = size_of(&*store, &keys.object).await?;
-    Ok((found == Some(index.object.size_bytes)).then(|| outputs(&index, &keys)))
+    let index = part.find_finished(store.as_ref()).await?;
+    index.map(|index| outputs(&index, &part)).transpose()
 }
 
-/// Gives the size of an object; nothing when it is not there, or damaged: it is made anew.
-async fn size_of(store: &dyn ObjectStore, key: &Key) -> Result<Option<u64>, StepError> {
-    match store.head(key).await {
-        Err(error) if error.kind == StoreErrorKind::Corrupt => Ok(None),
-        found => Ok(found?.map(|info| info.size_bytes)),
-    }
-}
-
-fn outputs(index: &DumpIndex, keys: &Keys) -> DumpOutputs {
+fn outputs(index: &DumpIndex, part: &BackupPart) -> Result<DumpOutputs, StepError> {
     let tables = index.inventory.databases.values().flat_map(|database| database.tables.values());
-    DumpOutputs {
-        object: keys.object.to_string(),
-        index: keys.index.to_string(),
+    Ok(DumpOutputs {
+        object: part.object(&index.object.name)?.to_string(),
+        index: part.index.to_string(),
         size_bytes: index.object.size_bytes,
         text_bytes: index.uncompressed_bytes,
         sha256: index.object.sha256.clone(),
@@ -222,5 +164,5 @@ fn outputs(index: &DumpIndex, keys: &Keys) -> DumpOutputs {
         rows: tables.filter_map(|table| table.rows).sum(),
         gtid: index.consistent_point.gtid.clone().unwrap_or_default(),
         recovery_point: index.consistent_point.at.unwrap_or(index.started_at),
-    }
+    })
 }

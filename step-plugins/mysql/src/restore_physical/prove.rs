@@ -26,7 +26,7 @@ pub(super) async fn run(
     marker: &mut Marker,
 ) -> Result<Outputs, StepError> {
     let login = Login::of(cx, &params.target).await?;
-    let mut server = files.start(cx, &login).await.map_err(|error| accounts(source, error))?;
+    let mut server = files.start(cx, &login, cx.cancel()).await.map_err(|error| accounts(source, error))?;
     ServerFiles::check_is_here(&mut server, files.data_dir()).await?;
     let last = source.last()?;
     fence(&mut server, marker, files.data_dir()).await?;

@@ -261,7 +261,7 @@ async fn preflight_refuses_what_can_not_be_restored_here() {
     fs::remove_file(bench.data_dir("fresh").join("ibdata1")).unwrap();
     // Its port is another server's: what is restored could not answer there.
     let port = source.login().port;
-    bench.settings.targets.get_mut(&"fresh".into()).unwrap().port = port;
+    bench.target("fresh").port = port;
     assert!(look(&bench, params).await.contains("another server answers at 127.0.0.1:"));
     let missing = json!({ "backup": "backup://primary/shop/b7", "target": "source" });
     assert!(
