@@ -28,7 +28,12 @@ pub(super) async fn run(params: &Params, cx: &StepContext) -> Result<Outputs, St
     if marker.stage == Stage::Unpacking {
         refuse_target(params, cx, &files).await?;
         make_room(&marker.work, source.unpacked_bytes()).await?;
-        prepare::run(cx, &source, tool.as_ref(), &marker.work).await?;
+        if let Err(error) = prepare::run(cx, &source, tool.as_ref(), &marker.work).await {
+            // Half of a backup is of no use to anybody, and may have filled the disk.
+            let work = marker.work.clone();
+            let _ = blocking(move || place::remove(&work)).await;
+            return Err(error);
+        }
         reach(&mut marker, Stage::Prepared, files.data_dir())?;
     }
     if marker.stage == Stage::Prepared {

@@ -235,6 +235,68 @@ async fn too_small_a_disk_is_refused_before_anything_is_unpacked() {
     drop(fresh);
 }
 
+/// A small disk of its own in the place of a folder.
+struct Disk(std::path::PathBuf);
+
+impl Disk {
+    fn mount(folder: std::path::PathBuf, size: &str) -> Option<Self> {
+        let disk = Self(folder);
+        disk.command("mount", &["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).then_some(disk)
+    }
+
+    fn grow(&self, size: &str) {
+        assert!(self.command("mount", &["-o", &format!("remount,size={size}")]));
+    }
+
+    fn command(&self, program: &str, args: &[&str]) -> bool {
+        let output = std::process::Command::new(program).args(args).arg(&self.0).output().unwrap();
+        output.status.success()
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        self.command("umount", &["--lazy"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_of_its_own_that_fills_up_has_nothing_in_place_and_with_more_room_it_goes_on() {
+    let (source, fresh, bench) = shop().await;
+    tell(
+        source.login(),
+        &["CREATE TABLE shop.large AS SELECT seq, RANDOM_BYTES(1000) AS noise FROM shop.seq_1_to_10000"],
+    )
+    .await;
+    bench.publish("b1", json!({})).await;
+    // The manifest promises less than there is, so that it is the disk that says no.
+    let mut manifest = bench.manifest("b1");
+    let honest = rekindle_backup::sealed::seal(&manifest).unwrap();
+    manifest.physical.as_mut().unwrap().stream_bytes = 1;
+    bench.store.insert(&key("b1", "manifest.json"), rekindle_backup::sealed::seal(&manifest).unwrap());
+    let data = bench.data_dir("fresh");
+    let Some(disk) = Disk::mount(data.clone(), "20m") else {
+        println!("skipped: mounting a tmpfs needs root and CAP_SYS_ADMIN");
+        return;
+    };
+    let error = bench.restore("b1", json!({})).await.unwrap_err();
+    assert!(error.message.starts_with("mbstream failed in "), "{error}");
+    assert!(error.help.unwrap().starts_with("free space on the disk of "));
+    assert!(super::place::held(&data).unwrap().is_empty());
+
+    bench.store.insert(&key("b1", "manifest.json"), honest);
+    let error = bench.restore("b1", json!({})).await.unwrap_err();
+    assert!(error.message.starts_with("the backup unpacks to "), "{error}");
+    disk.grow("300m");
+    bench.restore("b1", json!({})).await.unwrap();
+    assert_equal(&bench).await;
+    assert!(!data.join(super::place::INNER_WORK).exists());
+    bench.publish("b2", json!({})).await;
+    let error = bench.restore("b2", json!({ "overwrite": true })).await.unwrap_err();
+    assert!(error.help.unwrap().starts_with("it is a disk of its own"), "{}", error.message);
+    fresh.kill().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn preflight_refuses_what_can_not_be_restored_here() {
     let (source, fresh, mut bench) = shop().await;
