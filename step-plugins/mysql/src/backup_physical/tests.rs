@@ -67,7 +67,8 @@ async fn a_running_server_is_copied_and_the_manifest_says_where_it_stands() {
     assert!(bench.store.flip_byte(&stream, usize::try_from(copied.size_bytes / 2).unwrap()));
     assert!(bench.verify("b1", "objects").await.is_err());
     let error = bench.verify("b1", "content").await.unwrap_err();
-    assert!(error.message.contains("`base.mbstream.gz`: gzip member"), "{error}");
+    assert!(error.message.contains("`base.mbstream.gz` is damaged: its sha256 is "), "{error}");
+    assert!(error.message.contains("; `base.mbstream.gz`: "), "{error}");
 }
 
 const VERSION: &str = "mariadb-backup based on MariaDB server 10.11.19-MariaDB debian-linux-gnu (x86_64)";
@@ -197,7 +198,8 @@ async fn increments_begin_where_their_base_ends_and_only_in_the_same_directory()
     assert_eq!((full.base.as_str(), second.base.as_str(), third.base.as_str()), ("", "b1", "b2"));
     let physical = all.manifest("b2").physical.unwrap();
     assert_eq!(physical.from_lsn, Some(full.to_lsn));
-    assert!(second.to_lsn > full.to_lsn);
+    // Without a checkpoint in between they end at the same one.
+    assert!(second.to_lsn >= full.to_lsn);
     all.verify("b3", "content").await.unwrap();
 
     let other = shop().await;

@@ -78,7 +78,7 @@ async fn a_full_backup_and_its_increments_come_back_as_one_server_that_replicas_
     assert_eq!(outputs.backups.len(), 3);
     assert_eq!(
         ask(fresh.login(), "SELECT CONCAT(@@gtid_slave_pos, ' ', @@gtid_binlog_pos, ' ', @@read_only)").await,
-        format!("{0} {0} 0", last.gtid)
+        format!("{0} {0} OFF", last.gtid)
     );
     let data = bench.data_dir("fresh");
     let left: Vec<_> =
