@@ -14,6 +14,8 @@ mod lifecycle;
 #[cfg(test)]
 mod lifecycle_tests;
 mod load;
+#[cfg(test)]
+mod local_tests;
 mod policy;
 mod read;
 mod schedules;
