@@ -1,7 +1,7 @@
 //! The programs that copy a running server's files: which fit a server, and their command lines.
 //!
 //! Sources: MariaDB manual, "mariadb-backup Options" and "Incremental Backup and Restore with mariadb-backup"; Percona
-//! XtraBackup 2.4, 8.0 and 8.4 manuals, "The xtrabackup option reference", "Prepare an incremental backup".
+//! `XtraBackup` 2.4, 8.0 and 8.4 manuals, "The xtrabackup option reference", "Prepare an incremental backup".
 
 use std::path::Path;
 use std::sync::Arc;

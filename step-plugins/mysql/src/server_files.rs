@@ -196,7 +196,7 @@ impl StartAgain {
     }
 
     /// The server runs again.
-    pub(crate) fn is_done(mut self) {
+    pub(crate) fn done(mut self) {
         self.files = None;
     }
 }
@@ -208,7 +208,8 @@ impl Drop for StartAgain {
         // Not on a thread of the runtime, which may be ending.
         std::thread::spawn(move || {
             for _ in 0..MOST_STARTS {
-                match processes.start(&files.start_command()).map(|child| child.wait()) {
+                match processes.start(&files.start_command()).map(rekindle_engine::host::RunningProcess::wait)
+                {
                     Ok(Ok(end)) if end.success() => {}
                     other => tracing::error!(?other, "a server that was stopped could not be started again"),
                 }

@@ -68,13 +68,14 @@ async fn latest(
                 continue;
             }
         };
-        match unfit(&link, format, lineage) {
-            Some(why) => passed_over.push(format!("{}: {why}", one.uri.id)),
-            None => {
-                passed_over.iter().for_each(|why| cx.warn(&format!("passed over as a base: {why}")));
-                return Ok(link);
-            }
+        if let Some(why) = unfit(&link, format, lineage) {
+            passed_over.push(format!("{}: {why}", one.uri.id));
+            continue;
         }
+        for why in &passed_over {
+            cx.warn(&format!("passed over as a base: {why}"));
+        }
+        return Ok(link);
     }
     let why = if passed_over.is_empty() { String::new() } else { format!(" ({})", passed_over.join("; ")) };
     Err(StepError::permanent(format!(

@@ -24,7 +24,7 @@ use crate::restore_physical::MARKER;
 use crate::server_files::{ServerFiles, StartAgain};
 
 /// The event that ends a binary log at an orderly shutdown: 19 bytes of header and 4 of checksum where there are any
-/// (MySQL internals, "Stop_event"); an encrypted log of MySQL has 512 bytes before everything else.
+/// (MySQL internals, "`Stop_event`"); an encrypted log of MySQL has 512 bytes before everything else.
 const ENDINGS_BYTES: [u64; 4] = [19, 23, 512 + 19, 512 + 23];
 /// InnoDB's temporary tablespace, which an orderly shutdown removes (MySQL manual, "Temporary Tablespaces").
 const LEFT_BY_A_CRASH: &str = "ibtmp1";
@@ -86,7 +86,7 @@ pub(super) async fn run(
     let started = files.start(cx, &login, &CancellationToken::new()).await;
     if let Ok(server) = started {
         server.session.close().await;
-        start_again.is_done();
+        start_again.done();
         cx.checkpoint(json!({ "stopped": false })).await?;
     } else if let Err(error) = started {
         let copy = match &copied {

@@ -156,7 +156,9 @@ mod tests {
         let (data, base, aside) = (folder.path().join("d"), folder.path().join("b"), folder.path().join("a"));
         for (folder, names) in [(&data, ["old1", "old2"]), (&base, ["new1", "new2"])] {
             fs::create_dir(folder).unwrap();
-            names.iter().for_each(|name| fs::write(folder.join(name), name).unwrap());
+            for name in names {
+                fs::write(folder.join(name), name).unwrap();
+            }
         }
         fs::write(data.join(super::super::MARKER), "{}").unwrap();
         fs::create_dir(&aside).unwrap();
