@@ -18,6 +18,7 @@ mod large;
 mod locks;
 mod mistakes;
 mod moto;
+mod physical;
 mod plan;
 mod plugins;
 mod recovery;

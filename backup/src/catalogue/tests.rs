@@ -42,6 +42,7 @@ fn manifest(id: &str, at: &str) -> Manifest {
         inventory: crate::inventory::Inventory::default(),
         tools: Vec::new(),
         labels: std::collections::BTreeMap::new(),
+        physical: None,
         encryption: None,
     }
 }

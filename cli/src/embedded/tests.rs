@@ -77,7 +77,7 @@ fn compiled_runbook(
 fn found() -> serde_json::Value {
     json!({
         "uri": "backup://primary/whole/b1", "id": "b1", "store": "primary", "cluster": "whole",
-        "recovery_point": "2026-11-22T15:35:00Z", "age_seconds": 60, "size_bytes": 1, "flavour": "mariadb",
+        "recovery_point": "2026-11-22T15:35:00Z", "age_seconds": 60, "size_bytes": 1, "kind": "logical", "flavour": "mariadb",
         "version": "10.11.6", "verified": ["content"], "databases": 1, "tables": 1, "rows": 1,
     })
 }
@@ -155,6 +155,16 @@ fn a_drill_removes_its_server_also_when_production_is_named() {
 fn a_replica_is_loaded_and_compared() {
     let steps = steps("reseed-replica", &["replica=replica-1"]);
     assert_eq!(steps, ["wait-ready", "restore", "follow", "caught-up", "compare", "report"]);
+}
+
+#[test]
+fn files_are_copied_and_come_back_with_replicas() {
+    let sets = ["mode=hot", "base=latest", "copy_to=[offsite]"];
+    let copied = ["facts", "files", "publish", "verify", "copy[0]", "prune", "report"];
+    assert_eq!(steps("backup-physical", &sets), copied);
+    let sets = ["replicas=[replica-0]", "overwrite=true", "verified=false"];
+    let restored = ["restore", "reseed[0]", "reset-replication[0]", "compare-replicas[0]", "report"];
+    assert_eq!(steps("restore-physical", &sets), restored);
 }
 
 #[test]

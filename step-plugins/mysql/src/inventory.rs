@@ -17,7 +17,7 @@ pub use rekindle_backup::inventory::MARKER_DATABASE;
 /// # Errors
 /// When the server refuses a query, for one when a table's definition changes meanwhile.
 pub async fn read(session: &mut Session) -> Result<Inventory, ServerError> {
-    let mut inventory = names(session).await?;
+    let mut inventory = read_names(session).await?;
     session.run("open a snapshot", "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ").await?;
     session.run("open a snapshot", "START TRANSACTION WITH CONSISTENT SNAPSHOT").await?;
     let counted = count_rows(session, &mut inventory).await;
@@ -42,11 +42,11 @@ async fn count_rows(session: &mut Session, inventory: &mut Inventory) -> Result<
     Ok(())
 }
 
-/// Reads the same without counting rows.
+/// As [`read`], with no row counted.
 ///
 /// # Errors
 /// When the server refuses a query.
-pub async fn names(session: &mut Session) -> Result<Inventory, ServerError> {
+pub async fn read_names(session: &mut Session) -> Result<Inventory, ServerError> {
     let mut inventory = Inventory::default();
     let databases: Vec<String> =
         session.rows("list its databases", "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA").await?;

@@ -239,5 +239,6 @@ fn index(name: &str, role: ObjectRole, written: WrittenDump, at: &str) -> DumpIn
             version: "10.11.14".to_owned(),
             command: String::new(),
         },
+        physical: None,
     }
 }

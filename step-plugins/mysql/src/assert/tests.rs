@@ -42,6 +42,7 @@ pub(crate) async fn publish(world: &FakeWorld, server: &mut Server, inventory: I
         inventory,
         tools: Vec::new(),
         labels: std::collections::BTreeMap::new(),
+        physical: None,
         encryption: None,
     };
     let store = world.stores.store("memory:main");

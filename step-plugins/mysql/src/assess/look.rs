@@ -120,7 +120,7 @@ async fn lost_of(
     newest: Option<&NewestBackup>,
     cx: &StepContext,
 ) -> Result<Vec<String>, StepError> {
-    let found = inventory::names(&mut server.session).await?;
+    let found = inventory::read_names(&mut server.session).await?;
     let mut lost = Vec::new();
     if let Some(newest) = newest {
         let store = cx.store(&newest.uri.store).await?;

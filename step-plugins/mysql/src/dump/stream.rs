@@ -1,10 +1,9 @@
 //! The client's output → members → store, on a thread that may block.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use jiff::Timestamp;
 use rekindle_backup::dump::{DumpWriter, WriterOptions, WrittenDump};
 use rekindle_engine::host::{BodySender, Clock, ExitReport, RunningProcess, TerminateReason};
@@ -15,10 +14,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::accounts::Accounts;
 use super::failure::Failure;
+use crate::body_sink::BodySink;
 
 const READ_BYTES: usize = 256 << 10;
-/// [`rekindle_engine::host::Body`] holds a few chunks; this keeps each of them small.
-const SENT_BYTES: usize = 1 << 20;
 const PROGRESS_EVERY: Duration = Duration::from_millis(250);
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -41,21 +39,6 @@ pub(super) struct Streamed {
     pub(super) dump: WrittenDump,
     /// When the snapshot was known to be open.
     pub(super) snapshot_at: Timestamp,
-}
-
-struct BodySink(BodySender);
-
-impl Write for BodySink {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        for part in bytes.chunks(SENT_BYTES) {
-            self.0.blocking_send(Bytes::copy_from_slice(part))?;
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 /// Streams to the end. On any error the body is left unfinished, so the store keeps nothing, and the client's

@@ -9,7 +9,7 @@ use rekindle_backup::verdict::Level;
 use rekindle_engine::host::ObjectStore;
 use rekindle_engine::step::{StepContext, StepError};
 
-use super::content;
+use super::{content, files};
 use crate::reading::{self, Meter};
 
 /// What was found.
@@ -51,6 +51,9 @@ pub(super) async fn look(
                 Level::Content | Level::Restore,
                 ObjectRole::Full | ObjectRole::Databases | ObjectRole::Schema,
             ) => content::look_into(store, uri, &manifest, object, &meter).await?,
+            (Level::Content | Level::Restore, ObjectRole::Files) => {
+                files::look_into(store, uri, &manifest, object, &meter).await?
+            }
             (Level::Objects, _)
             | (
                 Level::Content | Level::Restore,
@@ -65,6 +68,7 @@ pub(super) async fn look(
         }
     }
     found.problems.extend(holds_a_dump(&manifest));
+    found.problems.extend(files::broken_chain(&**store, uri, &manifest).await?);
     Ok(found)
 }
 
@@ -80,7 +84,7 @@ fn damage(error: &CatalogueError) -> Option<String> {
 
 fn holds_a_dump(manifest: &Manifest) -> Option<String> {
     let is_dump = |object: &ObjectEntry| match object.role {
-        ObjectRole::Full | ObjectRole::Databases | ObjectRole::Schema => true,
+        ObjectRole::Full | ObjectRole::Databases | ObjectRole::Schema | ObjectRole::Files => true,
         ObjectRole::Index | ObjectRole::Facts | ObjectRole::Instructions => false,
     };
     (!manifest.objects.iter().any(is_dump)).then(|| "the manifest names no dump".to_owned())

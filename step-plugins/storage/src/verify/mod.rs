@@ -1,6 +1,7 @@
 //! `backup.verify`: looks whether a backup is still what was written, and records the verdict beside it.
 
 mod content;
+mod files;
 mod look;
 #[cfg(test)]
 mod tests;
