@@ -25,10 +25,10 @@ fn a_target_says_where_its_files_are_and_how_it_is_stopped_and_started() {
     assert_eq!((local.data_dir.as_str(), local.stop.len(), local.start.len()), ("/var/lib/mysql", 3, 1));
     insta::assert_snapshot!(errors(&text("{ data_dir: var/lib, stop: [], start: [x] }")), @r#"
     rekindle::environment::wrong_value: `data_dir` is no absolute path
-      e.yaml:4:54 "var/lib": this value
+      e.yaml:4:54 "*******": this value
       help: write it from the root: `/var/lib/mysql`
     rekindle::environment::wrong_value: `stop` is empty
-      e.yaml:4:69 "[]": this value
+      e.yaml:4:69 "**": this value
       help: write `[program, argument]`
     "#);
 }

@@ -1,6 +1,7 @@
 //! The step kind: what it says, what it looks at, what it does.
 
 use async_trait::async_trait;
+use rekindle_engine::id::TargetName;
 use rekindle_engine::step::{
     Effect, Intent, Planned, Preflight, PreflightContext, Probe, Step, StepContext, StepError,
 };
@@ -32,7 +33,8 @@ impl Step for RestorePhysical {
         } else {
             format!("start {target} with the files of {backup}")
         };
-        Ok(Intent { summary, ..Intent::default() })
+        let provides = params.value("/target").and_then(|name| name.as_str()).map(TargetName::from);
+        Ok(Intent { summary, provides: provides.into_iter().collect(), ..Intent::default() })
     }
 
     async fn preflight(&self, params: &Planned<Params>, cx: &PreflightContext) -> Preflight {
