@@ -25,6 +25,24 @@ impl Inventory {
         self.databases.values().map(|database| database.tables.len() as u64).sum()
     }
 
+    /// Counts the tables whose checksum is known.
+    pub fn checksum_count(&self) -> u64 {
+        let tables = self.databases.values().flat_map(|database| database.tables.values());
+        tables.filter(|table| table.checksum.is_some()).count() as u64
+    }
+
+    /// Takes over the checksums of tables that both know.
+    pub fn take_checksums(&mut self, from: Self) {
+        for (database, from) in from.databases {
+            let Some(into) = self.databases.get_mut(&database) else { continue };
+            for (table, from) in from.tables {
+                if let Some(into) = into.tables.get_mut(&table) {
+                    into.checksum = from.checksum;
+                }
+            }
+        }
+    }
+
     /// Counts the rows that were counted.
     pub fn row_count(&self) -> u64 {
         self.databases
@@ -64,6 +82,10 @@ pub struct Table {
     /// Rows; absent when they were not counted (a schema-only dump).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows: Option<u64>,
+    /// A text that is equal for equal rows on servers of one release series: `CHECKSUM TABLE`, or a digest of every
+    /// row. Absent when it was not taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checksum: Option<String>,
 }
 
 /// One trigger.
@@ -108,8 +130,8 @@ impl std::fmt::Display for Difference {
 }
 
 impl Inventory {
-    /// Lists how `found` differs from this one, in name order. Rows are compared where both counted them;
-    /// [`MARKER_DATABASE`] is left out.
+    /// Lists how `found` differs from this one, in name order. Rows are compared where both counted them, checksums
+    /// where both took them; [`MARKER_DATABASE`] is left out.
     pub fn compare(&self, found: &Self) -> Vec<Difference> {
         let mut differences = Vec::new();
         let pairs =
@@ -139,6 +161,14 @@ impl Database {
                     what: format!("the rows of table {name}.{table}"),
                     expected: expected.to_string(),
                     found: found.to_string(),
+                });
+            } else if let (Some(expected), Some(found)) = (&mine.checksum, &theirs.checksum)
+                && expected != found
+            {
+                into.push(Difference::Changed {
+                    what: format!("the checksum of table {name}.{table}"),
+                    expected: expected.clone(),
+                    found: found.clone(),
                 });
             }
         }

@@ -1,12 +1,17 @@
 //! The runbooks that come with the program.
 
 /// The shipped runbooks by name; a file `runbooks/NAME.yaml` in the working directory takes precedence.
-pub(crate) const RUNBOOKS: [(&str, &str); 6] = [
+pub(crate) const RUNBOOKS: [(&str, &str); 11] = [
     ("backup", include_str!("../../runbooks/backup.yaml")),
+    ("backup-physical", include_str!("../../runbooks/backup-physical.yaml")),
     ("verify", include_str!("../../runbooks/verify.yaml")),
+    ("restore-drill", include_str!("../../runbooks/restore-drill.yaml")),
     ("mark", include_str!("../../runbooks/mark.yaml")),
     ("prune", include_str!("../../runbooks/prune.yaml")),
     ("disaster-recovery", include_str!("../../runbooks/disaster-recovery.yaml")),
+    ("reseed-replica", include_str!("../../runbooks/reseed-replica.yaml")),
+    ("assess", include_str!("../../runbooks/assess.yaml")),
+    ("restore-physical", include_str!("../../runbooks/restore-physical.yaml")),
     (SANDBOX_CLUSTER, include_str!("../../runbooks/sandbox-cluster.yaml")),
 ];
 

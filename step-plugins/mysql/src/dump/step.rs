@@ -9,7 +9,7 @@ use rekindle_engine::step::{
 use super::client::Client;
 use super::command::{Choice, shown};
 use super::privileges::{self, MISSING_PRIVILEGE, Verdict};
-use super::run::{Keys, find_finished, refuse_published, run};
+use super::run::{find_finished, part, run};
 use super::survey::Survey;
 use super::{DumpOutputs, DumpParams};
 use crate::connection::Server;
@@ -79,9 +79,8 @@ async fn store_problem(
         Err(problem) => return Some(problem),
     };
     let params = params?;
-    let backup = params.backup(&cx.step);
-    let error = match Keys::of(params, &backup) {
-        Ok(keys) => refuse_published(store.as_ref(), &keys, &backup).await.err()?,
+    let error = match part(params, &cx.step) {
+        Ok(part) => part.refuse_published(store.as_ref()).await.err()?,
         Err(error) => error,
     };
     Some(Problem { pointer: Some("/store"), ..error.into() })

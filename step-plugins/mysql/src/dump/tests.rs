@@ -16,6 +16,7 @@ use crate::connection::Login;
 use crate::sandbox::testing::{CANARY_PASSWORD, TempServer};
 use crate::testing::{known_to, on_both, planned, position_query, processes, server_of, world_of};
 
+mod checksums;
 mod clients;
 mod privileges;
 

@@ -22,6 +22,7 @@ mod reader;
 mod run;
 mod step;
 
+pub(crate) use fence::under_way;
 pub use params::{BinlogUse, Outputs, Params};
 pub use step::Restore;
 

@@ -36,12 +36,7 @@ pub(super) async fn look_into(
             problems.push(format!("`{name}` has no index that can be read, so its rows can't be compared"));
         }
     }
-    let counted = Counted {
-        body: body.into_blocking_reader(),
-        hasher: Hasher::default(),
-        meter: meter.clone(),
-        note: name.clone(),
-    };
+    let counted = Counted::new(body.into_blocking_reader(), meter, name);
     let reading = tokio::task::spawn_blocking(move || read(counted, index.as_ref()));
     let ended = reading.await.map_err(|error| StepError::permanent(error.to_string()))?;
     if meter.is_cancelled() {
@@ -65,12 +60,11 @@ fn read(mut counted: Counted, index: Option<&DumpIndex>) -> io::Result<(Digest, 
         Ok(_) | Err(ContentError::Hash { .. }) => None,
         Err(error) => Some(error.to_string()),
     };
-    io::copy(&mut counted, &mut io::sink())?;
-    Ok((counted.hasher.finish(), content))
+    Ok((counted.finish()?, content))
 }
 
 /// Reads the index of a dump; nothing when it is missing or damaged, which is told under its own name.
-async fn index_of(
+pub(super) async fn index_of(
     store: &dyn ObjectStore,
     uri: &BackupUri,
     manifest: &Manifest,
@@ -92,18 +86,31 @@ async fn index_of(
 }
 
 /// Compares what the manifest and the index say of the same dump.
-fn disagreement(manifest: &Manifest, object: &ObjectEntry, index: &DumpIndex) -> Option<String> {
-    let is_main = object.role == ObjectRole::Full;
+pub(super) fn disagreement(manifest: &Manifest, object: &ObjectEntry, index: &DumpIndex) -> Option<String> {
+    let is_main = matches!(object.role, ObjectRole::Full | ObjectRole::Files);
     let same = index.object == *object && (!is_main || index.inventory == manifest.inventory);
+    let same = same && (object.role != ObjectRole::Files || index.physical == manifest.physical);
     (!same).then(|| format!("the index of `{}` and the manifest disagree", object.name))
 }
 
 /// Counts and hashes what passes by, and stops when the step should.
-struct Counted {
+pub(super) struct Counted {
     body: BodyReader,
     hasher: Hasher,
     meter: Meter,
     note: String,
+}
+
+impl Counted {
+    pub(super) fn new(body: BodyReader, meter: &Meter, name: &str) -> Self {
+        Self { body, hasher: Hasher::default(), meter: meter.clone(), note: name.to_owned() }
+    }
+
+    /// Reads on to the end, and gives the checksum of everything.
+    pub(super) fn finish(mut self) -> io::Result<Digest> {
+        io::copy(&mut self, &mut io::sink())?;
+        Ok(self.hasher.finish())
+    }
 }
 
 impl Read for Counted {
