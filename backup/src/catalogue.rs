@@ -11,7 +11,7 @@ use rekindle_engine::host::{
 use rekindle_engine::step::StepError;
 use serde::de::DeserializeOwned;
 
-pub use index::write_index;
+pub use index::{refresh_index, write_index};
 pub use listed::{Catalogue, Listed, Summary, Unpublished};
 pub use marks::{StoredMark, load_mark, store_mark, why_kept};
 pub use scan::{Trust, list_backups, scan};

@@ -32,6 +32,36 @@ impl Inventory {
         self.databases.values().map(|database| database.tables.len() as u64).sum()
     }
 
+    /// Counts the tables whose checksum is known.
+    pub fn checksum_count(&self) -> u64 {
+        let tables = self.databases.values().flat_map(|database| database.tables.values());
+        tables.filter(|table| table.checksum.is_some()).count() as u64
+    }
+
+    /// Counts the tables whose checksum both know.
+    pub fn shared_checksum_count(&self, other: &Self) -> u64 {
+        let known = |of: &Self, database: &str, table: &str| {
+            let found = of.databases.get(database).and_then(|database| database.tables.get(table));
+            found.is_some_and(|table| table.checksum.is_some())
+        };
+        let tables =
+            self.databases.iter().flat_map(|(name, held)| held.tables.keys().map(move |table| (name, table)));
+        let both = |(name, table): &(&String, &String)| known(self, name, table) && known(other, name, table);
+        tables.filter(both).count() as u64
+    }
+
+    /// Takes over the checksums of tables that both know.
+    pub fn take_checksums(&mut self, from: Self) {
+        for (database, from) in from.databases {
+            let Some(into) = self.databases.get_mut(&database) else { continue };
+            for (table, from) in from.tables {
+                if let Some(into) = into.tables.get_mut(&table) {
+                    into.checksum = from.checksum;
+                }
+            }
+        }
+    }
+
     /// Counts the rows that were counted.
     pub fn row_count(&self) -> u64 {
         self.databases
@@ -71,6 +101,10 @@ pub struct Table {
     /// Rows; absent when they were not counted (a schema-only dump).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows: Option<u64>,
+    /// A text that is equal for equal rows on servers of one release series: `CHECKSUM TABLE`, or a digest of every
+    /// row. Absent when it was not taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checksum: Option<String>,
 }
 
 /// One trigger.
@@ -115,8 +149,8 @@ impl std::fmt::Display for Difference {
 }
 
 impl Inventory {
-    /// Lists how `found` differs from this one, in name order. Rows are compared where both counted them;
-    /// [`MARKER_DATABASE`] is left out.
+    /// Lists how `found` differs from this one, in name order. Rows are compared where both counted them, checksums
+    /// where both took them; [`MARKER_DATABASE`] is left out.
     pub fn compare(&self, found: &Self) -> Vec<Difference> {
         let mut differences = Vec::new();
         let pairs =
@@ -146,6 +180,14 @@ impl Database {
                     what: format!("the rows of table {name}.{table}"),
                     expected: expected.to_string(),
                     found: found.to_string(),
+                });
+            } else if let (Some(expected), Some(found)) = (&mine.checksum, &theirs.checksum)
+                && expected != found
+            {
+                into.push(Difference::Changed {
+                    what: format!("the checksum of table {name}.{table}"),
+                    expected: expected.clone(),
+                    found: found.clone(),
                 });
             }
         }

@@ -8,6 +8,7 @@ pub mod inventory;
 pub mod layout;
 pub mod manifest;
 pub mod mark;
+pub mod physical;
 pub mod retention;
 pub mod sealed;
 pub mod sql;

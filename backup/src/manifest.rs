@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::inventory::Inventory;
+use crate::physical::Physical;
 
 /// The manifest's format; a reader refuses a newer one.
 pub const MANIFEST_FORMAT: u32 = 1;
@@ -42,6 +43,9 @@ pub struct Manifest {
     pub inventory: Inventory,
     /// The programs that made it.
     pub tools: Vec<Tool>,
+    /// What a physical backup says beyond that; absent in a logical one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub physical: Option<Physical>,
     /// Free labels: `reason: before-migration`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
@@ -81,6 +85,8 @@ impl Manifest {
 pub enum BackupKind {
     /// SQL text.
     Logical,
+    /// The files of a server.
+    Physical,
 }
 
 /// The two families of servers; they differ in tools, statements and GTIDs.
@@ -161,6 +167,8 @@ pub enum ObjectRole {
     Databases,
     /// A dump without rows.
     Schema,
+    /// The files of a server as a stream.
+    Files,
     /// The index of a dump: `full.index.json`.
     Index,
     /// `server.json`
@@ -181,17 +189,17 @@ pub struct Tool {
     pub command: String,
 }
 
-/// The index of one dump object, stored beside it as `NAME.index.json` once the dump is proven whole.
+/// The index of one object of data, stored beside it as `NAME.index.json` once it is proven whole.
 ///
-/// It is what the probe of `mysql.dump` reads, what `backup.publish` makes the manifest from, and what finds
+/// It is what the probes of `mysql.dump` and `mysql.backup-physical` read, what `backup.publish` makes the manifest from, and what finds
 /// one table inside the compressed object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DumpIndex {
     /// [`MANIFEST_FORMAT`].
     pub format: u32,
-    /// The dump object it describes.
+    /// The object it describes.
     pub object: ObjectEntry,
-    /// Size of the SQL text.
+    /// Size of the SQL text, or of the stream of files.
     pub uncompressed_bytes: u64,
     /// When the dump was begun (UTC).
     #[schemars(with = "String")]
@@ -204,10 +212,13 @@ pub struct DumpIndex {
     pub members: Vec<Member>,
     /// What made it.
     pub tool: Tool,
+    /// What is known of a server's files beyond that; absent when it is SQL text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub physical: Option<Physical>,
 }
 
-/// One gzip member of a dump object: whole statements only, so it can be read by itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// One gzip member of an object. Of a dump, it has whole statements only, so it can be read by itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Member {
     /// The database it belongs to; absent before the first one.
     #[serde(default, skip_serializing_if = "Option::is_none")]

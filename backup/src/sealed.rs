@@ -13,10 +13,9 @@
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
-const FIELD: &str = "checksum";
+const OWN_FIELD: &[u8] = b"\n  \"checksum\": ";
 const BEFORE: &[u8] = b"{\n  \"checksum\": \"";
 const NO_DIGITS: &[u8; 64] = &[b'0'; 64];
 
@@ -31,19 +30,26 @@ pub enum SealError {
     Unreadable(String),
 }
 
-/// Writes a value as a sealed file. The value must be a map; a field `checksum` of its own is replaced.
+/// Writes a value as a sealed file. The value must be a map that is not empty, without a field `checksum` of its own.
 ///
 /// # Errors
-/// When the value is no map or can't be written as JSON.
+/// When the value is no such map or can't be written as JSON.
 pub fn seal<T: Serialize>(value: &T) -> Result<Vec<u8>, SealError> {
-    let unwritable = |error: serde_json::Error| SealError::Unreadable(error.to_string());
-    let Value::Object(fields) = serde_json::to_value(value).map_err(unwritable)? else {
-        return Err(SealError::Unreadable("only a map can be sealed".to_owned()));
+    // Written as it is, never as a tree of values: an index of many backups takes more room so than anything else.
+    let fields =
+        serde_json::to_vec_pretty(value).map_err(|error| SealError::Unreadable(error.to_string()))?;
+    let Some(fields) = fields.strip_prefix(b"{").filter(|fields| fields.starts_with(b"\n")) else {
+        return Err(SealError::Unreadable("only a map with something in it can be sealed".to_owned()));
     };
-    let mut all = Map::new();
-    all.insert(FIELD.to_owned(), Value::from("0".repeat(64)));
-    all.extend(fields.into_iter().filter(|(name, _)| name != FIELD));
-    let mut bytes = serde_json::to_vec_pretty(&all).map_err(unwritable)?;
+    // Fields of the map alone are indented by so much, and texts have no line breaks of their own.
+    if memchr::memmem::find(fields, OWN_FIELD).is_some() {
+        return Err(SealError::Unreadable("it has a field `checksum` of its own".to_owned()));
+    }
+    let mut bytes = Vec::with_capacity(BEFORE.len() + 64 + fields.len() + 3);
+    bytes.extend_from_slice(BEFORE);
+    bytes.extend_from_slice(NO_DIGITS);
+    bytes.extend_from_slice(b"\",");
+    bytes.extend_from_slice(fields);
     bytes.push(b'\n');
     let digits = hex::encode(Sha256::digest(&bytes));
     bytes[BEFORE.len()..BEFORE.len() + 64].copy_from_slice(digits.as_bytes());
@@ -72,6 +78,8 @@ fn checksum(bytes: &[u8]) -> Result<&str, SealError> {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+
+    use serde_json::Value;
 
     use super::*;
 
@@ -122,5 +130,15 @@ mod tests {
     #[test]
     fn only_a_map_can_be_sealed() {
         assert!(matches!(seal(&["a list"]), Err(SealError::Unreadable(_))));
+        assert!(matches!(seal(&BTreeMap::<String, u32>::new()), Err(SealError::Unreadable(_))));
+    }
+
+    #[test]
+    fn a_checksum_of_the_value_itself_is_refused_and_one_further_in_is_not() {
+        let own = serde_json::json!({ "a": 1, "checksum": "mine" });
+        assert!(matches!(seal(&own), Err(SealError::Unreadable(_))));
+        let inner = serde_json::json!({ "a": { "checksum": "mine" }, "b": "\n  \"checksum\": " });
+        let read: Value = open(&seal(&inner).unwrap()).unwrap();
+        assert_eq!(read["a"], inner["a"]);
     }
 }

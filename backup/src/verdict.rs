@@ -16,17 +16,20 @@ pub enum Level {
     Objects,
     /// Every dump was also decompressed, its statements lexed, its trailer seen and its inventory counted.
     Content,
+    /// It was also loaded into a throw-away server, and what that holds is what the backup says.
+    Restore,
 }
 
 impl Level {
     /// All levels, the mildest first.
-    pub const ALL: [Self; 2] = [Self::Objects, Self::Content];
+    pub const ALL: [Self; 3] = [Self::Objects, Self::Content, Self::Restore];
 
     /// Gives the word for it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Objects => "objects",
             Self::Content => "content",
+            Self::Restore => "restore",
         }
     }
 
@@ -58,6 +61,37 @@ pub struct Verdict {
     /// What was wrong, one object or fact each.
     #[serde(default)]
     pub problems: Vec<String>,
+    /// What a restore drill measured; only with [`Level::Restore`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drill: Option<Drill>,
+}
+
+/// What a restore drill measured.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Drill {
+    /// How long the restore took, all attempts together, in milliseconds.
+    pub restore_ms: u64,
+    /// What the server then held: its data and indexes, in bytes, as `information_schema.tables` estimates them.
+    pub data_bytes: u64,
+    /// Tables whose checksums were compared.
+    pub checksums: u64,
+    /// The throw-away server's `VERSION()`.
+    pub server: String,
+}
+
+impl Drill {
+    /// Predicts how long a restore of so many bytes takes on a machine like the drill's, in milliseconds: in
+    /// proportion. Nothing when the drill had nothing to restore.
+    pub fn predict_ms(&self, data_bytes: u64) -> Option<u64> {
+        let scaled = u128::from(self.restore_ms) * u128::from(data_bytes);
+        u64::try_from(scaled.checked_div(u128::from(self.data_bytes))?).ok()
+    }
+
+    /// Gives the throughput in bytes of data and indexes per second; nothing when it took no time.
+    pub fn bytes_per_second(&self) -> Option<u64> {
+        let scaled = u128::from(self.data_bytes) * 1000;
+        u64::try_from(scaled.checked_div(u128::from(self.restore_ms))?).ok()
+    }
 }
 
 /// Gives the levels at which a backup is proven good, mildest first; empty when it is not.
@@ -88,7 +122,7 @@ mod tests {
 
     fn verdict(level: Level, ok: bool, at: i64) -> Verdict {
         let at = Timestamp::from_second(at).unwrap();
-        Verdict { level, ok, at, by_run: "r".into(), problems: Vec::new() }
+        Verdict { level, ok, at, by_run: "r".into(), problems: Vec::new(), drill: None }
     }
 
     #[test]
@@ -109,5 +143,15 @@ mod tests {
     fn a_bad_verdict_is_put_right_by_a_later_one_of_a_higher_level_only() {
         assert!(!has_failed(&[verdict(Level::Objects, false, 1), verdict(Level::Content, true, 2)]));
         assert!(has_failed(&[verdict(Level::Content, false, 1), verdict(Level::Objects, true, 2)]));
+    }
+
+    #[test]
+    fn a_drill_predicts_in_proportion_to_what_it_restored() {
+        let drill = Drill { restore_ms: 4_000, data_bytes: 2_000, checksums: 1, server: String::new() };
+        assert_eq!(drill.predict_ms(2_000), Some(4_000));
+        assert_eq!(drill.predict_ms(5_000), Some(10_000));
+        assert_eq!(drill.bytes_per_second(), Some(500));
+        let nothing = Drill { restore_ms: 0, data_bytes: 0, ..drill };
+        assert_eq!((nothing.predict_ms(5), nothing.bytes_per_second()), (None, None));
     }
 }

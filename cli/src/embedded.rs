@@ -1,14 +1,19 @@
 //! The runbooks that come with the program.
 
 /// The shipped runbooks by name; a file `runbooks/NAME.yaml` in the working directory takes precedence.
-pub(crate) const RUNBOOKS: [(&str, &str); 8] = [
+pub(crate) const RUNBOOKS: [(&str, &str); 13] = [
     ("backup", include_str!("../../runbooks/backup.yaml")),
+    ("backup-physical", include_str!("../../runbooks/backup-physical.yaml")),
     ("verify", include_str!("../../runbooks/verify.yaml")),
+    ("restore-drill", include_str!("../../runbooks/restore-drill.yaml")),
     ("mark", include_str!("../../runbooks/mark.yaml")),
     ("prune", include_str!("../../runbooks/prune.yaml")),
     ("disaster-recovery", include_str!("../../runbooks/disaster-recovery.yaml")),
     ("restore-database", include_str!("../../runbooks/restore-database.yaml")),
     ("restore-table", include_str!("../../runbooks/restore-table.yaml")),
+    ("reseed-replica", include_str!("../../runbooks/reseed-replica.yaml")),
+    ("assess", include_str!("../../runbooks/assess.yaml")),
+    ("restore-physical", include_str!("../../runbooks/restore-physical.yaml")),
     (SANDBOX_CLUSTER, include_str!("../../runbooks/sandbox-cluster.yaml")),
 ];
 

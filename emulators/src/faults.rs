@@ -73,7 +73,7 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// Breaks the next `times` requests of a method whose path and query contain `part`, encoded or not.
+    /// Breaks the next `times` requests of a method whose path and query, encoded or not, or whose range contain `part`.
     pub fn add(&self, method: &str, part: &str, times: usize, fault: Fault) {
         self.add_after(0, method, part, times, fault);
     }
@@ -94,7 +94,7 @@ impl Faults {
         let seen = format!("{method} {target} {range}").trim_end().to_owned();
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).push(seen);
         let decoded = percent::decode(target).unwrap_or_default();
-        let about = |part: &str| target.contains(part) || decoded.contains(part);
+        let about = |part: &str| target.contains(part) || decoded.contains(part) || range.contains(part);
         let mut rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
         let rule =
             rules.iter_mut().find(|rule| rule.times > 0 && rule.method == *method && about(&rule.part))?;

@@ -89,6 +89,12 @@ impl GcsServer {
         &self.faults
     }
 
+    /// Names the live objects of a bucket, in order.
+    pub fn objects(&self, bucket: &str) -> Vec<String> {
+        let state = self.store.state();
+        state.buckets.get(bucket).map(|bucket| bucket.live.keys().cloned().collect()).unwrap_or_default()
+    }
+
     /// Gives the folder with the bytes of its objects, in files of no particular name.
     pub fn root(&self) -> &Path {
         self.folder.path()

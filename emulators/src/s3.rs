@@ -54,7 +54,7 @@ impl S3Server {
     pub async fn start_over(root: &Path, port: u16) -> io::Result<Self> {
         let files = FileSystem::new(root).map_err(|error| io::Error::other(format!("{error:?}")))?;
         let silent = Arc::default();
-        let mut builder = S3ServiceBuilder::new(Strict::new(files, Arc::clone(&silent)));
+        let mut builder = S3ServiceBuilder::new(Strict::new(files, root, Arc::clone(&silent)));
         builder.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
         let service = builder.build();
         let listener = TcpListener::bind(("127.0.0.1", port)).await?;

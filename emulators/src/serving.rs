@@ -26,6 +26,10 @@ where
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
+                    // Small answers must not wait for the acknowledgement of their own headers (RFC 896).
+                    if stream.set_nodelay(true).is_err() {
+                        continue;
+                    }
                     connections.spawn(converse(stream, serve.clone()));
                 }
                 Err(_) => return,

@@ -5,6 +5,7 @@
 //! are right; uploads under way and their parts are listed; `If-Match` on reads; `If-None-Match` on copies.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -20,6 +21,8 @@ mod uploads;
 /// The server behind one lock for writes: this is a test's server, not a fast one.
 pub(crate) struct Strict {
     inner: FileSystem,
+    /// The folder that holds the buckets.
+    root: PathBuf,
     /// Taken by readers as well: an object and what is kept beside it are written one after the other.
     writes: tokio::sync::RwLock<()>,
     state: Mutex<State>,
@@ -30,6 +33,7 @@ pub(crate) struct Strict {
 #[derive(Default)]
 struct State {
     lists: listing::Lists,
+    tags: listing::Tags,
     uploads: BTreeMap<String, Begun>,
     /// Checksums of objects that came in parts, by bucket and key, with the `ETag` they go with.
     sums: BTreeMap<(String, String), (d::ETag, String)>,
@@ -52,8 +56,15 @@ struct Arrived {
 }
 
 impl Strict {
-    pub(crate) fn new(inner: FileSystem, silent: Arc<AtomicBool>) -> Self {
-        Self { inner, writes: tokio::sync::RwLock::new(()), state: Mutex::new(State::default()), silent }
+    pub(crate) fn new(inner: FileSystem, root: &Path, silent: Arc<AtomicBool>) -> Self {
+        let root = root.to_owned();
+        Self {
+            inner,
+            root,
+            writes: tokio::sync::RwLock::new(()),
+            state: Mutex::new(State::default()),
+            silent,
+        }
     }
 
     /// Gives a checksum for an answer, where the server tells them.
@@ -100,10 +111,18 @@ fn text(crc: u64) -> String {
 
 #[async_trait::async_trait]
 impl S3 for Strict {
-    async fn put_object(&self, r: S3Request<d::PutObjectInput>) -> S3Result<S3Response<d::PutObjectOutput>> {
+    async fn put_object(
+        &self,
+        mut r: S3Request<d::PutObjectInput>,
+    ) -> S3Result<S3Response<d::PutObjectOutput>> {
         let bucket = d::HeadBucketInput { bucket: r.input.bucket.clone(), ..Default::default() };
         self.inner.head_bucket(instead(&r, bucket)).await?;
+        // Before the lock: a client that stands still in the middle of it must not stop all others.
+        if let Some(body) = r.input.body.take() {
+            r.input.body = Some(s3s::Body::from(uploads::collected(body).await?).into());
+        }
         let _alone = self.writes.write().await;
+        self.state().tags.forget(&r.input.bucket, &r.input.key);
         self.inner.put_object(r).await
     }
 

@@ -4,11 +4,13 @@ mod cluster;
 mod large;
 mod program;
 mod terminal;
+mod transfers;
 
 pub(crate) use cluster::{CANARY, Cluster, kill, server_pid};
 pub(crate) use large::{Large, large};
 pub(crate) use program::{Answer, Project};
 pub(crate) use terminal::Terminal;
+pub(crate) use transfers::{MIB, Transfers, noise};
 
 /// Makes a fact, an `async fn` of a flavour, a test for each of them: `fact::mariadb` and `fact::mysql`. The second runs in the
 /// lane of that name.

@@ -13,10 +13,12 @@ pub(crate) struct Needed {
 }
 
 /// What the tests with a real MariaDB need.
-pub(crate) const MARIADB: [Needed; 4] = [
+pub(crate) const MARIADB: [Needed; 6] = [
     Needed { program: "mariadbd", package: "mariadb-server" },
     Needed { program: "mariadb-install-db", package: "mariadb-server" },
     Needed { program: "mariadb-dump", package: "mariadb-client" },
+    Needed { program: "mariadb-backup", package: "mariadb-backup" },
+    Needed { program: "mbstream", package: "mariadb-backup" },
     Needed { program: "setsid", package: "util-linux" },
 ];
 
@@ -120,7 +122,10 @@ mod tests {
     #[test]
     fn a_package_is_named_once_and_only_when_something_of_it_is_missing() {
         assert_eq!(missing_packages(&MARIADB, |_| true), [""; 0]);
-        assert_eq!(missing_packages(&MARIADB, |_| false), ["mariadb-server", "mariadb-client", "util-linux"]);
+        assert_eq!(
+            missing_packages(&MARIADB, |_| false),
+            ["mariadb-server", "mariadb-client", "mariadb-backup", "util-linux"]
+        );
         assert_eq!(missing_packages(&MARIADB, |program| program != "mariadb-dump"), ["mariadb-client"]);
     }
 

@@ -13,16 +13,18 @@ const FOLDER: &str = "mysql-9.7";
 /// What the server has to say of itself: sid moves on.
 const VERSION: &str = "  Ver 9.7.";
 
-/// Fetches and unpacks into the empty folder `$1`. apt gets a state of its own, in which nothing is installed, so it
+/// Fetches and unpacks into the empty folder `$1`, from the mirror that this machine uses. apt gets a state of its own, in which nothing is installed, so it
 /// fetches every library too and touches nothing of the system. A launcher goes by its own place: the folder can be
 /// moved.
 const MAKE: &str = r#"
 cd "$1"
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 [ -e "$keyring" ] || { echo "$keyring is missing: install debian-archive-keyring" >&2; exit 1; }
+mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Label: Debian' | head -n 1)
+[ -n "$mirror" ] || { echo "apt knows no mirror of Debian: run apt-get update" >&2; exit 1; }
 mkdir -p apt/lists/partial apt/cache/archives/partial unpacked bin lib
 : > apt/status
-echo "deb [signed-by=$keyring] http://deb.debian.org/debian sid main" > apt/sources.list
+echo "deb [signed-by=$keyring] $mirror sid main" > apt/sources.list
 fetch() {
     apt-get -qq -o "Dir::Etc::SourceList=$PWD/apt/sources.list" -o Dir::Etc::SourceParts=- \
         -o Dir::Etc::Preferences=/dev/null -o Dir::Etc::PreferencesParts=/dev/null \

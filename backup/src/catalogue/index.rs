@@ -1,17 +1,19 @@
 //! An index of a cluster's backups, `backups/CLUSTER/index.json`: what their manifests, verdicts and marks said when it
 //! was written.
 //!
-//! It is no truth, only a memory: an entry counts while the objects it was read from are listed with the same sizes and
-//! times. Times of S3 have whole seconds, so what was written shortly before the look is not remembered: it could have
-//! been written again in the same second. What does not count is read.
+//! It is no truth, only a memory: an entry counts while the objects it was read from are listed with the same sizes,
+//! times and stamps. Manifests, verdicts and marks say when they were written, so no bytes come back after others, and
+//! a stamp that is listed stands for one state. Where lists tell no stamps, what was written shortly before the look is
+//! not remembered: it could have been written again in the same second. What does not count is read.
 
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use rekindle_engine::host::{Body, Key, ObjectInfo, ObjectStore, PutMode, StoreErrorKind};
+use rekindle_engine::host::{Body, Key, ObjectInfo, ObjectStore, PutMode, Stamp, StoreErrorKind};
+use rekindle_engine::id::StoreName;
 use serde::{Deserialize, Serialize};
 
-use super::{Catalogue, CatalogueError, Listed, Summary, read_small, unwritable};
+use super::{Catalogue, CatalogueError, Listed, Summary, Trust, read_small, scan, unwritable};
 use crate::layout::{BackupUri, KEEP_MARK, MANIFEST};
 use crate::mark::Mark;
 use crate::sealed;
@@ -19,7 +21,7 @@ use crate::verdict::{VERDICTS, Verdict};
 
 const NAME: &str = "index.json";
 const FORMAT: u32 = 1;
-/// What is younger than this is not remembered. Long enough that the clocks of the store and of this machine, which
+/// What is younger than this and has no stamp is not remembered. Long enough that the clocks of the store and of this machine, which
 /// may be minutes apart, do not matter.
 const RECENT: SignedDuration = SignedDuration::from_hours(1);
 
@@ -101,6 +103,8 @@ pub(super) struct ReadFrom {
     name: String,
     size_bytes: u64,
     modified: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stamp: Option<String>,
 }
 
 impl ReadFrom {
@@ -111,10 +115,33 @@ impl ReadFrom {
             let name = object.key.as_str().strip_prefix(&prefix)?;
             let counts = name == MANIFEST || name == KEEP_MARK || name.starts_with(VERDICTS);
             let (size_bytes, modified) = (object.size_bytes, object.modified);
-            counts.then(|| Self { name: name.to_owned(), size_bytes, modified })
+            let stamp = object.stamp.as_ref().map(|Stamp(stamp)| stamp.clone());
+            counts.then(|| Self { name: name.to_owned(), size_bytes, modified, stamp })
         });
         small.collect()
     }
+
+    /// Tells whether other bytes would be listed otherwise.
+    fn is_told_apart(&self, looked_at: Timestamp) -> bool {
+        self.stamp.is_some() || looked_at.duration_since(self.modified) > RECENT
+    }
+}
+
+/// Lets the index of a cluster tell of every backup that is there, by reading those that it does not tell of.
+///
+/// # Errors
+/// When the store can't be listed, read or written. Nothing depends on it.
+pub async fn refresh_index(
+    store: &dyn ObjectStore,
+    name: &StoreName,
+    cluster: &str,
+    now: Timestamp,
+) -> Result<(), CatalogueError> {
+    let found = scan(store, name, Some(cluster), Trust::Index).await?;
+    if found.is_remembered {
+        return Ok(());
+    }
+    write_index(store, cluster, &found, now).await
 }
 
 /// Remembers what a look at a cluster's backups, begun at `looked_at`, has found. What could not be read, or is too
@@ -129,7 +156,6 @@ pub async fn write_index(
     looked_at: Timestamp,
 ) -> Result<(), CatalogueError> {
     let mut entries = Vec::new();
-    let is_settled = |one: &ReadFrom| looked_at.duration_since(one.modified) > RECENT;
     for listed in catalogue.backups.iter().filter(|listed| listed.uri.cluster == cluster) {
         let mark = match &listed.mark {
             None => None,
@@ -137,7 +163,9 @@ pub async fn write_index(
             Some(Err(_)) => continue,
         };
         let Ok(summary) = &listed.summary else { continue };
-        if !listed.damaged_verdicts.is_empty() || !listed.read_from.iter().all(is_settled) {
+        if !listed.damaged_verdicts.is_empty()
+            || !listed.read_from.iter().all(|one| one.is_told_apart(looked_at))
+        {
             continue;
         }
         entries.push(Entry {

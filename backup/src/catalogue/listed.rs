@@ -32,6 +32,9 @@ pub struct Summary {
     pub tables: u64,
     /// Rows in it.
     pub rows: u64,
+    /// The id of the backup that it is an increment to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<String>,
     /// The manifest's labels.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
@@ -48,6 +51,7 @@ impl From<&Manifest> for Summary {
             databases: manifest.inventory.databases.len() as u64,
             tables: manifest.inventory.table_count(),
             rows: manifest.inventory.row_count(),
+            base: manifest.physical.as_ref().and_then(|physical| Some(physical.base.as_ref()?.id.clone())),
             labels: manifest.labels.clone(),
         }
     }
@@ -133,6 +137,8 @@ pub struct Catalogue {
     pub backups: Vec<Listed>,
     /// What is no backup (yet), by uri.
     pub unpublished: Vec<Unpublished>,
+    /// Whether indexes told of all of them, so that nothing was read.
+    pub(super) is_remembered: bool,
 }
 
 /// Reads the time that the ids of runs begin with: `20261122T153500Z`.

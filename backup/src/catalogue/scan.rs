@@ -6,6 +6,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use rekindle_engine::host::{Key, ObjectInfo, ObjectStore, StoreErrorKind};
 use rekindle_engine::id::StoreName;
+use tokio::sync::Semaphore;
 
 use super::index::{Index, ReadFrom};
 use super::{
@@ -14,8 +15,10 @@ use super::{
 use crate::layout::{BackupUri, KEEP_MARK, MANIFEST};
 use crate::verdict::{Level, Verdict};
 
-/// How many backups are looked at side by side.
-const AT_ONCE: usize = 16;
+/// How many backups are looked at side by side: most of the time goes by on the way to the store.
+const AT_ONCE: usize = 64;
+/// How much of their manifests may be in memory at once, as it lies in the store. Those of many tables are large.
+const AT_ONCE_KIB: u32 = 8 << 10;
 
 /// Whether what was read before may stand for what is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,17 +78,32 @@ pub async fn scan(
             None => unknown.push((uri, objects, stored_at)),
         }
     }
-    let looking = futures_util::stream::iter(unknown).map(|(uri, objects, stored_at)| async move {
-        // Only what a list says is kept: manifests are large, and there are many.
-        let shown = look(store, uri, &objects, stored_at).await?;
-        Ok::<_, CatalogueError>(shown.map(|shown| shown.listed))
-    });
-    let looked: Vec<Option<Listed>> = looking.buffered(AT_ONCE).try_collect().await?;
-    catalogue.backups.extend(looked.into_iter().flatten());
+    catalogue.is_remembered = unknown.is_empty();
+    catalogue.backups.extend(look_at_all(store, unknown).await?);
     catalogue.backups.sort_by_cached_key(|listed| {
         (listed.uri.cluster.clone(), listed.recovery_point(), listed.uri.id.clone())
     });
     Ok(catalogue)
+}
+
+/// A backup to look at: what is listed of it, and when its manifest was stored.
+type Unknown = (BackupUri, Vec<ObjectInfo>, Timestamp);
+
+/// Looks at backups side by side, in bounded memory.
+async fn look_at_all(store: &dyn ObjectStore, unknown: Vec<Unknown>) -> Result<Vec<Listed>, CatalogueError> {
+    let room = Semaphore::new(AT_ONCE_KIB as usize);
+    let room = &room;
+    let looking = futures_util::stream::iter(unknown).map(|(uri, objects, stored_at)| async move {
+        let key = uri.key(MANIFEST)?;
+        let size_bytes = objects.iter().find(|one| one.key == key).map_or(0, |manifest| manifest.size_bytes);
+        let size_kib = u32::try_from(size_bytes / 1024 + 1).unwrap_or(u32::MAX).min(AT_ONCE_KIB);
+        // It is never closed.
+        let _room = room.acquire_many(size_kib).await.ok();
+        // Only what a list says is kept: manifests are large, and there are many.
+        let shown = look(store, uri, &objects, stored_at).await?;
+        Ok::<_, CatalogueError>(shown.map(|shown| shown.listed))
+    });
+    looking.buffer_unordered(AT_ONCE).try_filter_map(async |listed| Ok(listed)).try_collect().await
 }
 
 /// Finds the backup that an object belongs to: `backups/CLUSTER/ID/…`.

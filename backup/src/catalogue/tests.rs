@@ -42,6 +42,7 @@ fn manifest(id: &str, at: &str) -> Manifest {
         inventory: crate::inventory::Inventory::default(),
         tools: Vec::new(),
         labels: std::collections::BTreeMap::new(),
+        physical: None,
         encryption: None,
     }
 }
@@ -151,6 +152,7 @@ async fn verdicts_and_marks_are_shown_with_their_backup() {
         at: "2026-11-22T16:00:00Z".parse().unwrap(),
         by_run: "run".into(),
         problems: Vec::new(),
+        drill: None,
     };
     store_verdict(&store, &uri("a"), &verdict).await.unwrap();
     store.insert(&uri("a").key("keep.json").unwrap(), "{}");

@@ -37,6 +37,7 @@ fn index(written: &WrittenDump) -> DumpIndex {
         inventory: written.inventory.clone(),
         members: written.members.clone(),
         tool: Tool { name: "mariadb-dump".into(), version: String::new(), command: String::new() },
+        physical: None,
     }
 }
 

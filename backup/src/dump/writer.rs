@@ -2,10 +2,8 @@
 
 use std::io::{self, Write};
 
-use sha2::{Digest, Sha256};
-
 use super::Contents;
-use super::pool::{Compressed, Pool};
+use super::members::Members;
 use crate::inventory::Inventory;
 use crate::manifest::{ConsistentPoint, Member};
 use crate::sql::{DEFAULT_STATEMENT_LIMIT, Kind, LexError, Piece, PieceKind, Splitter};
@@ -72,44 +70,34 @@ pub struct WrittenDump {
 
 /// Lexes dump text as it comes, cuts it into members, compresses them in parallel and writes them in order.
 pub struct DumpWriter<W> {
-    sink: W,
     options: WriterOptions,
     splitter: Splitter,
     contents: Contents,
-    pool: Pool<Member>,
+    object: Members<W>,
     /// The text of the member at hand, and what is known of it.
     text: Vec<u8>,
     database: Option<String>,
     table: Option<String>,
     rows_before: u64,
-    text_offset: u64,
     /// Whether the text so far leaves delimiter and quotes as they are at its beginning.
     is_plain: bool,
     /// Whether the rows of the table at hand are over: what follows are its triggers.
     is_after_rows: bool,
-    members: Vec<Member>,
-    size_bytes: u64,
-    sha256: Sha256,
 }
 
 impl<W: Write> DumpWriter<W> {
     /// Begins an object.
     pub fn new(sink: W, options: WriterOptions) -> io::Result<Self> {
         Ok(Self {
-            sink,
+            object: Members::new(sink, options)?,
             splitter: Splitter::new(DEFAULT_STATEMENT_LIMIT),
             contents: Contents::default(),
-            pool: Pool::start(options.threads, options.level)?,
             text: Vec::new(),
             database: None,
             table: None,
             rows_before: 0,
-            text_offset: 0,
             is_plain: true,
             is_after_rows: false,
-            members: Vec::new(),
-            size_bytes: 0,
-            sha256: Sha256::new(),
             options,
         })
     }
@@ -133,7 +121,7 @@ impl<W: Write> DumpWriter<W> {
         if self.contents.trailer_is_last() {
             Ok(())
         } else {
-            let text_bytes = self.text_offset + self.text.len() as u64;
+            let text_bytes = self.object.text_bytes() + self.text.len() as u64;
             Err(DumpWriteError::NoTrailer { text_bytes })
         }
     }
@@ -142,26 +130,23 @@ impl<W: Write> DumpWriter<W> {
     pub fn finish(mut self) -> Result<(W, WrittenDump), DumpWriteError> {
         self.end_part()?;
         self.cut()?;
-        while let Some((member, bytes)) = self.pool.pop()? {
-            self.store(member, &bytes)?;
-        }
-        self.sink.flush()?;
+        let (sink, object) = self.object.finish()?;
         if self.options.rows {
             self.contents.rows_are_complete();
         }
         let tables = self.contents.inventory.table_count();
         let dump = WrittenDump {
-            size_bytes: self.size_bytes,
-            sha256: hex::encode(self.sha256.finalize()),
-            text_bytes: self.text_offset,
-            members: self.members,
+            size_bytes: object.size_bytes,
+            sha256: object.sha256,
+            text_bytes: object.text_bytes,
+            members: object.members,
             inventory: self.contents.inventory,
             point: self.contents.point,
             statements: self.contents.statements,
             rows: self.contents.rows,
             tables,
         };
-        Ok((self.sink, dump))
+        Ok((sink, dump))
     }
 
     fn drain(&mut self) -> Result<(), DumpWriteError> {
@@ -208,34 +193,10 @@ impl<W: Write> DumpWriter<W> {
         let member = Member {
             database: self.database.take(),
             table: self.table.take(),
-            offset: 0,
-            size_bytes: 0,
-            text_offset: self.text_offset,
-            text_bytes: text.len() as u64,
-            crc32: 0,
             rows: self.contents.rows - self.rows_before,
-            sha256: None,
+            ..Member::default()
         };
         self.rows_before = self.contents.rows;
-        self.text_offset += text.len() as u64;
-        if let Some((member, bytes)) = self.pool.push(member, text)? {
-            self.store(member, &bytes)?;
-        }
-        Ok(())
-    }
-
-    fn store(&mut self, mut member: Member, compressed: &Compressed) -> Result<(), DumpWriteError> {
-        let bytes = &compressed.bytes;
-        self.sink.write_all(bytes)?;
-        self.sha256.update(bytes);
-        member.offset = self.size_bytes;
-        member.size_bytes = bytes.len() as u64;
-        // RFC 1952 section 2.3.1: CRC32 and ISIZE are a member's last eight bytes, least significant first.
-        member.crc32 =
-            bytes.last_chunk::<8>().map_or(0, |&[a, b, c, d, ..]| u32::from_le_bytes([a, b, c, d]));
-        self.size_bytes += member.size_bytes;
-        member.sha256 = Some(compressed.sha256.clone());
-        self.members.push(member);
-        Ok(())
+        Ok(self.object.push(member, text)?)
     }
 }

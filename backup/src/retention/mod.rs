@@ -31,6 +31,8 @@ pub struct Candidate {
     pub standing: Standing,
     /// Why it is marked to be kept; absent when it is not.
     pub kept: Option<String>,
+    /// The id of the backup that it is an increment to.
+    pub base: Option<String>,
 }
 
 /// What is known of a backup's health.
@@ -57,7 +59,8 @@ impl From<&Listed> for Candidate {
         } else {
             Standing::Verified
         };
-        Self { uri: listed.uri.clone(), at: listed.recovery_point(), standing, kept: listed.kept() }
+        let base = listed.summary.as_ref().ok().and_then(|summary| summary.base.clone());
+        Self { uri: listed.uri.clone(), at: listed.recovery_point(), standing, kept: listed.kept(), base }
     }
 }
 
@@ -84,6 +87,7 @@ pub fn decide(backups: &[Candidate], rules: &KeepRules, now: Timestamp) -> Vec<D
     keep_counted(&mut newest_first, rules, |standing| {
         matches!(standing, Standing::Verified | Standing::Unverified)
     });
+    keep_bases(&mut newest_first);
     newest_first.into_iter().map(Judged::decision).collect()
 }
 
@@ -131,6 +135,28 @@ fn keep_always(newest_first: &mut [Judged<'_>]) {
         }
         if judged.backup.standing == Standing::Damaged {
             judged.keep("its manifest can't be read: look at it, then remove it by hand");
+        }
+    }
+}
+
+/// Keeps what increments that stay build on, and what that builds on. The newest comes first, and a base is older than
+/// its increments; where clocks say otherwise, another round finds it.
+fn keep_bases(newest_first: &mut [Judged<'_>]) {
+    loop {
+        let needed: Vec<(String, String)> = newest_first
+            .iter()
+            .filter(|judged| !judged.reasons.is_empty())
+            .filter_map(|judged| Some((judged.backup.base.clone()?, judged.backup.uri.id.clone())))
+            .collect();
+        let mut changed = false;
+        for (base, increment) in needed {
+            for judged in newest_first.iter_mut().filter(|judged| judged.backup.uri.id == base) {
+                changed |= judged.reasons.is_empty();
+                judged.keep(format!("the base of {increment}"));
+            }
+        }
+        if !changed {
+            return;
         }
     }
 }

@@ -15,7 +15,7 @@ const NOW: &str = "2026-11-22T15:00:00Z";
 
 fn candidate(at: &str, standing: Standing) -> Candidate {
     let uri = BackupUri { store: "p".into(), cluster: "shop".into(), id: at.to_owned() };
-    Candidate { uri, at: at.parse().unwrap(), standing, kept: None }
+    Candidate { uri, at: at.parse().unwrap(), standing, kept: None, base: None }
 }
 
 fn unverified<'a>(times: impl IntoIterator<Item = &'a str>) -> Vec<Candidate> {
@@ -52,6 +52,47 @@ fn the_newest_so_many_stay() {
     keep 2026-11-22T01:00:00Z: the newest, last 2
     keep 2026-11-21T01:00:00Z: last 2
     remove 2026-11-20T01:00:00Z: no rule keeps it
+    ");
+}
+
+/// Makes the `at`-th an increment to the one before it.
+fn increments(mut backups: Vec<Candidate>, at: &[usize]) -> Vec<Candidate> {
+    for at in at {
+        backups[*at].base = Some(backups[at - 1].uri.id.clone());
+    }
+    backups
+}
+
+#[test]
+fn what_a_kept_increment_builds_on_stays_with_all_that_it_builds_on() {
+    let times = [
+        "2026-11-17T01:00:00Z",
+        "2026-11-18T01:00:00Z",
+        "2026-11-19T01:00:00Z",
+        "2026-11-20T01:00:00Z",
+        "2026-11-21T01:00:00Z",
+    ];
+    let backups = increments(unverified(times), &[2, 3, 4]);
+    insta::assert_snapshot!(decided(&backups, &last(1)), @r"
+    keep 2026-11-21T01:00:00Z: the newest, last 1
+    keep 2026-11-20T01:00:00Z: the base of 2026-11-21T01:00:00Z
+    keep 2026-11-19T01:00:00Z: the base of 2026-11-20T01:00:00Z
+    keep 2026-11-18T01:00:00Z: the base of 2026-11-19T01:00:00Z
+    remove 2026-11-17T01:00:00Z: no rule keeps it
+    ");
+}
+
+#[test]
+fn a_marked_increment_keeps_its_base_and_one_that_goes_does_not() {
+    let times =
+        ["2026-11-18T01:00:00Z", "2026-11-19T01:00:00Z", "2026-11-20T01:00:00Z", "2026-11-21T01:00:00Z"];
+    let mut backups = increments(unverified(times), &[1, 2]);
+    backups[1].kept = Some("audit".to_owned());
+    insta::assert_snapshot!(decided(&backups, &last(1)), @r"
+    keep 2026-11-21T01:00:00Z: the newest, last 1
+    remove 2026-11-20T01:00:00Z: no rule keeps it
+    keep 2026-11-19T01:00:00Z: marked: audit
+    keep 2026-11-18T01:00:00Z: the base of 2026-11-19T01:00:00Z
     ");
 }
 
@@ -180,7 +221,8 @@ fn candidates() -> impl Strategy<Value = Vec<Candidate>> {
             .map(|(number, (hours, standing, marked))| {
                 let at = Timestamp::from_second(now.as_second() + hours * 3600).unwrap();
                 let uri = BackupUri { store: "p".into(), cluster: "c".into(), id: format!("{number:03}") };
-                Candidate { uri, at, standing, kept: (marked && number % 5 == 0).then(String::new) }
+                let kept = (marked && number % 5 == 0).then(String::new);
+                Candidate { uri, at, standing, kept, base: None }
             })
             .collect()
     })

@@ -11,7 +11,7 @@ use clap::Subcommand;
 use jiff::Timestamp;
 use rekindle_backup::catalogue::{self, Listed};
 use rekindle_backup::layout::BackupUri;
-use rekindle_backup::manifest::Manifest;
+use rekindle_backup::manifest::{BackupKind, Manifest};
 use rekindle_engine::environment::Settings;
 use rekindle_engine::host::ObjectStore;
 use rekindle_engine::id::StoreName;
@@ -135,6 +135,8 @@ fn as_json(uri: &BackupUri, listed: &Listed) -> Value {
         Ok(summary) => json!({
             "uri": uri,
             "id": uri.id,
+            "kind": summary.kind,
+            "base": summary.base,
             "recovery_point": summary.recovery_point,
             "size_bytes": summary.size_bytes,
             "server": format!("{:?} {}", summary.flavour, summary.version).to_lowercase(),
@@ -196,13 +198,23 @@ fn row(listed: &Listed, now: Timestamp) -> String {
 
 /// Says what is known of it, and what was said of it.
 fn state(listed: &Listed) -> String {
-    let mut state = vec![health(listed)];
+    let mut state: Vec<String> = made(listed).into_iter().chain([health(listed)]).collect();
     state.extend(listed.kept().map(|why| format!("kept: {why}")));
     let labels: Vec<_> = listed.labels().into_iter().map(|(name, value)| format!("{name}={value}")).collect();
     if !labels.is_empty() {
         state.push(format!("[{}]", labels.join(", ")));
     }
     state.join("; ")
+}
+
+/// Says how it was made, unless it is SQL text.
+fn made(listed: &Listed) -> Option<String> {
+    let summary = listed.summary.as_ref().ok()?;
+    match (summary.kind, &summary.base) {
+        (BackupKind::Logical, _) => None,
+        (BackupKind::Physical, None) => Some("physical".to_owned()),
+        (BackupKind::Physical, Some(base)) => Some(format!("physical, increment to {base}")),
+    }
 }
 
 fn health(listed: &Listed) -> String {

@@ -10,7 +10,7 @@ use rekindle_engine::run::{self, Resume};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::drive::{self, Options};
-use super::place::{Elsewhere, Found, find};
+use super::place::{Elsewhere, Found, find, find_here};
 use super::runs::last_runner;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -28,8 +28,13 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn cancel(args: &Args, state_dir: &Path) -> Result<Exit, Failure> {
-    let world = world::world()?;
-    let found = find(state_dir, &args.run, &args.elsewhere, &world).await?;
+    // Most of what is to be known of a run takes no world: no store, and no reaper for children.
+    let (found, world) = if let Some(here) = find_here(state_dir, &args.run, &args.elsewhere)? {
+        (here, None)
+    } else {
+        let world = world::world()?;
+        (find(state_dir, &args.run, &args.elsewhere, &world).await?, Some(world))
+    };
     let directory = &found.directory;
     let records = directory.records().map_err(|error| Failure::input(error.to_string()))?;
     if let Some(Event::RunFinished { .. }) = records.last().map(|record| &record.event) {
@@ -44,7 +49,7 @@ pub(crate) async fn cancel(args: &Args, state_dir: &Path) -> Result<Exit, Failur
     // Before its first event a run may wait for its group: only the lock tells who drives it.
     match last_runner(&records).filter(|runner| rekindle_host::is_alive(runner)).or(driver.as_ref()) {
         Some(runner) => ask_runner(directory, runner, Duration::from_secs(args.wait_seconds)).await,
-        None => cancel_here(&found, world).await,
+        None => cancel_here(&found, world.map_or_else(world::world, Ok)?).await,
     }
 }
 

@@ -166,16 +166,26 @@ pub(crate) async fn look(
     name: &str,
     elsewhere: &Elsewhere,
 ) -> Result<RunDirectory, Failure> {
-    if elsewhere.environment.is_none() {
-        let here = Place { runs: Runs::new(state_dir), stored: None };
-        let run = choose(ids(&here.runs)?, name, &here)?;
-        let directory = here.runs.open(&run).map_err(|error| failed(&error))?;
-        // A journal of this machine alone needs no store, and so nothing that opens one.
-        if directory.plan().map_err(|error| failed(&error))?.settings.journal.is_none() {
-            return Ok(directory);
-        }
+    if let Some(here) = find_here(state_dir, name, elsewhere)? {
+        return Ok(here.directory);
     }
     Ok(find_for(Want::Look, state_dir, name, elsewhere, &world::world()?).await?.directory)
+}
+
+/// Finds a run whose journal is kept on this machine alone: that takes no store, and so nothing that opens one.
+pub(crate) fn find_here(
+    state_dir: &Path,
+    name: &str,
+    elsewhere: &Elsewhere,
+) -> Result<Option<Found>, Failure> {
+    if elsewhere.environment.is_some() {
+        return Ok(None);
+    }
+    let place = Place { runs: Runs::new(state_dir), stored: None };
+    let run = choose(ids(&place.runs)?, name, &place)?;
+    let directory = place.runs.open(&run).map_err(|error| failed(&error))?;
+    let is_here = directory.plan().map_err(|error| failed(&error))?.settings.journal.is_none();
+    Ok(is_here.then_some(Found { place, directory }))
 }
 
 async fn find_for(

@@ -5,6 +5,7 @@ use rekindle_engine::compile::{CompileInput, compile};
 use rekindle_engine::diagnostic::Diagnostic;
 use rekindle_engine::document::Source;
 use rekindle_engine::environment::{self, Environment};
+use rekindle_engine::id::StoreName;
 use rekindle_engine::plan::{self, Beside, PinnedStep, Plan, Style};
 use rekindle_engine::runbook::Runbook;
 use rekindle_engine::step::Intent;
@@ -24,6 +25,7 @@ targets:
   primary:   { host: 127.0.0.1, user: root, password: { secret: root } }
   replica-0: { host: 127.0.0.1, port: 3307, user: root, password: { secret: root } }
   replica-1: { host: 127.0.0.1, port: 3308, user: root, password: { secret: root } }
+  drill:     { host: 127.0.0.1, port: 3309, user: root, password: { secret: root } }
 stores:
   primary: { url: "file:backups" }
   offsite: { url: "file:offsite" }
@@ -75,7 +77,7 @@ fn compiled_runbook(
 fn found() -> serde_json::Value {
     json!({
         "uri": "backup://primary/whole/b1", "id": "b1", "store": "primary", "cluster": "whole",
-        "recovery_point": "2026-11-22T15:35:00Z", "age_seconds": 60, "size_bytes": 1, "flavour": "mariadb",
+        "recovery_point": "2026-11-22T15:35:00Z", "age_seconds": 60, "size_bytes": 1, "kind": "logical", "flavour": "mariadb",
         "version": "10.11.6", "verified": ["content"], "databases": 1, "tables": 1, "rows": 1,
     })
 }
@@ -94,6 +96,7 @@ fn every_shipped_runbook_compiles_with_its_defaults() {
             "mark" => &["backup=b1", "keep=false"],
             "restore-database" => &["database=shop"],
             "restore-table" => &["table=shop.orders", "as=shop.orders_before"],
+            "reseed-replica" => &["replica=replica-0"],
             _ => &[],
         };
         assert!(!steps(name, sets).is_empty(), "{name}");
@@ -141,6 +144,32 @@ fn a_recovery_loads_and_compares_every_replica() {
 }
 
 #[test]
+fn a_drill_removes_its_server_also_when_production_is_named() {
+    for production in ["production=[]", "production=[primary]"] {
+        assert_eq!(
+            steps("restore-drill", &[production]),
+            ["sandbox", "restore", "verify", "remove", "report"]
+        );
+    }
+}
+
+#[test]
+fn a_replica_is_loaded_and_compared() {
+    let steps = steps("reseed-replica", &["replica=replica-1"]);
+    assert_eq!(steps, ["wait-ready", "restore", "follow", "caught-up", "compare", "report"]);
+}
+
+#[test]
+fn files_are_copied_and_come_back_with_replicas() {
+    let sets = ["mode=hot", "base=latest", "copy_to=[offsite]"];
+    let copied = ["facts", "files", "publish", "verify", "copy[0]", "prune", "report"];
+    assert_eq!(steps("backup-physical", &sets), copied);
+    let sets = ["replicas=[replica-0]", "overwrite=true", "verified=false"];
+    let restored = ["restore", "reseed[0]", "reset-replication[0]", "compare-replicas[0]", "report"];
+    assert_eq!(steps("restore-physical", &sets), restored);
+}
+
+#[test]
 fn a_sandbox_has_a_server_for_every_replica() {
     let steps = steps(SANDBOX_CLUSTER, &["directory=/tmp/sandbox", "replicas=[replica-0]"]);
     assert_eq!(steps, ["primary", "replica[0]", "follow[0]"]);
@@ -167,18 +196,24 @@ fn the_quickstart_does_for_every_runbook_that_it_is_for() {
 #[test]
 fn the_three_two_one_example_prepares_its_stores_and_copies_every_backup_to_two_more() {
     let example = "../examples/three-two-one";
-    let arg = EnvironmentArg { environment: format!("{example}/environments/production.yaml") };
     let prepare = format!("{example}/runbooks/prepare-stores.yaml");
-    let steps = [prepare.as_str(), "backup"].map(|runbook| {
-        let loaded = project::load(runbook, &arg).unwrap_or_else(|failure| panic!("{failure:#?}"));
-        let plan = compiled_runbook(&loaded.runbook, &loaded.environment, &[])
-            .unwrap_or_else(|errors| panic!("{runbook}: {errors:#?}"));
-        let ids: Vec<_> = plan.steps.iter().map(|step| step.id.to_string()).collect();
-        ids.join(" ")
-    });
-    insta::assert_snapshot!(steps.join("\n"), @r"
-    places[0] places[1] places[2] rules
-    full schema facts publish verify copy[0] copy[1] prune report
+    let mut told = Vec::new();
+    for environment in ["production", "production-google"] {
+        let arg = EnvironmentArg { environment: format!("{example}/environments/{environment}.yaml") };
+        for runbook in [prepare.as_str(), "backup"] {
+            let loaded = project::load(runbook, &arg).unwrap_or_else(|failure| panic!("{failure:#?}"));
+            let plan = compiled_runbook(&loaded.runbook, &loaded.environment, &[])
+                .unwrap_or_else(|errors| panic!("{runbook}: {errors:#?}"));
+            let ids: Vec<_> = plan.steps.iter().map(|step| step.id.to_string()).collect();
+            let offsite = &loaded.environment.settings.stores[&StoreName::from("offsite")];
+            told.push(format!("{}: {}", offsite.url, ids.join(" ")));
+        }
+    }
+    insta::assert_snapshot!(told.join("\n"), @r"
+    s3://mysql-backups-company/mysql: places[0] places[1] places[2] rules
+    s3://mysql-backups-company/mysql: full schema facts publish verify copy[0] copy[1] prune report
+    gs://mysql-backups-company/mysql: places[0] places[1] places[2] rules
+    gs://mysql-backups-company/mysql: full schema facts publish verify copy[0] copy[1] prune report
     ");
 }
 

@@ -49,6 +49,7 @@ impl Strict {
         {
             return Err(s3_error!(PreconditionFailed));
         }
+        self.state().tags.forget(&bucket, &key);
         self.inner.copy_object(request).await
     }
 }

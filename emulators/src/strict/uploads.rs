@@ -32,11 +32,8 @@ impl Strict {
         &self,
         mut request: S3Request<d::UploadPartInput>,
     ) -> S3Result<S3Response<d::UploadPartOutput>> {
-        let mut body = request.input.body.take().ok_or_else(|| s3_error!(IncompleteBody))?;
-        let mut bytes = Vec::new();
-        while let Some(chunk) = body.next().await {
-            bytes.extend_from_slice(&chunk.map_err(|error| s3_error!(IncompleteBody, "{error}"))?);
-        }
+        let body = request.input.body.take().ok_or_else(|| s3_error!(IncompleteBody))?;
+        let bytes = collected(body).await?;
         let (crc, size) = (crc_fast::checksum(Crc64Nvme, &bytes), bytes.len() as u64);
         if request.input.checksum_crc64nvme.as_ref().is_some_and(|told| *told != text(crc)) {
             return Err(s3_error!(BadDigest, "the part has another CRC64NVME"));
@@ -78,6 +75,7 @@ impl Strict {
         };
         let mut state = self.state();
         state.uploads.remove(&id);
+        state.tags.forget(&bucket, &key);
         if let (Some((crc, _)), Some(etag)) = (whole, output.e_tag.clone()) {
             output.checksum_crc64nvme = self.told(text(crc));
             output.checksum_type = Some(d::ChecksumType::from_static(d::ChecksumType::FULL_OBJECT));
@@ -169,6 +167,15 @@ impl Strict {
             ..Default::default()
         }
     }
+}
+
+/// Reads a body to its end.
+pub(super) async fn collected(mut body: d::StreamingBlob) -> S3Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = body.next().await {
+        bytes.extend_from_slice(&chunk.map_err(|error| s3_error!(IncompleteBody, "{error}"))?);
+    }
+    Ok(bytes)
 }
 
 fn listed(id: &str, upload: &Begun) -> d::MultipartUpload {

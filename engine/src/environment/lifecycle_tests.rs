@@ -26,6 +26,36 @@ fn the_rules_of_the_guide_are_read() {
 }
 
 #[test]
+fn rules_spare_the_journals_of_runs() {
+    let stores = |journal: &str, lifecycle: &str| {
+        format!(
+            "stores:\n  a: {{ url: 's3://bucket/mysql', lifecycle: {{ {lifecycle} }} }}\n  \
+             b: {{ url: 's3://bucket/mysql/journals' }}\n  c: {{ url: 's3://bucket/mysql-runs' }}\n\
+             journal: {{ store: {journal} }}\n"
+        )
+    };
+    insta::assert_snapshot!(body_errors(&stores("a", "expire: 30d")), @r#"
+    rekindle::environment::wrong_value: it would take the journals and locks of runs, which lie in `s3://bucket/mysql/runs/`
+      e.yaml:5:45 "{ expire: 30d }": this value
+      help: say what it is about, as in `prefix: backups/`, or keep the journal in another store
+    "#);
+    insta::assert_snapshot!(body_errors(&stores("b", "expire: 30d, prefix: journals/")), @r#"
+    rekindle::environment::wrong_value: it would take the journals and locks of runs, which lie in `s3://bucket/mysql/journals/runs/`
+      e.yaml:5:68 "journals/": this value
+      help: say what it is about, as in `prefix: backups/`, or keep the journal in another store
+    "#);
+    for (journal, sound) in [
+        ("a", "expire: 30d, prefix: backups/"),
+        ("a", "expire_noncurrent: 30d"),
+        ("b", "expire: 30d, prefix: backups/"),
+        ("c", "expire: 30d"),
+    ] {
+        let text = format!("apiVersion: rekindle/v1\nkind: Environment\nname: e\n{}", stores(journal, sound));
+        parse(&Source::new("e.yaml", &text)).unwrap_or_else(|errors| panic!("{}", render(&errors)));
+    }
+}
+
+#[test]
 fn every_mistake_about_the_fields_of_a_lifecycle_is_told() {
     let body = "stores:
   a: { url: 's3://bucket', lifecycle: {} }

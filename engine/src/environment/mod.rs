@@ -14,6 +14,8 @@ mod lifecycle;
 #[cfg(test)]
 mod lifecycle_tests;
 mod load;
+#[cfg(test)]
+mod local_tests;
 mod policy;
 mod read;
 mod schedules;
@@ -30,8 +32,8 @@ pub use lifecycle::{Lifecycle, Mistake, MistakeAt, Provider, Transition};
 pub use load::{NotFound, load, parse};
 pub use read::read;
 pub use types::{
-    Encrypt, Environment, EnvironmentSource, JournalConfig, Objectives, Policy, SavedPlan, Schedule,
-    SecretRef, SecretSource, Settings, StoreConfig, Target,
+    Encrypt, Environment, EnvironmentSource, JournalConfig, LocalServer, Objectives, Policy, SavedPlan,
+    Schedule, SecretRef, SecretSource, Settings, StoreConfig, Target,
 };
 
 /// The codes of mistakes in environments.

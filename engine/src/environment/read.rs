@@ -104,6 +104,9 @@ fn read_document(reader: &mut Reader, node: &Node) -> Option<Environment> {
     if let (Some(node), Some(objectives)) = (stores_node, &objectives) {
         lifecycle::hold_against(reader, node, &stores, objectives);
     }
+    if let (Some(node), Some(journal)) = (stores_node, &journal) {
+        lifecycle::spare_journals(reader, node, &stores, journal);
+    }
     let policy = fields.take("policy").and_then(|node| policy::read(reader, node)).unwrap_or_default();
     let schedules =
         read_named(reader, fields.take("schedules"), "schedules", &mut locations, schedules::read);

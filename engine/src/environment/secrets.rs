@@ -37,7 +37,7 @@ pub(super) fn read(reader: &mut Reader, entry: &Entry) -> Option<SecretSource> {
     // Each is looked at, also when there are too many: all mistakes are told at once.
     let env = env.map(|node| read_variable(reader, node));
     let file = file.map(|node| reader.filled_text(node, "`file`").map(str::to_owned));
-    let command = command.map(|node| read_command(reader, node));
+    let command = command.map(|node| read_command(reader, node, "`command`"));
     match (env, file, command) {
         (Some(env), None, None) => Some(SecretSource { env: Some(env?), file: None, command: None }),
         (None, Some(file), None) => Some(SecretSource { env: None, file: Some(file?), command: None }),
@@ -61,10 +61,10 @@ fn read_variable(reader: &mut Reader, node: &Node) -> Option<String> {
     Some(name.to_owned())
 }
 
-fn read_command(reader: &mut Reader, node: &Node) -> Option<Vec<String>> {
-    let items = reader.items(node, "`command`")?;
+pub(super) fn read_command(reader: &mut Reader, node: &Node, what: &str) -> Option<Vec<String>> {
+    let items = reader.items(node, what)?;
     if items.is_empty() {
-        return reader.wrong_value(node, "`command` is empty", "write `[program, argument]`");
+        return reader.wrong_value(node, format!("{what} is empty"), "write `[program, argument]`");
     }
     let arguments: Vec<_> =
         items.iter().filter_map(|item| reader.text(item, "an argument").map(str::to_owned)).collect();

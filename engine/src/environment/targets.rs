@@ -1,8 +1,8 @@
 //! `targets:`: servers and how to reach them.
 
 use super::read::refuse;
-use super::{Target, secrets};
-use crate::document::{Entry, Reader};
+use super::{LocalServer, Target, secrets};
+use crate::document::{Entry, Node, Reader};
 
 const DEFAULT_PORT: u16 = 3306;
 
@@ -21,6 +21,7 @@ pub(super) fn read(reader: &mut Reader, entry: &Entry, names: &[&str]) -> Option
     let user = reader.require(&mut fields, "user").and_then(|node| reader.filled_text(node, "`user`"));
     let password =
         fields.take("password").map(|node| secrets::read_reference(reader, node, "`password`", names));
+    let local = fields.take("local").map(|node| read_local(reader, node));
     reader.close(&fields);
     Some(Target {
         host: host?.to_owned(),
@@ -30,5 +31,28 @@ pub(super) fn read(reader: &mut Reader, entry: &Entry, names: &[&str]) -> Option
             Some(password) => Some(password?),
             None => None,
         },
+        local: match local {
+            Some(local) => Some(local?),
+            None => None,
+        },
     })
+}
+
+fn read_local(reader: &mut Reader, node: &Node) -> Option<LocalServer> {
+    let mut fields = reader.fields(node, "`local`")?;
+    let data_dir = reader.require(&mut fields, "data_dir");
+    let stop = reader.require(&mut fields, "stop");
+    let start = reader.require(&mut fields, "start");
+    reader.close(&fields);
+    // Each is looked at, also when another is wrong: all mistakes are told at once.
+    let data_dir = data_dir.and_then(|node| {
+        let path = reader.filled_text(node, "`data_dir`")?;
+        if path.starts_with('/') {
+            return Some(path.to_owned());
+        }
+        reader.wrong_value(node, "`data_dir` is no absolute path", "write it from the root: `/var/lib/mysql`")
+    });
+    let stop = stop.and_then(|node| secrets::read_command(reader, node, "`stop`"));
+    let start = start.and_then(|node| secrets::read_command(reader, node, "`start`"));
+    Some(LocalServer { data_dir: data_dir?, stop: stop?, start: start? })
 }

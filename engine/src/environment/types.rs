@@ -101,6 +101,24 @@ pub struct Target {
     /// Its password; none when the account has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<SecretRef>,
+    /// The server's own files, when they are on this machine: what physical backups and restores work on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub local: Option<LocalServer>,
+}
+
+/// A server on this machine: where its files lie, and how it is stopped and started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LocalServer {
+    /// Its data directory, an absolute path. Restored files get the owner of this directory.
+    #[schemars(regex(pattern = "^/"))]
+    pub data_dir: String,
+    /// The command that stops it and returns when it has ended; no error when it does not run.
+    #[schemars(length(min = 1))]
+    pub stop: Vec<String>,
+    /// The command that starts it and returns; no error when it runs already.
+    #[schemars(length(min = 1))]
+    pub start: Vec<String>,
 }
 
 fn default_port() -> u16 {

@@ -122,6 +122,11 @@ impl BodySender {
         self.chunks.blocking_send(Chunk::End).map_err(|_| reader_gone())
     }
 
+    /// Waits until the reader has gone.
+    pub async fn reader_gone(&self) {
+        self.chunks.closed().await;
+    }
+
     /// Ends the stream with an error that the reader gets.
     pub async fn fail(self, error: io::Error) {
         let _ = self.chunks.send(Chunk::Failed(error)).await;

@@ -17,7 +17,8 @@ pub use bucket::{Bucket, BucketChange, BucketFacts, LifecycleRule, Setting};
 pub use clock::Clock;
 pub use masker::Masker;
 pub use processes::{
-    CommandSpec, ExitReport, PrivateFile, ProcessError, Processes, RunningProcess, Stdin, TerminateReason,
+    CommandSpec, ExitReport, PrivateFile, ProcessError, Processes, RunningProcess, Standby, Stdin,
+    TerminateReason,
 };
 pub use secret::{Secret, SecretError, Secrets};
 pub use store::{

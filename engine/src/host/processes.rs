@@ -168,7 +168,20 @@ pub trait Processes: Send + Sync {
     /// Puts a secret text into a new file that only this user can read (0600) and that is removed when the
     /// guard is dropped, and by the reaper when this program dies first.
     fn private_file(&self, contents: &Secret) -> std::io::Result<Box<dyn PrivateFile>>;
+
+    /// Has a command run by the reaper when this program is killed before the guard is dropped: to start what was
+    /// stopped for a while. Where there is no reaper, nothing does.
+    fn if_killed(&self, _spec: &CommandSpec) -> Box<dyn Standby> {
+        Box::new(NoStandby)
+    }
 }
+
+/// A command that is called off when this guard is dropped.
+pub trait Standby: Send {}
+
+struct NoStandby;
+
+impl Standby for NoStandby {}
 
 /// A private file that goes away with this guard.
 pub trait PrivateFile: Send {

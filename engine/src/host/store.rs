@@ -78,7 +78,8 @@ pub struct ObjectInfo {
     pub modified: Timestamp,
     /// The checksum of the whole that the store keeps. Many keep none, and a list never tells it.
     pub checksum: Option<Checksum>,
-    /// What marks this state for [`ObjectStore::get_stamped`]. A list never tells it. Not always what `swap` wants.
+    /// What marks this state for [`ObjectStore::get_stamped`]: other bytes never have the same. A list tells it where
+    /// the provider's does. Not always what `swap` wants.
     pub stamp: Option<Stamp>,
 }
 

@@ -32,7 +32,7 @@ pub use lock::{
 #[cfg(any(test, feature = "testing"))]
 pub use memory::MemoryJournal;
 pub use runs::{RunDirectory, Runs, RunsError, new_run_id};
-pub use stored::{StoreJournal, StoreLeases, StoredRuns};
+pub use stored::{JOURNALS, StoreJournal, StoreLeases, StoredRuns};
 
 pub(crate) use file_name::file_name;
 

@@ -68,6 +68,7 @@ struct State {
     faults: Vec<(Operation, u32, Fault)>,
     calls: Vec<(Operation, String)>,
     limit_bytes: Option<u64>,
+    lists_tell_stamps: bool,
     writes: i64,
 }
 
@@ -105,6 +106,11 @@ impl MemoryStore {
     /// Leaves room for so many bytes in all; writing more fails with `Full`.
     pub fn limit_bytes(&self, limit: Option<u64>) {
         locked(&self.state).limit_bytes = limit;
+    }
+
+    /// Lets lists tell stamps, as those of S3 and Google Cloud Storage do.
+    pub fn tell_stamps_in_lists(&self) {
+        locked(&self.state).lists_tell_stamps = true;
     }
 
     /// Puts an object there, past all faults and limits.
@@ -287,7 +293,9 @@ impl ObjectStore for MemoryStore {
         self.begin(Operation::List, prefix)?;
         let state = locked(&self.state);
         let matching = state.objects.iter().filter(|(key, _)| key.as_str().starts_with(prefix));
-        Ok(matching.map(|(key, object)| ObjectInfo { stamp: None, ..info(key, object) }).collect())
+        let told =
+            |info: ObjectInfo| ObjectInfo { stamp: info.stamp.filter(|_| state.lists_tell_stamps), ..info };
+        Ok(matching.map(|(key, object)| told(info(key, object))).collect())
     }
 
     async fn delete(&self, key: &Key) -> Result<(), StoreError> {

@@ -12,7 +12,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rekindle_engine::host::{
-    CommandSpec, ExitReport, PrivateFile, ProcessError, Processes, RunningProcess, Secret, TerminateReason,
+    CommandSpec, ExitReport, PrivateFile, ProcessError, Processes, RunningProcess, Secret, Standby,
+    TerminateReason,
 };
 
 use crate::identity::boot_id;
@@ -114,6 +115,10 @@ impl Processes for RecordedProcesses {
 
     fn private_file(&self, contents: &Secret) -> io::Result<Box<dyn PrivateFile>> {
         self.inner.private_file(contents)
+    }
+
+    fn if_killed(&self, spec: &CommandSpec) -> Box<dyn Standby> {
+        self.inner.if_killed(spec)
     }
 }
 

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::thread;
 
 use rekindle_engine::host::{
-    CommandSpec, PrivateFile, ProcessError, Processes, RunningProcess, Secret, Stdin,
+    CommandSpec, PrivateFile, ProcessError, Processes, RunningProcess, Secret, Standby, Stdin,
 };
 
 pub use self::ledger::{LivingChild, RecordedProcesses, living_children};
@@ -164,6 +164,34 @@ impl Processes for SystemProcesses {
     fn private_file(&self, contents: &Secret) -> io::Result<Box<dyn PrivateFile>> {
         let file = GuardedFile::create(&self.private_dir, contents, self.reaper.clone())?;
         Ok(Box::new(file))
+    }
+
+    fn if_killed(&self, spec: &CommandSpec) -> Box<dyn Standby> {
+        // The reaper has our `PATH`, but runs in `/`: a program that is named by a relative path is found here.
+        let program = self.locate(&spec.program, spec.cwd.as_deref());
+        let program = program.map_or_else(|| spec.program.clone(), PathBuf::into_os_string);
+        let words = std::iter::once(&program).chain(&spec.args);
+        let words: Vec<String> = words.map(|word| word.to_string_lossy().into_owned()).collect();
+        if let Some(reaper) = &self.reaper {
+            reaper.add_command(&words);
+        }
+        Box::new(StandbyCommand { words, reaper: self.reaper.clone() })
+    }
+}
+
+/// Called off when dropped.
+struct StandbyCommand {
+    words: Vec<String>,
+    reaper: Option<Arc<Reaper>>,
+}
+
+impl Standby for StandbyCommand {}
+
+impl Drop for StandbyCommand {
+    fn drop(&mut self) {
+        if let Some(reaper) = &self.reaper {
+            reaper.remove_command(&self.words);
+        }
     }
 }
 

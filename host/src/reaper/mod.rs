@@ -1,8 +1,9 @@
 //! The reaper: a small process that ends what a runner leaves behind when it is killed with SIGKILL.
 //!
-//! The runner writes lines to the reaper's standard input: `+pgid N`, `-pgid N`, `+file PATH`, `-file PATH`.
-//! The kernel closes that pipe when the runner dies, however it dies; then the reaper terminates the groups
-//! and removes the files that are still open. `PR_SET_PDEATHSIG` would reach direct children only.
+//! The runner writes lines to the reaper's standard input: `+pgid N`, `-pgid N`, `+file PATH`, `-file PATH`,
+//! `+exec WORDS`, `-exec WORDS` (a JSON list of texts). The kernel closes that pipe when the runner dies, however it
+//! dies; then the reaper terminates the groups and removes the files that are still open, and runs the commands: a
+//! server that the runner had stopped is started again. `PR_SET_PDEATHSIG` would reach direct children only.
 
 mod program;
 
@@ -66,6 +67,22 @@ impl Reaper {
 
     pub(crate) fn remove_file(&self, path: &Path) {
         self.tell(&[b"-file ", path.as_os_str().as_bytes(), b"\n"].concat());
+    }
+
+    /// Lets a command run when the runner is killed; `words` are the program and its arguments.
+    pub(crate) fn add_command(&self, words: &[String]) {
+        self.tell_command("+exec", words);
+    }
+
+    pub(crate) fn remove_command(&self, words: &[String]) {
+        self.tell_command("-exec", words);
+    }
+
+    fn tell_command(&self, verb: &str, words: &[String]) {
+        // A list of texts is always written on one line.
+        if let Ok(words) = serde_json::to_string(words) {
+            self.tell(format!("{verb} {words}\n").as_bytes());
+        }
     }
 
     /// A dead reaper costs the safety net, not the run: it is said once and the run goes on.

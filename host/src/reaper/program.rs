@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,11 +19,12 @@ use crate::proc_stat::{ProcStat, live_group_members};
 const GRACE: Duration = Duration::from_secs(2);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// What is still open: groups with the start time of their leader, and files.
+/// What is still open: groups with the start time of their leader, files, and commands that are to run then.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Open {
     groups: BTreeMap<i32, Option<u64>>,
     files: BTreeSet<PathBuf>,
+    commands: BTreeSet<Vec<String>>,
 }
 
 /// Runs the reaper until `input` ends, then terminates what is still open (TERM, 2 s, KILL) and returns.
@@ -53,6 +56,7 @@ impl Open {
         let Some((verb, rest)) = line.split_at_checked(6) else { return };
         let group = || std::str::from_utf8(rest).ok()?.parse::<i32>().ok().filter(|group| *group > 1);
         let path = || PathBuf::from(OsStr::from_bytes(rest));
+        let command = || serde_json::from_slice::<Vec<String>>(rest).ok();
         match verb {
             b"+pgid " => {
                 if let Some(group) = group() {
@@ -67,6 +71,8 @@ impl Open {
             }
             b"+file " => drop(self.files.insert(path())),
             b"-file " => drop(self.files.remove(&path())),
+            b"+exec " => drop(command().is_some_and(|words| self.commands.insert(words))),
+            b"-exec " => drop(command().is_some_and(|words| self.commands.remove(&words))),
             _ => {}
         }
     }
@@ -76,21 +82,37 @@ impl Open {
         for file in &self.files {
             let _ = std::fs::remove_file(file);
         }
-        let groups: Vec<i32> = self
-            .groups
-            .into_iter()
-            .filter(|(group, started)| is_still_the_same(*group, *started))
-            .map(|(group, _)| group)
-            .collect();
-        for sent in [Signal::TERM, Signal::KILL] {
-            for group in &groups {
-                if let Some(group) = Pid::from_raw(*group) {
-                    let _ = kill_process_group(group, sent);
-                }
+        end(self.groups);
+        // Last: what a killed runner has stopped is started again, after its children have let go of it.
+        for words in &self.commands {
+            run(words);
+        }
+    }
+}
+
+/// Starts a command and waits for it, so that it has a parent until it has done what it has to.
+fn run(words: &[String]) {
+    let Some((program, arguments)) = words.split_first() else { return };
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
+    // Nobody is left to be told when it fails: a run that is resumed finds out.
+    let _ = command.status();
+}
+
+fn end(groups: BTreeMap<i32, Option<u64>>) {
+    let groups: Vec<i32> = groups
+        .into_iter()
+        .filter(|(group, started)| is_still_the_same(*group, *started))
+        .map(|(group, _)| group)
+        .collect();
+    for sent in [Signal::TERM, Signal::KILL] {
+        for group in &groups {
+            if let Some(group) = Pid::from_raw(*group) {
+                let _ = kill_process_group(group, sent);
             }
-            if gone_within(&groups, GRACE) {
-                return;
-            }
+        }
+        if gone_within(&groups, GRACE) {
+            return;
         }
     }
 }
@@ -129,7 +151,26 @@ mod tests {
         for line in ["+pgid 999999999", "+file /a b", "+file /c", "-file /a b", "-pgid 999999999"] {
             open.note(line.as_bytes());
         }
-        assert_eq!(open, Open { groups: BTreeMap::new(), files: BTreeSet::from([PathBuf::from("/c")]) });
+        assert_eq!(
+            open,
+            Open { groups: BTreeMap::new(), files: BTreeSet::from([PathBuf::from("/c")]), ..Open::default() }
+        );
+    }
+
+    #[test]
+    fn a_command_that_was_not_called_off_runs_in_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut open = Open::default();
+        for name in ["kept", "called off"] {
+            let words =
+                serde_json::to_string(&["touch", folder.path().join(name).to_str().unwrap()]).unwrap();
+            open.note(format!("+exec {words}").as_bytes());
+            if name == "called off" {
+                open.note(format!("-exec {words}").as_bytes());
+            }
+        }
+        open.clean_up();
+        assert!(folder.path().join("kept").exists() && !folder.path().join("called off").exists());
     }
 
     #[test]

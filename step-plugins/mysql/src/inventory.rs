@@ -57,7 +57,11 @@ async fn count_rows(session: &mut Session, inventory: &mut Inventory) -> Result<
     Ok(())
 }
 
-async fn read_names(session: &mut Session) -> Result<Inventory, ServerError> {
+/// As [`read`], with no row counted.
+///
+/// # Errors
+/// When the server refuses a query.
+pub async fn read_names(session: &mut Session) -> Result<Inventory, ServerError> {
     let mut inventory = Inventory::default();
     let databases: Vec<String> =
         session.rows("list its databases", "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA").await?;

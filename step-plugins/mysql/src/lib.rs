@@ -13,15 +13,27 @@ pub mod inventory;
 
 mod account;
 pub mod assert;
+pub mod assess;
+mod backup_part;
+pub mod backup_physical;
+mod body_sink;
+mod checksum;
+mod guard;
 pub mod inspect;
+#[cfg(test)]
+mod physical_testing;
+mod physical_tool;
 mod preflight;
 mod replication;
 pub mod reset_replication;
 pub mod restore;
+pub mod restore_physical;
 pub mod sandbox;
+mod server_files;
 #[cfg(test)]
 mod testing;
 mod tool;
+pub mod verify_restore;
 pub mod wait_ready;
 
 pub use account::Account;
@@ -30,10 +42,14 @@ use rekindle_engine::step::Registry;
 /// Adds the step kinds of this crate.
 pub fn register(registry: &mut Registry) {
     registry.register(assert::Assert);
+    registry.register(assess::Assess);
+    registry.register(backup_physical::BackupPhysical);
     registry.register(dump::Dump);
     registry.register(inspect::Inspect);
     registry.register(reset_replication::ResetReplication);
     registry.register(restore::Restore);
+    registry.register(restore_physical::RestorePhysical);
     registry.register(sandbox::Sandbox);
+    registry.register(verify_restore::VerifyRestore);
     registry.register(wait_ready::WaitReady);
 }

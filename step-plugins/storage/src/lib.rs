@@ -5,6 +5,8 @@ mod contract;
 #[cfg(test)]
 mod fault_bench;
 #[cfg(test)]
+mod proxy_tests;
+#[cfg(test)]
 mod real;
 #[cfg(test)]
 mod testing;
@@ -27,6 +29,7 @@ mod naming;
 mod prune;
 mod publish;
 mod reading;
+mod remembering;
 pub mod s3;
 mod stores;
 mod transfer;

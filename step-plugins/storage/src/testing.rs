@@ -149,7 +149,7 @@ impl Shop {
         self.world.clock.advance(std::time::Duration::from_secs(1));
         let at = self.now();
         let problems = if ok { Vec::new() } else { vec!["`full.sql.gz` is damaged".to_owned()] };
-        let verdict = Verdict { level, ok, at, by_run: "r".into(), problems };
+        let verdict = Verdict { level, ok, at, by_run: "r".into(), problems, drill: None };
         catalogue::store_verdict(&*self.store("primary").await, &uri(id), &verdict).await.unwrap();
     }
 
@@ -239,5 +239,6 @@ fn index(name: &str, role: ObjectRole, written: WrittenDump, at: &str) -> DumpIn
             version: "10.11.14".to_owned(),
             command: String::new(),
         },
+        physical: None,
     }
 }

@@ -5,6 +5,7 @@
 mod listing;
 mod measure;
 mod servers;
+mod streams;
 mod transfers;
 
 use anyhow::Result;
@@ -32,6 +33,8 @@ enum What {
     Gcs,
     /// A list of 10,000 backups in a bucket
     Listing,
+    /// 1 GiB of a length that nobody knows beforehand to buckets of both
+    Streams,
 }
 
 /// Runs the benchmarks and prints what they measured.
@@ -44,13 +47,14 @@ pub(crate) fn bench(args: &Args) -> Result<(), Failure> {
 
 fn run(args: &Args) -> Result<()> {
     let programs = servers::Programs::build()?;
-    let all = [What::S3, What::Gcs, What::Listing];
+    let all = [What::S3, What::Gcs, What::Listing, What::Streams];
     let chosen = if args.what.is_empty() { &all[..] } else { &args.what };
     for what in chosen {
         match what {
             What::S3 => transfers::s3(&programs, args.rounds)?,
             What::Gcs => transfers::gcs(&programs, args.rounds)?,
             What::Listing => listing::listing(&programs)?,
+            What::Streams => streams::streams(&programs)?,
         }
     }
     Ok(())

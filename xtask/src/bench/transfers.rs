@@ -10,6 +10,7 @@ use super::servers::{Programs, Server, with_credentials};
 use crate::python::{AWS_CLI, GOOGLE_CLIENT};
 
 const SIZE_BYTES: u64 = 1 << 30;
+pub(super) const SIZE_MIB: f64 = 1024.0;
 
 const UP: &str = r#"
 version: 1.0.0
@@ -50,8 +51,18 @@ pub(super) fn s3(programs: &Programs, rounds: u8) -> Result<()> {
         command.args(["--endpoint-url", &server.endpoint, "s3", "cp", "--only-show-errors", &from, &to]);
         command
     };
-    let store = format!("url: 's3://bench', endpoint: '{}', path_style: true", server.endpoint);
+    let store = store_of_s3(&server);
     compare("S3, beside `aws s3 cp`", programs, &server, &store, rounds, &vendor)
+}
+
+/// Gives what an environment says of a store on a server.
+pub(super) fn store_of_s3(server: &Server) -> String {
+    format!("url: 's3://bench', endpoint: '{}', path_style: true", server.endpoint)
+}
+
+/// Gives what an environment says of a store on a server.
+pub(super) fn store_of_gcs(server: &Server) -> String {
+    format!("url: 'gs://bench', endpoint: '{}', anonymous: true", server.endpoint)
 }
 
 pub(super) fn gcs(programs: &Programs, rounds: u8) -> Result<()> {
@@ -63,7 +74,7 @@ pub(super) fn gcs(programs: &Programs, rounds: u8) -> Result<()> {
         command.args(["-c", GOOGLE, &server.endpoint, way, key]).arg(file);
         command
     };
-    let store = format!("url: 'gs://bench', endpoint: '{}', anonymous: true", server.endpoint);
+    let store = store_of_gcs(&server);
     compare("Google Cloud Storage, beside Google's client", programs, &server, &store, rounds, &vendor)
 }
 
@@ -106,7 +117,7 @@ fn compare(
 
 fn say(way: Way, ours: &[Measured], theirs: &[Measured]) {
     let rate = |all: &[Measured]| {
-        let rates: Vec<f64> = all.iter().map(|one| 1024.0 / one.seconds).collect();
+        let rates: Vec<f64> = all.iter().map(|one| SIZE_MIB / one.seconds).collect();
         spread(&rates)
     };
     let peak = |all: &[Measured]| all.iter().map(|one| one.peak_mib).fold(0.0, f64::max);
@@ -122,7 +133,7 @@ fn say(way: Way, ours: &[Measured], theirs: &[Measured]) {
 }
 
 /// Writes the file, the environment and the runbooks.
-fn prepare(folder: &Path, store: &str) -> Result<PathBuf> {
+pub(super) fn prepare(folder: &Path, store: &str) -> Result<PathBuf> {
     let file = folder.join("file");
     let mut to = std::fs::File::create(&file)?;
     let mut from = std::io::Read::take(std::fs::File::open("/dev/urandom")?, SIZE_BYTES);

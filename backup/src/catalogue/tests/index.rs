@@ -1,12 +1,15 @@
 //! What an index spares, and what it must never hide.
 
 use jiff::Timestamp;
-use rekindle_engine::host::{Key, ObjectStore as _};
+use rekindle_engine::host::{Key, ObjectStore as _, Stamp};
 use rekindle_engine::testing::{MemoryStore, Operation};
 
 use super::{ids, mark, publish, uri};
-use crate::catalogue::{Listed, Trust, list_backups, scan, store_mark, store_verdict, write_index};
-use crate::layout::MANIFEST;
+use crate::catalogue::index::Index;
+use crate::catalogue::{
+    Listed, Trust, list_backups, refresh_index, scan, store_mark, store_verdict, write_index,
+};
+use crate::layout::{KEEP_MARK, MANIFEST};
 use crate::verdict::{Level, Verdict};
 
 const INDEX: &str = "backups/shop/index.json";
@@ -33,7 +36,7 @@ async fn with_two_backups() -> MemoryStore {
 
 fn verdict(ok: bool) -> Verdict {
     let at = "2026-11-22T16:00:00Z".parse().unwrap();
-    Verdict { level: Level::Content, ok, at, by_run: "run".into(), problems: Vec::new() }
+    Verdict { level: Level::Content, ok, at, by_run: "run".into(), problems: Vec::new(), drill: None }
 }
 
 /// What is read to list the backups, after so many calls.
@@ -92,6 +95,60 @@ async fn what_is_so_young_that_it_could_be_written_again_in_the_same_second_is_n
     let (listed, reads) = read(&store).await;
     assert_eq!(listed.len(), 2);
     assert!(reads.len() > 3, "{reads:?}");
+}
+
+#[tokio::test]
+async fn what_is_young_is_remembered_where_lists_tell_stamps() {
+    let store = with_two_backups().await;
+    store.tell_stamps_in_lists();
+    index(&store, "2026-01-01T00:00:10Z".parse().unwrap()).await;
+    let (listed, reads) = read(&store).await;
+    assert_eq!((listed.len(), reads), (2, vec![INDEX.to_owned()]));
+}
+
+#[tokio::test]
+async fn an_object_with_another_stamp_is_read_again_though_size_and_time_are_as_before() {
+    let store = with_two_backups().await;
+    store.tell_stamps_in_lists();
+    index(&store, later()).await;
+    let known = Index::load(&store, "shop", &Key::new(INDEX).unwrap()).await.unwrap();
+    let mut objects = store.list(&uri("a").prefix()).await.unwrap();
+    assert!(known.listed(&uri("a"), &objects, later()).is_some());
+
+    let mark = objects.iter().position(|object| object.key.as_str().ends_with(KEEP_MARK)).unwrap();
+    for other in [Some(Stamp("another".to_owned())), None] {
+        objects[mark].stamp = other;
+        assert!(known.listed(&uri("a"), &objects, later()).is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_refreshed_index_tells_of_everything_and_only_what_is_new_was_read_for_it() {
+    let store = with_two_backups().await;
+    store.tell_stamps_in_lists();
+    let refresh = async || {
+        let before = store.calls().len();
+        refresh_index(&store, &"primary".into(), "shop", later()).await.unwrap();
+        store.calls().split_off(before)
+    };
+    // There is none, and one that can't be read.
+    refresh().await;
+    store.insert(&Key::new(INDEX).unwrap(), "no index");
+    refresh().await;
+    publish(&store, "c", "2026-11-22T17:00:00Z");
+    let new = uri("c").key(MANIFEST).unwrap().to_string();
+    let calls = refresh().await;
+    let index = INDEX.to_owned();
+    let wanted = [
+        (Operation::List, "backups/shop/".to_owned()),
+        (Operation::Get, index.clone()),
+        (Operation::Get, new),
+        (Operation::Put, index.clone()),
+    ];
+    assert_eq!(calls, wanted);
+    assert_eq!(read(&store).await.1, [INDEX]);
+    // What tells of everything is left as it is.
+    assert_eq!(refresh().await.len(), 2);
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use crate::values::DurationText;
 
 pub use classes::Provider;
 pub use mistakes::{Mistake, MistakeAt};
-pub(super) use read::{hold_against, read};
+pub(super) use read::{hold_against, read, spare_journals};
 
 /// The seconds of the unit that providers count in.
 const DAY_SECONDS: u64 = 86_400;
@@ -28,7 +28,8 @@ pub struct Lifecycle {
     /// S3: the ID of the bucket's rule, by which it is known again; `rekindle` and the prefix when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// Only objects below this, counted from the store's URL, as in `mysql/`; the whole store when absent.
+    /// Only objects below this, counted from the store's URL, as in `mysql/`; the whole store when absent, which
+    /// then must hold no journals of runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prefix: Option<String>,
     /// The classes that objects are moved to, the first one first.
@@ -58,6 +59,11 @@ impl Lifecycle {
     /// Counts the days of an age. What is no whole number of them is a [`Mistake`], and rounded down here.
     pub fn days(age: DurationText) -> u64 {
         age.0.as_secs() / DAY_SECONDS
+    }
+
+    /// Tells whether objects that nobody replaced or deleted are moved or deleted by it.
+    pub fn moves_or_deletes(&self) -> bool {
+        !self.transitions.is_empty() || self.expire.is_some()
     }
 
     /// Makes an age of days.

@@ -3,7 +3,8 @@
 use super::{Lifecycle, MistakeAt, Provider, Transition};
 use crate::diagnostic::Diagnostic;
 use crate::document::{Fields, Node, Reader};
-use crate::environment::{Objectives, StoreConfig};
+use crate::environment::{JournalConfig, Objectives, StoreConfig};
+use crate::journal::JOURNALS;
 use crate::values::DurationText;
 
 /// Reads `lifecycle` of a store whose URL has this scheme.
@@ -116,6 +117,36 @@ pub(in crate::environment) fn hold_against(
                     "backups are deleted after {expire}, and `objectives.recovery_window` promises {window}"
                 ),
                 format!("write `{window}` or more, or promise less"),
+            );
+        }
+    }
+}
+
+/// Reports rules that would take journals and locks of runs away: what lies below `runs/` of the journal's store.
+/// `node` is `stores:` as it is written.
+pub(in crate::environment) fn spare_journals(
+    reader: &mut Reader,
+    node: &Node,
+    stores: &[(String, StoreConfig)],
+    journal: &JournalConfig,
+) {
+    let Some((_, kept_in)) = stores.iter().find(|(name, _)| journal.store == name.as_str().into()) else {
+        return;
+    };
+    let runs = format!("{}/{JOURNALS}", kept_in.url.trim_end_matches('/'));
+    for (name, store) in stores.iter().filter(|(_, store)| store.endpoint == kept_in.endpoint) {
+        let Some(lifecycle) = store.lifecycle.as_ref().filter(|lifecycle| lifecycle.moves_or_deletes())
+        else {
+            continue;
+        };
+        let prefix = lifecycle.prefix.as_deref().unwrap_or_default();
+        let below = format!("{}/{prefix}", store.url.trim_end_matches('/'));
+        let Some(at) = node.get(name).and_then(|store| store.get("lifecycle")) else { continue };
+        if runs.starts_with(&below) || below.starts_with(&runs) {
+            let _: Option<()> = reader.wrong_value(
+                node_at(at, MistakeAt::Prefix),
+                format!("it would take the journals and locks of runs, which lie in `{runs}`"),
+                "say what it is about, as in `prefix: backups/`, or keep the journal in another store",
             );
         }
     }

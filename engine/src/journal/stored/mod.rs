@@ -28,6 +28,8 @@ use crate::plan::Plan;
 pub use events::StoreJournal;
 pub use leases::StoreLeases;
 
+/// Everything of runs lies below it: plans, events and locks.
+pub const JOURNALS: &str = "runs/";
 const PLANS: &str = "runs/plans/";
 /// The most that one object of a run is read of: a plan of 10,000 steps has some 20 MB.
 const LIMIT_BYTES: usize = 256 << 20;

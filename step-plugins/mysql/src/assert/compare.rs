@@ -5,7 +5,7 @@ use std::time::Duration;
 use rekindle_backup::inventory::Inventory;
 use rekindle_engine::step::{Progress, StepContext, StepError};
 
-use super::checksum::checksum;
+use crate::checksum::checksum;
 use crate::connection::Server;
 use crate::inventory;
 

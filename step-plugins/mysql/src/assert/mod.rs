@@ -1,13 +1,12 @@
 //! `mysql.assert`: proves that a server holds what it should: a backup's inventory, another server's rows, or
 //! what queries are expected to answer.
 
-mod checksum;
 mod compare;
 mod expect;
 mod params;
 mod run;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use self::params::{AssertOutputs, AssertParams, ExpectedAnswer};
 pub(crate) use self::run::Assert;

@@ -13,7 +13,7 @@ use crate::inspect::read_facts;
 use crate::sandbox::testing::TempServer;
 use crate::testing::{fill, on_both, planned, server_of, shop_of, world_of};
 
-async fn filled(flavour: Flavour, name: &str) -> (TempServer, Server) {
+pub(crate) async fn filled(flavour: Flavour, name: &str) -> (TempServer, Server) {
     let server = server_of(flavour, name).await;
     let mut open = server.login().connect().await.unwrap();
     fill(&mut open.session, &shop_of(flavour)).await;
@@ -25,7 +25,8 @@ async fn check(world: &FakeWorld, settings: &Settings, params: Value) -> Result<
     Assert.run(&serde_json::from_value(params).unwrap(), &test.cx).await
 }
 
-async fn publish(world: &FakeWorld, server: &mut Server, inventory: Inventory) -> BackupUri {
+/// Stores a manifest that says that a server holds this.
+pub(crate) async fn publish(world: &FakeWorld, server: &mut Server, inventory: Inventory) -> BackupUri {
     let uri: BackupUri = "backup://main/shop/b1".parse().unwrap();
     let now = world.world.clock.now();
     let manifest = Manifest {
@@ -41,6 +42,7 @@ async fn publish(world: &FakeWorld, server: &mut Server, inventory: Inventory) -
         inventory,
         tools: Vec::new(),
         labels: std::collections::BTreeMap::new(),
+        physical: None,
         encryption: None,
     };
     let store = world.stores.store("memory:main");

@@ -10,6 +10,7 @@ mod failure;
 mod params;
 mod privileges;
 mod run;
+mod snapshot;
 mod step;
 mod stream;
 mod survey;

@@ -31,6 +31,10 @@ pub struct DumpParams {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(max = 9))]
     pub compression_level: Option<u32>,
+    /// Also note a checksum of every transactional table at the dump's consistent point, for a restore drill to compare
+    /// with. The server reads every table a second time, and commits wait for a moment while both snapshots open.
+    #[serde(default)]
+    pub checksums: bool,
 }
 
 /// What is dumped.
@@ -80,6 +84,8 @@ pub struct DumpOutputs {
     pub tables: u64,
     /// How many rows.
     pub rows: u64,
+    /// How many of the tables have a checksum.
+    pub checksums: u64,
     /// The position of its data, when the server keeps GTIDs; empty otherwise.
     pub gtid: String,
     /// The point in time of its data (UTC).
@@ -102,6 +108,11 @@ impl DumpParams {
                 "`databases` names the databases of `scope: databases`, and of no other scope",
             )
             .help("set both, or neither"));
+        }
+        if self.checksums && !self.scope.has_rows() {
+            return Err(
+                StepError::permanent("a dump without rows has no `checksums`").help("leave `checksums` out")
+            );
         }
         if self.compression_level.is_some_and(|level| level > 9) {
             return Err(StepError::permanent("`compression_level` is from 0 to 9"));

@@ -3,68 +3,38 @@
 use std::sync::Arc;
 
 use rekindle_backup::dump::WriterOptions;
-use rekindle_backup::layout::{BackupUri, MANIFEST, index_name};
+use rekindle_backup::inventory::Inventory;
 use rekindle_backup::manifest::{ConsistentPoint, DumpIndex, MANIFEST_FORMAT, ObjectEntry, Tool};
-use rekindle_engine::host::{Body, Key, ObjectStore, PutMode, StoreErrorKind, TerminateReason};
+use rekindle_engine::host::{Body, Key, ObjectStore, PutMode};
 use rekindle_engine::step::{StepContext, StepError};
+use tokio::sync::oneshot;
 
 use super::accounts::{self, Accounts};
 use super::client::Client;
 use super::command::{Choice, command, shown};
 use super::failure::Failure;
 use super::privileges::{self, Verdict};
+use super::snapshot::{Snapshot, without};
 use super::stream::{Stream, Streamed, stream};
 use super::survey::Survey;
 use super::{DumpOutputs, DumpParams, DumpScope};
+use crate::backup_part::BackupPart;
 use crate::client_options::ClientOptions;
 use crate::connection::{Login, Server};
+use crate::flavour::ServerVersion;
+use crate::guard::{TerminateOnDrop, blocking};
 
-const GRACE: std::time::Duration = std::time::Duration::from_secs(2);
-/// An index has some 200 bytes for each 4 MiB of text.
-const INDEX_LIMIT_BYTES: usize = 1 << 30;
-
-/// The keys of a dump.
-pub(super) struct Keys {
-    pub(super) object: Key,
-    pub(super) index: Key,
-    manifest: Key,
-}
-
-impl Keys {
-    pub(super) fn of(params: &DumpParams, backup: &BackupUri) -> Result<Self, StepError> {
-        let key = |name: &str| {
-            backup.key(name).map_err(|error| {
-                StepError::permanent(error.to_string())
-                    .help("check `id`, and the cluster's name in the environment")
-            })
-        };
-        Ok(Self {
-            object: key(&params.object_name())?,
-            index: key(&index_name(&params.name))?,
-            manifest: key(MANIFEST)?,
-        })
-    }
-}
-
-/// Refuses to touch a backup that exists: published objects never change.
-pub(super) async fn refuse_published(
-    store: &dyn ObjectStore,
-    keys: &Keys,
-    backup: &BackupUri,
-) -> Result<(), StepError> {
-    if store.head(&keys.manifest).await?.is_none() {
-        return Ok(());
-    }
-    Err(StepError::permanent(format!("{backup} is published already: nothing is added to it"))
-        .help("leave `id` out, or name a new one"))
+/// Names the part of the backup that a dump is.
+pub(super) fn part(params: &DumpParams, cx: &StepContext) -> Result<BackupPart, StepError> {
+    BackupPart::of(params.backup(cx), &params.name)
 }
 
 pub(super) async fn run(params: &DumpParams, cx: &StepContext) -> Result<DumpOutputs, StepError> {
     params.check()?;
-    let backup = params.backup(cx);
-    let keys = Keys::of(params, &backup)?;
+    let part = part(params, cx)?;
+    let object = part.object(&params.object_name())?;
     let store = cx.store(&params.store).await?;
-    refuse_published(store.as_ref(), &keys, &backup).await?;
+    part.refuse_published(store.as_ref()).await?;
     let login = Login::of(cx, &params.target).await?;
     let mut server = login.connect().await?;
     let survey = Survey::of(&mut server).await?;
@@ -90,10 +60,20 @@ pub(super) async fn run(params: &DumpParams, cx: &StepContext) -> Result<DumpOut
         scope: params.scope,
         databases: &databases,
     };
+    let snapshot = open_snapshot(params, cx, &login, &version).await?;
     // An index describes a whole object: the old one goes before its object is replaced.
-    store.delete(&keys.index).await?;
+    store.delete(&part.index).await?;
     let started_at = cx.world().clock.now();
-    let streamed = store_stream(params, cx, &login, &choice, accounts, store.as_ref(), &keys).await?;
+    let (is_open, dump_is_open) = oneshot::channel();
+    let streaming = store_stream(params, cx, &login, &choice, accounts, is_open, (store.as_ref(), &object));
+    let checksums = async {
+        Ok(match snapshot {
+            Some(snapshot) => snapshot.read(dump_is_open, &databases, cx).await,
+            None => Inventory::default(),
+        })
+    };
+    let (mut streamed, checksums) = tokio::try_join!(streaming, checksums)?;
+    streamed.dump.inventory.take_checksums(checksums);
     let index = DumpIndex {
         format: MANIFEST_FORMAT,
         object: ObjectEntry {
@@ -108,11 +88,33 @@ pub(super) async fn run(params: &DumpParams, cx: &StepContext) -> Result<DumpOut
         inventory: streamed.dump.inventory,
         members: streamed.dump.members,
         tool: Tool { name: client.program.to_owned(), version: client.text.clone(), command: shown(&choice) },
+        physical: None,
     };
     let text = serde_json::to_vec_pretty(&index)
         .map_err(|error| StepError::permanent(format!("the index can't be written as JSON: {error}")))?;
-    store.put(&keys.index, Body::from_bytes(text), PutMode::Replace).await?;
-    Ok(outputs(&index, &keys))
+    store.put(&part.index, Body::from_bytes(text), PutMode::Replace).await?;
+    outputs(&index, &part)
+}
+
+/// Opens the snapshot that checksums are read from, when they are wanted and can be had.
+async fn open_snapshot(
+    params: &DumpParams,
+    cx: &StepContext,
+    login: &Login,
+    version: &ServerVersion,
+) -> Result<Option<Snapshot>, StepError> {
+    if !params.checksums {
+        return Ok(None);
+    }
+    match Snapshot::open(login, version).await {
+        Ok(snapshot) => Ok(Some(snapshot)),
+        // A backup without them is worth more than none.
+        Err(error) if error.server_code().is_some() => {
+            cx.warn(&without(&error.to_string()));
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Runs the client into the store, and proves that the store has what was sent.
@@ -122,8 +124,8 @@ async fn store_stream(
     login: &Login,
     choice: &Choice<'_>,
     accounts: Accounts,
-    store: &dyn ObjectStore,
-    keys: &Keys,
+    is_open: oneshot::Sender<()>,
+    (store, object): (&dyn ObjectStore, &Key),
 ) -> Result<Streamed, StepError> {
     let options = ClientOptions::new(login).map_err(|error| StepError::permanent(error.to_string()))?;
     let processes = Arc::clone(&cx.world().processes);
@@ -135,7 +137,7 @@ async fn store_stream(
     cx.log(&shown(choice));
     let process = blocking(move || processes.start(&spec)).await??;
     // Ends the client's group also when this future is dropped, by a timeout or a second signal.
-    let guard = TerminateOnDrop(Some(process.terminator()));
+    let guard = TerminateOnDrop::of(process.as_ref());
     let (sender, body) = Body::channel();
     let parts = Stream {
         process,
@@ -150,9 +152,10 @@ async fn store_stream(
         reporter: cx.reporter(),
         step: cx.step().clone(),
         cancel: cx.cancel().clone(),
+        is_open,
     };
     let streaming = blocking(move || stream(parts));
-    let storing = store.put(&keys.object, body, PutMode::Replace);
+    let storing = store.put(object, body, PutMode::Replace);
     let both = async { tokio::join!(streaming, storing) };
     let (streamed, stored) = guard.unless_cancelled(cx, both).await;
     drop(file);
@@ -162,51 +165,15 @@ async fn store_stream(
         (Err(Failure::SinkGone) | Ok(_), Err(error)) => return Err(error.into()),
         (Err(failure), _) => return Err(failure.step_error(choice.client.program)),
     };
-    let found = store.head(&keys.object).await?.map(|info| info.size_bytes);
+    let found = store.head(object).await?.map(|info| info.size_bytes);
     if found != Some(streamed.dump.size_bytes) {
         return Err(StepError::transient(format!(
-            "`{}` has {} bytes in the store instead of {}",
-            keys.object,
+            "`{object}` has {} bytes in the store instead of {}",
             found.map_or("no".to_owned(), |size| size.to_string()),
             streamed.dump.size_bytes
         )));
     }
     Ok(streamed)
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, StepError> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| StepError::permanent(error.to_string()))
-}
-
-type Terminator = Arc<dyn Fn(TerminateReason, std::time::Duration) + Send + Sync>;
-
-struct TerminateOnDrop(Option<Terminator>);
-
-impl TerminateOnDrop {
-    /// Waits for the work; when the operator cancels, ends the client, after which the work ends by itself.
-    async fn unless_cancelled<T>(mut self, cx: &StepContext, work: impl Future<Output = T>) -> T {
-        tokio::pin!(work);
-        let done = tokio::select! {
-            done = &mut work => done,
-            () = cx.cancel().cancelled() => {
-                if let Some(terminate) = self.0.clone() {
-                    let _ = blocking(move || terminate(TerminateReason::Cancelled, GRACE)).await;
-                }
-                work.await
-            }
-        };
-        self.0 = None;
-        done
-    }
-}
-
-impl Drop for TerminateOnDrop {
-    fn drop(&mut self) {
-        if let Some(terminate) = self.0.take() {
-            // Waits for the group's end: not on a thread of the runtime.
-            std::thread::spawn(move || terminate(TerminateReason::TimedOut, GRACE));
-        }
-    }
 }
 
 /// Looks whether a finished dump is there.
@@ -215,46 +182,24 @@ pub(super) async fn find_finished(
     cx: &StepContext,
 ) -> Result<Option<DumpOutputs>, StepError> {
     params.check()?;
-    let keys = Keys::of(params, &params.backup(cx))?;
+    let part = part(params, cx)?;
     let store = cx.store(&params.store).await?;
-    if size_of(&*store, &keys.index).await?.is_none() {
-        return Ok(None);
-    }
-    let body = match store.get(&keys.index, None).await {
-        Err(error) if error.kind == StoreErrorKind::Corrupt => return Ok(None),
-        body => body?,
-    };
-    let text = match body.collect(INDEX_LIMIT_BYTES).await {
-        Err(error) if error.kind() == std::io::ErrorKind::InvalidData => return Ok(None),
-        text => {
-            text.map_err(|error| StepError::transient(format!("failed to read `{}`: {error}", keys.index)))?
-        }
-    };
-    // An index that can't be read proves nothing: the dump is made anew.
-    let Ok(index) = serde_json::from_slice::<DumpIndex>(&text) else { return Ok(None) };
-    let found = size_of(&*store, &keys.object).await?;
-    Ok((found == Some(index.object.size_bytes)).then(|| outputs(&index, &keys)))
+    let index = part.find_finished(store.as_ref()).await?;
+    index.map(|index| outputs(&index, &part)).transpose()
 }
 
-/// Gives the size of an object; nothing when it is not there, or damaged: it is made anew.
-async fn size_of(store: &dyn ObjectStore, key: &Key) -> Result<Option<u64>, StepError> {
-    match store.head(key).await {
-        Err(error) if error.kind == StoreErrorKind::Corrupt => Ok(None),
-        found => Ok(found?.map(|info| info.size_bytes)),
-    }
-}
-
-fn outputs(index: &DumpIndex, keys: &Keys) -> DumpOutputs {
+fn outputs(index: &DumpIndex, part: &BackupPart) -> Result<DumpOutputs, StepError> {
     let tables = index.inventory.databases.values().flat_map(|database| database.tables.values());
-    DumpOutputs {
-        object: keys.object.to_string(),
-        index: keys.index.to_string(),
+    Ok(DumpOutputs {
+        object: part.object(&index.object.name)?.to_string(),
+        index: part.index.to_string(),
         size_bytes: index.object.size_bytes,
         text_bytes: index.uncompressed_bytes,
         sha256: index.object.sha256.clone(),
         tables: tables.clone().count() as u64,
         rows: tables.filter_map(|table| table.rows).sum(),
+        checksums: index.inventory.checksum_count(),
         gtid: index.consistent_point.gtid.clone().unwrap_or_default(),
         recovery_point: index.consistent_point.at.unwrap_or(index.started_at),
-    }
+    })
 }

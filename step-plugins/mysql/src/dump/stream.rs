@@ -1,23 +1,22 @@
 //! The client's output → members → store, on a thread that may block.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use jiff::Timestamp;
 use rekindle_backup::dump::{DumpWriter, WriterOptions, WrittenDump};
 use rekindle_engine::host::{BodySender, Clock, ExitReport, RunningProcess, TerminateReason};
 use rekindle_engine::id::StepId;
 use rekindle_engine::step::{Progress, Reporter};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::accounts::Accounts;
 use super::failure::Failure;
+use crate::body_sink::BodySink;
 
 const READ_BYTES: usize = 256 << 10;
-/// [`rekindle_engine::host::Body`] holds a few chunks; this keeps each of them small.
-const SENT_BYTES: usize = 1 << 20;
 const PROGRESS_EVERY: Duration = Duration::from_millis(250);
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -31,6 +30,8 @@ pub(super) struct Stream {
     pub(super) reporter: Arc<dyn Reporter>,
     pub(super) step: StepId,
     pub(super) cancel: CancellationToken,
+    /// Told once the dump's snapshot is known to be open.
+    pub(super) is_open: oneshot::Sender<()>,
 }
 
 /// A dump whose client ended well and whose trailer was seen; its body has been finished.
@@ -38,21 +39,6 @@ pub(super) struct Streamed {
     pub(super) dump: WrittenDump,
     /// When the snapshot was known to be open.
     pub(super) snapshot_at: Timestamp,
-}
-
-struct BodySink(BodySender);
-
-impl Write for BodySink {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        for part in bytes.chunks(SENT_BYTES) {
-            self.0.blocking_send(Bytes::copy_from_slice(part))?;
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 /// Streams to the end. On any error the body is left unfinished, so the store keeps nothing, and the client's
@@ -71,6 +57,7 @@ pub(super) fn stream(mut stream: Stream) -> Result<Streamed, Failure> {
         reporter: stream.reporter,
         step: stream.step,
         snapshot_at: None,
+        is_open: Some(stream.is_open),
         bytes: 0,
         shown: Instant::now(),
     };
@@ -116,6 +103,7 @@ struct Follow {
     reporter: Arc<dyn Reporter>,
     step: StepId,
     snapshot_at: Option<Timestamp>,
+    is_open: Option<oneshot::Sender<()>>,
     bytes: u64,
     shown: Instant,
 }
@@ -143,6 +131,10 @@ fn copy(
         // The header is written before the transaction begins; the first database is written in it.
         if follow.snapshot_at.is_none() && contents.database.is_some() {
             follow.snapshot_at = Some(follow.clock.now());
+            if let Some(is_open) = follow.is_open.take() {
+                // Nobody waits for it when no checksums are wanted.
+                let _ = is_open.send(());
+            }
         }
         if follow.shown.elapsed() >= PROGRESS_EVERY {
             follow.shown = Instant::now();

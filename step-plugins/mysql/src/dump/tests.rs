@@ -16,13 +16,14 @@ use crate::connection::Login;
 use crate::sandbox::testing::{CANARY_PASSWORD, TempServer};
 use crate::testing::{known_to, on_both, planned, position_query, processes, server_of, world_of};
 
+mod checksums;
 mod clients;
 mod privileges;
 
 const SEED: &[&str] = &[
     "CREATE DATABASE shop",
     "CREATE DATABASE `we``ird.db;` CHARACTER SET latin1",
-    "CREATE DATABASE empty",
+    "CREATE DATABASE `empty`",
     "USE shop",
     "CREATE TABLE a (id INT PRIMARY KEY AUTO_INCREMENT, t TEXT CHARACTER SET utf8mb4, b BLOB, g INT AS (id * 2) VIRTUAL, d DATE) ENGINE=InnoDB",
     "INSERT INTO a (t, b) VALUES ('x),(''y\\\\', 0x0001FF00), ('emoji 😀', NULL), ('-- Table structure for table `zz`\\n\\\\! id', '')",

@@ -141,8 +141,8 @@ async fn two_servers_loaded_from_one_backup_follow_from_its_position(flavour: Fl
     let next = match flavour {
         Flavour::Mariadb => outputs.source_gtid.ends_with("-501"),
         Flavour::Mysql => {
-            outputs.source_gtid.contains(&gtid)
-                && outputs.source_gtid.contains(",")
+            outputs.source_gtid.contains(gtid)
+                && outputs.source_gtid.contains(',')
                 && outputs.source_gtid.contains(":1")
         }
     };

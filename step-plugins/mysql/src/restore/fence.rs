@@ -115,6 +115,12 @@ pub(super) async fn read_marker_of(
     Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
 }
 
+/// Says which restore a server is in the middle of; nothing when it is in none.
+pub(crate) async fn under_way(server: &mut Server) -> Result<Option<String>, ServerError> {
+    let marker = read_marker(server).await?;
+    Ok(marker.filter(|marker| marker.stage != Stage::Complete).map(|marker| marker.describe()))
+}
+
 /// Prepares a session for the marker and the fence: its writes are for this server alone.
 pub(super) async fn prepare(server: &mut Server) -> Result<(), ServerError> {
     let session = &mut server.session;

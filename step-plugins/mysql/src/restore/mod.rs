@@ -34,6 +34,7 @@ mod send;
 mod source;
 mod step;
 
+pub(crate) use fence::under_way;
 pub use params::{BinlogUse, MAX_SESSIONS, Outputs, Params};
 pub use step::Restore;
 

@@ -1,6 +1,6 @@
 //! Statements of a dump under other names: `CREATE DATABASE`, and what foreign keys name.
 
-use rekindle_backup::sql::{Escapes, Token, Tokens, quote_identifier};
+use rekindle_backup::sql::{Escapes, Kind, Token, Tokens, quote_identifier};
 
 use super::loaded::TableName;
 
@@ -63,6 +63,52 @@ pub(super) fn create_table(
     out
 }
 
+/// Gives `CREATE TRIGGER`, `CREATE PROCEDURE`, `CREATE EVENT` and their like for another database: dumps keep the
+/// database in their names where whoever made them wrote it. Their bodies stay as they are.
+pub(super) fn create_in(sql: &[u8], kind: &Kind, database: &str, other: &str) -> Vec<u8> {
+    let mut tokens = Tokens::new(sql, Escapes::default());
+    let (mut out, mut copied) = (Vec::with_capacity(sql.len() + 64), 0);
+    while let Some(token) = tokens.next() {
+        if ends_head(kind, token) {
+            break;
+        }
+        let (Token::Word(raw) | Token::Identifier(raw)) = token else { continue };
+        let end = tokens.position();
+        if token.name().as_deref() == Some(database) && tokens.clone().next() == Some(Token::Mark(b'.')) {
+            out.extend_from_slice(&sql[copied..end - raw.len()]);
+            out.extend_from_slice(quote_identifier(other).as_bytes());
+            copied = end;
+        }
+    }
+    out.extend_from_slice(&sql[copied..]);
+    out
+}
+
+/// Tells whether the names are over: `… ON t FOR EACH ROW`, `p(`, `e ON SCHEDULE`.
+fn ends_head(kind: &Kind, token: Token<'_>) -> bool {
+    match kind {
+        Kind::Trigger { .. } => token.is("FOR"),
+        Kind::Routine { .. } => token == Token::Mark(b'(') || token.is("AS") || token.is("IS"),
+        Kind::Event(_) => token.is("ON"),
+        Kind::CreateDatabase(_)
+        | Kind::DropDatabase(_)
+        | Kind::Use(_)
+        | Kind::CreateTable(_)
+        | Kind::DropTable(_)
+        | Kind::Insert { .. }
+        | Kind::View(_)
+        | Kind::StandIn(_)
+        | Kind::Sequence(_)
+        | Kind::Account
+        | Kind::Lock
+        | Kind::Unlock
+        | Kind::SetGtid(_)
+        | Kind::ChangeMaster
+        | Kind::Set
+        | Kind::Other(_) => true,
+    }
+}
+
 /// Tells whether a statement names something of this database in full: `` `shop`.`orders` ``.
 pub(super) fn names_database(sql: &[u8], database: &str) -> bool {
     let mut tokens = Tokens::new(sql, Escapes::default());
@@ -76,6 +122,8 @@ pub(super) fn names_database(sql: &[u8], database: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use rekindle_backup::sql::Pieces;
+
     use super::*;
 
     const TABLE: &str = "CREATE TABLE `c` (\n  `id` int COMMENT 'REFERENCES `x`',\n  CONSTRAINT `f` FOREIGN KEY (`id`) REFERENCES `p` (`id`),\n  CONSTRAINT `g` FOREIGN KEY (`id`) REFERENCES `other`.`q` (`id`)\n) ENGINE=InnoDB";
@@ -102,6 +150,22 @@ mod tests {
           CONSTRAINT FOREIGN KEY (`id`) REFERENCES `other`.`q` (`id`)
         ) ENGINE=InnoDB
         ");
+    }
+
+    #[test]
+    fn what_was_made_with_its_database_in_its_name_is_made_in_another() {
+        let written = |sql: &str| {
+            let mut pieces = Pieces::new(sql.as_bytes(), 1 << 20);
+            let kind = pieces.next_piece().unwrap().unwrap().classify();
+            String::from_utf8(create_in(sql.as_bytes(), &kind, "shop", "a`b")).unwrap()
+        };
+        insta::assert_snapshot!(
+            written("/*!50003 CREATE*/ /*!50017 DEFINER=`shop`@`%`*/ /*!50003 TRIGGER shop.x BEFORE INSERT ON `shop`.`t` FOR EACH ROW insert into shop.u values (1) */"),
+            @""
+        );
+        insta::assert_snapshot!(written("CREATE PROCEDURE `shop`.`p`(a int) select * from shop.t"), @"");
+        insta::assert_snapshot!(written("CREATE EVENT shop . e ON SCHEDULE EVERY 1 DAY DO call shop.p()"), @"");
+        insta::assert_snapshot!(written("CREATE TRIGGER `x` BEFORE INSERT ON `shop` FOR EACH ROW set @a = 1"), @"");
     }
 
     #[test]

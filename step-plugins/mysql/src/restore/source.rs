@@ -45,6 +45,7 @@ impl Source {
             ObjectRole::Full => None,
             ObjectRole::Databases
             | ObjectRole::Schema
+            | ObjectRole::Files
             | ObjectRole::Index
             | ObjectRole::Facts
             | ObjectRole::Instructions => Some(index(store.as_ref(), params, None).await?.inventory),

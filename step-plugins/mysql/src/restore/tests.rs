@@ -94,6 +94,7 @@ impl Bench {
             inventory: index.inventory,
             tools: vec![index.tool],
             labels: std::collections::BTreeMap::default(),
+            physical: None,
             encryption: None,
         };
         self.put(&format!("backups/shop/b1/{MANIFEST}"), sealed::seal(&manifest).unwrap()).await;

@@ -134,6 +134,7 @@ impl TempServer {
             port: self.spec.login.port,
             user: self.spec.login.user.clone(),
             password: Some(SecretRef { secret: secret.into() }),
+            local: None,
         }
     }
 

@@ -198,6 +198,7 @@ async fn preflight_finds_what_is_wrong_before_anything_is_touched() {
         port: 3306,
         user: "root".to_owned(),
         password: None,
+        local: None,
     };
     let directory = folder.path().join("s").display().to_string();
     let params = serde_json::json!({ "target": "primary", "directory": directory });

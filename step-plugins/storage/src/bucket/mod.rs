@@ -6,7 +6,10 @@ pub(crate) mod errors;
 pub(crate) mod parts;
 pub(crate) mod patience;
 pub(crate) mod reading;
+#[cfg(test)]
+mod reading_tests;
 pub(crate) mod resumed;
+mod span;
 
 use jiff::Timestamp;
 

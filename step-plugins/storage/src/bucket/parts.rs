@@ -26,32 +26,63 @@ pub(crate) fn most_under_way(size: usize) -> usize {
     (UNDER_WAY_BYTES / size).max(1)
 }
 
+/// Buffers that parts were read into, for those to come: made anew for each, they pile up in the allocator.
+#[derive(Default)]
+pub(crate) struct Buffers(Vec<BytesMut>);
+
+impl Buffers {
+    pub(crate) fn take(&mut self) -> BytesMut {
+        self.0.pop().unwrap_or_default()
+    }
+
+    pub(crate) fn give_back(&mut self, bytes: Bytes) {
+        // Not while the client still holds it.
+        if let Ok(mut buffer) = bytes.try_into_mut() {
+            buffer.clear();
+            self.0.push(buffer);
+        }
+    }
+}
+
 /// Cuts a stream into parts.
 pub(crate) struct Parts<'a> {
-    rest: BytesMut,
+    /// What has come and is of the part after the last one.
+    rest: Bytes,
     body: &'a mut Body,
     ended: bool,
+    buffers: Buffers,
 }
 
 impl<'a> Parts<'a> {
     pub(crate) fn of(body: &'a mut Body) -> Self {
-        Self { rest: BytesMut::new(), body, ended: false }
+        Self { rest: Bytes::new(), body, ended: false, buffers: Buffers::default() }
     }
 
     /// Gives the next `size` bytes, fewer at the end, nothing after it.
     pub(crate) async fn next(&mut self, size: usize) -> Result<Option<Bytes>, Failure> {
-        while self.rest.len() < size && !self.ended {
-            match self.body.next().await {
-                Ok(Some(chunk)) => self.rest.extend_from_slice(&chunk),
-                Ok(None) => self.ended = true,
-                Err(error) => return Err(Failure::new(StoreErrorKind::Source, error.to_string())),
+        let mut part = self.buffers.take();
+        // All of it at once: a buffer that grows ends up with twice the room.
+        part.reserve(size);
+        while part.len() < size {
+            if self.rest.is_empty() {
+                match self.body.next().await {
+                    Ok(Some(chunk)) => self.rest = chunk,
+                    Ok(None) => {
+                        self.ended = true;
+                        break;
+                    }
+                    Err(error) => return Err(Failure::new(StoreErrorKind::Source, error.to_string())),
+                }
             }
+            let fitting = (size - part.len()).min(self.rest.len());
+            part.extend_from_slice(&self.rest.split_to(fitting));
         }
-        if self.rest.is_empty() {
-            return Ok(None);
-        }
-        let length = size.min(self.rest.len());
-        Ok(Some(self.rest.split_to(length).freeze()))
+        Ok((!part.is_empty()).then(|| part.freeze()))
+    }
+
+    /// Takes a part back that was sent: its room is that of one to come.
+    pub(crate) fn give_back(&mut self, part: Bytes) {
+        self.buffers.give_back(part);
     }
 
     /// Says whether everything was given.
@@ -73,7 +104,31 @@ pub(crate) async fn take<T: 'static>(
 
 #[cfg(test)]
 mod tests {
-    use super::{MIB, most_under_way, part_size};
+    use rekindle_engine::host::Body;
+
+    use super::{MIB, Parts, most_under_way, part_size};
+
+    #[tokio::test]
+    async fn a_stream_is_cut_into_parts_of_no_more_room_than_they_need() {
+        let (sender, mut body) = Body::channel();
+        tokio::spawn(async move {
+            for byte in 0..7_u8 {
+                sender.send(vec![byte; 10].into()).await.unwrap();
+            }
+            sender.finish().await.unwrap();
+        });
+        let (mut parts, mut all, mut at) = (Parts::of(&mut body), Vec::new(), None);
+        while let Some(part) = parts.next(16).await.unwrap() {
+            all.extend_from_slice(&part);
+            assert!(part.len() == 16 || all.len() == 70, "{}", part.len());
+            // The room of a part that was given back is that of the next one.
+            assert_eq!(*at.get_or_insert(part.as_ptr()), part.as_ptr());
+            parts.give_back(part);
+        }
+        assert!(parts.are_all());
+        let wanted: Vec<u8> = (0..7).flat_map(|byte| [byte; 10]).collect();
+        assert_eq!(all, wanted);
+    }
 
     #[test]
     fn parts_grow_up_to_the_largest_and_fewer_of_them_travel() {

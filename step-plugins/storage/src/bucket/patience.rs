@@ -20,6 +20,8 @@ pub(crate) struct Patience {
     pub(crate) answer: Duration,
     /// A stream that stands still for so long is cut off.
     pub(crate) stall: Duration,
+    /// A part that travels more slowly than this is given up, where the client has no eye on stalls of its own.
+    pub(crate) slowest_bytes_per_second: u64,
 }
 
 impl Default for Patience {
@@ -30,6 +32,7 @@ impl Default for Patience {
             connect: Duration::from_secs(10),
             answer: Duration::from_mins(2),
             stall: Duration::from_secs(30),
+            slowest_bytes_per_second: 128 << 10,
         }
     }
 }
@@ -44,6 +47,7 @@ impl Patience {
             connect: Duration::from_secs(2),
             answer: Duration::from_secs(2),
             stall: Duration::from_secs(1),
+            slowest_bytes_per_second: 2 << 20,
         }
     }
 }

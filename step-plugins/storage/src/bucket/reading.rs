@@ -1,7 +1,9 @@
-//! An object's answers in, a body of its bytes out; a read that is cut off goes on from the byte it had.
+//! An object's answers in, a body of its bytes out: a large one comes in spans side by side, all of one state of it.
 
+use std::collections::VecDeque;
 use std::io;
 use std::ops::Range;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -9,10 +11,15 @@ use rekindle_engine::host::{Body, BodySender, Stamp, StoreErrorKind};
 
 use super::checksum::{Kept, Sum};
 use super::parts::MIB;
+use super::span::{Share, Span};
 use crate::failure::Failure;
 
-/// How often one read goes on after it was cut off without a single byte in between.
-const TRIES_WITHOUT_PROGRESS: u32 = 5;
+/// A larger read comes in spans of so many bytes.
+pub(super) const SPAN_BYTES: u64 = 8 * MIB as u64;
+/// How many of them may be under way or wait for the reader: what a read holds in memory, with its body's channel.
+pub(super) const SPANS_AT_ONCE: usize = 4;
+/// What is not larger comes in one answer: a second connection would hardly have begun.
+const IN_ONE_BYTES: u64 = 2 * SPAN_BYTES;
 
 /// One object, and how its provider is asked for it.
 #[async_trait]
@@ -62,10 +69,7 @@ pub(crate) async fn open<S: Source>(source: S, range: Option<Range<u64>>) -> Res
     {
         return nothing(&source, range).await;
     }
-    let (reading, answer) = Reading::begin(source, range).await?;
-    let (sender, body) = Body::channel();
-    tokio::spawn(reading.pump(answer, sender));
-    Ok(body)
+    Ok(Reading::begin(source, range, None).await?.into_body())
 }
 
 /// Opens a range of an object in a state that is known.
@@ -77,15 +81,13 @@ pub(crate) async fn open_in_state<S: Source>(
     if range.start >= range.end {
         return nothing(&source, &range).await;
     }
-    let begun = Reading::begin_in(source, Some(range), Some(state)).await;
-    let (reading, answer) = begun.map_err(|failure| match failure.kind {
+    let begun = Reading::begin(source, Some(range), Some(state)).await;
+    let reading = begun.map_err(|failure| match failure.kind {
         // The condition on its state failed.
         StoreErrorKind::AlreadyExists => Failure::new(StoreErrorKind::Changed, "it was replaced meanwhile"),
         _ => failure,
     })?;
-    let (sender, body) = Body::channel();
-    tokio::spawn(reading.pump(answer, sender));
-    Ok(body)
+    Ok(reading.into_body())
 }
 
 /// Reads a small object with the mark of its state; `None` when there is none.
@@ -93,7 +95,7 @@ pub(crate) async fn stamped<S: Source>(
     source: S,
     limit_bytes: usize,
 ) -> Result<Option<(Bytes, Stamp)>, Failure> {
-    let (reading, answer) = match Reading::begin(source, None).await {
+    let reading = match Reading::begin(source, None, None).await {
         Ok(begun) => begun,
         Err(failure) if failure.is_not_found() => return Ok(None),
         Err(failure) => return Err(failure),
@@ -101,10 +103,8 @@ pub(crate) async fn stamped<S: Source>(
     if reading.end > limit_bytes as u64 {
         return Err(Failure::invalid(format!("it has more than {limit_bytes} bytes")));
     }
-    let stamp = Stamp(reading.state.clone().unwrap_or_default());
-    let (sender, body) = Body::channel();
-    let ((), bytes) = tokio::join!(reading.pump(answer, sender), body.collect(limit_bytes));
-    let bytes = bytes.map_err(|error| {
+    let stamp = Stamp(reading.share.state.clone().unwrap_or_default());
+    let bytes = reading.into_body().collect(limit_bytes).await.map_err(|error| {
         let corrupt = error.kind() == io::ErrorKind::InvalidData;
         let kind = if corrupt { StoreErrorKind::Corrupt } else { StoreErrorKind::Unavailable };
         Failure::new(kind, error.to_string())
@@ -125,31 +125,24 @@ fn outside(range: &Range<u64>, size: u64) -> Failure {
     Failure::invalid(format!("bytes {} to {} were asked for, but it has {size}", range.start, range.end))
 }
 
-/// A read under way: what is left of it.
+/// A read that has begun: what was learnt from its first answer, and what is not yet under way.
 struct Reading<S: Source> {
-    source: S,
-    state: Option<String>,
+    share: Arc<Share<S>>,
+    first: Span<S>,
     at: u64,
     end: u64,
-    /// Of what has come; compared with the store's when the whole object is read.
-    sum: Sum<S::Kept>,
+    /// Of the whole object: compared with what came when all of it is read.
     stored_sum: Option<String>,
 }
 
 impl<S: Source> Reading<S> {
     /// Sends the first request, and learns what the object is.
-    async fn begin(source: S, range: Option<Range<u64>>) -> Result<(Self, S::Answer), Failure> {
-        Self::begin_in(source, range, None).await
-    }
-
-    /// As [`Reading::begin`], of an object that must be in a state.
-    async fn begin_in(
-        source: S,
-        range: Option<Range<u64>>,
-        state: Option<&str>,
-    ) -> Result<(Self, S::Answer), Failure> {
+    async fn begin(source: S, range: Option<Range<u64>>, state: Option<&str>) -> Result<Self, Failure> {
         let (at, wanted_end) = range.map_or((0, None), |range| (range.start, Some(range.end)));
-        let (answer, told) = source.ask(Wanted { from: at, end: wanted_end, state }).await?;
+        // An answer to all of it that turns out to be too large is left where the second span begins; where the
+        // state is known beforehand, no more than the first span is asked for.
+        let asked_end = wanted_end.map(|end| if state.is_some() { at + span_bytes(end - at) } else { end });
+        let (answer, told) = source.ask(Wanted { from: at, end: asked_end, state }).await?;
         let (end, stored_sum) = match (wanted_end, told.whole_size) {
             (Some(end), Some(whole)) if end > whole => return Err(outside(&(at..end), whole)),
             (Some(end), _) => (end, None),
@@ -161,90 +154,61 @@ impl<S: Source> Reading<S> {
                 ));
             }
         };
-        let reading = Self { source, state: told.state, at, end, sum: Sum::default(), stored_sum };
-        Ok((reading, answer))
+        let share = Arc::new(Share { source, state: state.map(str::to_owned).or(told.state) });
+        // Without a state, two answers might be of two objects.
+        let span_end = if share.state.is_some() { at + span_bytes(end - at) } else { end };
+        let first = Span::answered(Arc::clone(&share), at..span_end, answer, asked_end.unwrap_or(end));
+        Ok(Self { share, first, at: span_end, end, stored_sum })
     }
 
-    /// Hands the bytes over. Ends well only when every one of them has come.
-    async fn pump(mut self, first: S::Answer, sender: BodySender) {
-        let mut answer = first;
-        let mut without_progress = 0;
-        loop {
-            let before = self.at;
-            let cut = match self.hand_over(&mut answer, &sender).await {
-                Ok(Handed::Everything) => break,
-                Ok(Handed::ReaderGone) => return,
-                Err(cut) => cut,
+    fn into_body(self) -> Body {
+        let (sender, body) = Body::channel();
+        tokio::spawn(self.hand_over(sender));
+        body
+    }
+
+    /// Hands over what the spans bring, in their order. Ends well only when every byte has come, and as it is stored.
+    async fn hand_over(self, sender: BodySender) {
+        let Self { share, first, mut at, end, stored_sum } = self;
+        let mut under_way = VecDeque::from([first.begin()]);
+        let mut sum = Sum::<S::Kept>::default();
+        while let Some(front) = under_way.front_mut() {
+            let chunk = tokio::select! {
+                // What is under way ends with this.
+                () = sender.reader_gone() => return,
+                chunk = front.next() => chunk,
             };
-            if self.at >= self.end && cut.kind() != io::ErrorKind::InvalidData {
-                match self.compare() {
-                    Ok(()) => break,
-                    Err(other) => return sender.fail(other).await,
+            match chunk {
+                Ok(Some(chunk)) => {
+                    if stored_sum.is_some() {
+                        sum = sum.followed_by(Sum::of(&chunk));
+                    }
+                    if sender.send(chunk).await.is_err() {
+                        return;
+                    }
                 }
+                Ok(None) => {
+                    under_way.pop_front();
+                }
+                Err(error) => return sender.fail(error).await,
             }
-            tracing::warn!(object = self.source.object(), at = self.at, why = %cut, "a read was cut off and goes on");
-            without_progress = if self.at > before { 0 } else { without_progress + 1 };
-            if without_progress >= TRIES_WITHOUT_PROGRESS || cut.kind() == io::ErrorKind::InvalidData {
-                return sender.fail(cut).await;
+            while at < end && under_way.len() < SPANS_AT_ONCE {
+                let span_end = end.min(at + SPAN_BYTES);
+                under_way.push_back(Span::new(Arc::clone(&share), at..span_end).begin());
+                at = span_end;
             }
-            let wanted = Wanted { from: self.at, end: Some(self.end), state: self.state.as_deref() };
-            answer = match self.source.ask(wanted).await {
-                Ok((answer, _)) => answer,
-                Err(failure) => return sender.fail(self.changed_or(failure)).await,
-            };
+        }
+        if sum.check(stored_sum.as_deref()).is_err() {
+            let name = S::Kept::NAME;
+            let why = format!("what came has another checksum than what is stored ({name})");
+            return sender.fail(io::Error::new(io::ErrorKind::InvalidData, why)).await;
         }
         // A reader that has gone wants nothing any more.
         let _ = sender.finish().await;
     }
-
-    async fn hand_over(&mut self, answer: &mut S::Answer, sender: &BodySender) -> io::Result<Handed> {
-        while let Some(chunk) = self.source.next(answer).await {
-            let mut chunk = chunk?;
-            self.at += chunk.len() as u64;
-            if self.at > self.end {
-                return Err(io::Error::new(
-                    io::ErrorKind::InvalidData,
-                    "more bytes came than the object has",
-                ));
-            }
-            self.sum = self.sum.followed_by(Sum::of(&chunk));
-            while !chunk.is_empty() {
-                // The body's channel counts chunks, not bytes.
-                if sender.send(chunk.split_to(chunk.len().min(MIB))).await.is_err() {
-                    return Ok(Handed::ReaderGone);
-                }
-            }
-        }
-        if self.at < self.end {
-            let why = format!("the answer ended {} bytes early", self.end - self.at);
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, why));
-        }
-        self.compare().map(|()| Handed::Everything)
-    }
-
-    /// Compares all that has come with what the store says it has.
-    fn compare(&self) -> io::Result<()> {
-        let compared = self.sum.check(self.stored_sum.as_deref());
-        compared.map_err(|_| {
-            let name = S::Kept::NAME;
-            let why = format!("what came has another checksum than what is stored ({name})");
-            io::Error::new(io::ErrorKind::InvalidData, why)
-        })
-    }
-
-    fn changed_or(&self, failure: Failure) -> io::Error {
-        if failure.kind == StoreErrorKind::AlreadyExists {
-            // The condition on its state failed: somebody has replaced the object meanwhile.
-            return io::Error::new(
-                io::ErrorKind::InvalidData,
-                format!("`{}` was replaced while it was read", self.source.object()),
-            );
-        }
-        io::Error::other(failure.why)
-    }
 }
 
-enum Handed {
-    Everything,
-    ReaderGone,
+/// Gives the size of the first span of a read.
+fn span_bytes(length: u64) -> u64 {
+    if length > IN_ONE_BYTES { SPAN_BYTES } else { length }
 }

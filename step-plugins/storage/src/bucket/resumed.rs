@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 
 use super::checksum::{self, Sum};
-use super::parts::{MIB, most_under_way, take};
+use super::parts::{Buffers, MIB, most_under_way, take};
 use crate::failure::Failure;
 use crate::naming::new_mark;
 
@@ -98,24 +98,6 @@ impl Kept {
             arrived.push(part);
         }
         Ok(arrived)
-    }
-}
-
-/// Buffers that parts were read into, for those to come: made anew for each, they pile up in the allocator.
-#[derive(Default)]
-struct Buffers(Vec<BytesMut>);
-
-impl Buffers {
-    fn take(&mut self) -> BytesMut {
-        self.0.pop().unwrap_or_default()
-    }
-
-    fn give_back(&mut self, bytes: Bytes) {
-        // Not while the client still holds it.
-        if let Ok(mut buffer) = bytes.try_into_mut() {
-            buffer.clear();
-            self.0.push(buffer);
-        }
     }
 }
 

@@ -13,6 +13,7 @@ use super::source::{Stored, damaged};
 use super::{CopyOutputs, CopyParams};
 use crate::publish::instructions;
 use crate::reading::{self, Meter};
+use crate::remembering::remember;
 use crate::transfer::{State, Watched};
 
 /// Both ends of a copy.
@@ -131,6 +132,7 @@ pub(super) async fn run(params: &CopyParams, cx: &StepContext) -> Result<CopyOut
     }
     if published.is_none() {
         publish(&ends, &listed, &arrival.manifest).await?;
+        remember(&*ends.to, &ends.to_uri, cx).await;
     }
     Ok(CopyOutputs { uri: ends.to_uri, objects, bytes, skipped })
 }

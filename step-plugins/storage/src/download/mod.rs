@@ -2,9 +2,11 @@
 
 mod look;
 mod part;
+mod read_back;
 mod run;
 #[cfg(test)]
 mod tests;
+mod writer;
 
 use async_trait::async_trait;
 use rekindle_engine::host::Key;

@@ -1,7 +1,7 @@
 //! The unfinished file of a download: `NAME.rekindle-part` beside the file it becomes.
 
 use std::fs::File;
-use std::io::{self, Seek as _, SeekFrom};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use rekindle_engine::step::StepError;
@@ -9,6 +9,8 @@ use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 use tokio::task::JoinHandle;
 
+use super::read_back::ReadBack;
+use super::writer::Writer;
 use crate::transfer::{IfExists, beside, folder_of, told};
 
 /// What a download writes into. Stays when the download fails: the next try goes on with it.
@@ -41,7 +43,7 @@ impl Part {
             let at = if self.file.metadata()?.len() >= keep_bytes { keep_bytes } else { 0 };
             // What came after may be anything.
             self.file.set_len(at)?;
-            (&self.file).seek(SeekFrom::Start(at))
+            Ok(at)
         };
         rewound().map_err(|error| told("write", &self.path, &error))
     }
@@ -57,10 +59,21 @@ impl Part {
         Ok(tokio::task::spawn_blocking(move || file.sync_data()))
     }
 
-    /// Gives it for writing.
-    pub(super) fn writer(&self) -> Result<tokio::fs::File, StepError> {
+    /// Makes all of it durable.
+    pub(super) async fn sync(&self) -> io::Result<()> {
+        let file = self.file.try_clone()?;
+        tokio::task::spawn_blocking(move || file.sync_all()).await.map_err(io::Error::other).flatten()
+    }
+
+    /// Gives it for writing from a byte on.
+    pub(super) fn writer(&self, at: u64) -> Result<Writer, StepError> {
         let file = self.file.try_clone().map_err(|error| told("write", &self.path, &error))?;
-        Ok(tokio::fs::File::from_std(file))
+        Ok(Writer::new(file, at))
+    }
+
+    /// Gives it for reading back what is written.
+    pub(super) fn read_back(&self) -> Result<ReadBack, StepError> {
+        ReadBack::of(&self.path).map_err(|error| told("read", &self.path, &error))
     }
 
     /// Makes it the file, in one step; the folder is synced before it returns.

@@ -1,16 +1,19 @@
-//! Goes on from the byte that is known to be there, proves the whole, and only then gives it its name.
+//! Goes on from the byte that is known to be there, reads back all that is written, proves the whole by that, and only
+//! then gives it its name.
 
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use rekindle_engine::host::{Body, Key, ObjectInfo, ObjectStore, Stamp, StoreErrorKind};
 use rekindle_engine::step::{Probe, StepContext, StepError};
 use serde::{Deserialize, Serialize};
-use tokio::io::AsyncWriteExt as _;
 use tokio::task::JoinHandle;
 
 use super::part::{Part, another};
+use super::read_back::ReadBack;
+use super::writer::Writer;
 use super::{DownloadOutputs, DownloadParams};
 use crate::reading::{self, Meter};
 use crate::transfer::{IfExists, State, Whole, differs, differs_from_checksum, digest_file, told};
@@ -19,7 +22,6 @@ use crate::transfer::{IfExists, State, Whole, differs, differs_from_checksum, di
 /// others come.
 const SYNC_BYTES: u64 = 64 << 20;
 const MOST_SYNCS: u64 = 1000;
-const BUFFER_BYTES: usize = 1 << 20;
 
 /// What is kept of a download.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,8 +95,7 @@ pub(super) async fn run(
     let download = Download { store, key, info, meter, state };
     let mut part = Part::open(to)?;
     let begun_at = part.rewind(download.known_bytes(&part, cx))?;
-    download.receive(&part, begun_at).await?;
-    let whole = digest_file(&part.path, &download.meter).await?;
+    let whole = download.receive(&part, begun_at).await?;
     if let Some(how) = download.wrong(&whole, params).await? {
         part.discard();
         let message = format!("`{}` was not downloaded whole: {how}", params.to);
@@ -119,22 +120,23 @@ impl Download<'_> {
         0
     }
 
-    /// Writes what is missing. Whatever ends it, what has come is synced and known to the next try.
-    async fn receive(&self, part: &Part, begun_at: u64) -> Result<(), StepError> {
+    /// Writes what is missing, and gives the sums of what is in the file. Whatever ends it, what has come is synced
+    /// and known to the next try.
+    async fn receive(&self, part: &Part, begun_at: u64) -> Result<Whole, StepError> {
         self.meter.add(usize::try_from(begun_at).unwrap_or(usize::MAX), self.key.as_str());
-        let size_bytes = self.info.size_bytes;
         self.keep(begun_at).await?;
         let body = self.meter.unless_cancelled(self.open(begun_at)).await?;
-        let mut writer = tokio::io::BufWriter::with_capacity(BUFFER_BYTES, part.writer()?);
-        let mut at = begun_at;
-        let received = self.write(body, &mut writer, part, &mut at).await;
-        let synced = self.sync(&mut writer, part, at).await;
+        let (mut writer, mut read_back) = (part.writer(begun_at)?, part.read_back()?);
+        let received = self.write(body, &mut writer, &mut read_back, part).await;
+        let synced = self.sync(&mut writer, part).await;
         received.and(synced)?;
-        if at != size_bytes {
-            let why = format!("{at} bytes of `{}` came, but it has {size_bytes}", self.key);
+        let (came, size_bytes) = (writer.written_bytes(), self.info.size_bytes);
+        if came != size_bytes {
+            let why = format!("{came} bytes of `{}` came, but it has {size_bytes}", self.key);
             return Err(StepError::transient(why));
         }
-        Ok(())
+        let whole = async { read_back.finish().await.map_err(|error| told("read", &part.path, &error)) };
+        self.meter.unless_cancelled(whole).await
     }
 
     async fn open(&self, at: u64) -> Result<Body, StepError> {
@@ -153,26 +155,18 @@ impl Download<'_> {
     async fn write(
         &self,
         mut body: Body,
-        writer: &mut tokio::io::BufWriter<tokio::fs::File>,
+        writer: &mut Writer,
+        read_back: &mut ReadBack,
         part: &Part,
-        at: &mut u64,
     ) -> Result<(), StepError> {
         let every = SYNC_BYTES.max(self.info.size_bytes / MOST_SYNCS);
-        let (mut begun, mut syncing) = (*at, None);
-        let next = async |body: &mut Body| {
-            let broken = |error: io::Error| match reading::broken(&*self.store, self.key, &error) {
-                Ok(flaw) => {
-                    let (what, store) = (flaw.of(self.key.as_str()), self.store.url());
-                    StepError::permanent(format!("{what} (in {store})")).help("fetch another copy of it")
-                }
-                Err(told) => told,
-            };
-            body.next().await.map_err(broken)
-        };
-        while let Some(chunk) = self.meter.unless_cancelled(next(&mut body)).await? {
-            writer.write_all(&chunk).await.map_err(|error| told("write", &part.path, &error))?;
-            *at += chunk.len() as u64;
-            self.meter.add(chunk.len(), self.key.as_str());
+        let (mut begun, mut syncing) = (writer.written_bytes(), None);
+        while let Some(chunk) = self.meter.unless_cancelled(self.next(&mut body)).await? {
+            let length = chunk.len();
+            writer.write(chunk).await.map_err(|error| told("write", &part.path, &error))?;
+            self.meter.add(length, self.key.as_str());
+            let written = writer.written_bytes();
+            read_back.follow(written).await.map_err(|error| told("read", &part.path, &error))?;
             if let Some(Syncing { up_to, done }) = syncing.take_if(|one: &mut Syncing| one.done.is_finished())
             {
                 done.await
@@ -181,26 +175,30 @@ impl Download<'_> {
                     .map_err(|error| told("sync", &part.path, &error))?;
                 self.keep(up_to).await?;
             }
-            if syncing.is_none() && *at - begun >= every {
-                writer.flush().await.map_err(|error| told("write", &part.path, &error))?;
-                syncing = Some(Syncing { up_to: *at, done: part.sync_beside()? });
-                begun = *at;
+            if syncing.is_none() && written - begun >= every {
+                syncing = Some(Syncing { up_to: written, done: part.sync_beside()? });
+                begun = written;
             }
         }
         Ok(())
     }
 
+    async fn next(&self, body: &mut Body) -> Result<Option<Bytes>, StepError> {
+        body.next().await.map_err(|error| match reading::broken(&*self.store, self.key, &error) {
+            Ok(flaw) => {
+                let (what, store) = (flaw.of(self.key.as_str()), self.store.url());
+                StepError::permanent(format!("{what} (in {store})")).help("fetch another copy of it")
+            }
+            Err(told) => told,
+        })
+    }
+
     /// Makes what was written durable, and then says so in the journal.
-    async fn sync(
-        &self,
-        writer: &mut tokio::io::BufWriter<tokio::fs::File>,
-        part: &Part,
-        at: u64,
-    ) -> Result<(), StepError> {
+    async fn sync(&self, writer: &mut Writer, part: &Part) -> Result<(), StepError> {
         let failed = |error: io::Error| told("write", &part.path, &error);
         writer.flush().await.map_err(failed)?;
-        writer.get_ref().sync_all().await.map_err(failed)?;
-        self.keep(at).await
+        part.sync().await.map_err(failed)?;
+        self.keep(writer.written_bytes()).await
     }
 
     /// Says in the journal how many bytes are there for good.

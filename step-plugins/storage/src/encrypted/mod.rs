@@ -81,8 +81,12 @@ impl ObjectStore for EncryptedStore {
     async fn get(&self, key: &Key, range: Option<Range<u64>>) -> Result<Body, StoreError> {
         match range {
             None => unseal::whole(&*self.store, &self.keys, key).await,
-            Some(range) => unseal::range(&*self.store, &self.keys, key, range).await,
+            Some(range) => unseal::range(&*self.store, &self.keys, key, None, range).await,
         }
+    }
+
+    async fn get_stamped(&self, key: &Key, stamp: &Stamp, range: Range<u64>) -> Result<Body, StoreError> {
+        unseal::range(&*self.store, &self.keys, key, Some(stamp), range).await
     }
 
     async fn head(&self, key: &Key) -> Result<Option<ObjectInfo>, StoreError> {

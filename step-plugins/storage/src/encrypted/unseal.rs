@@ -5,7 +5,9 @@ use std::ops::Range;
 
 use age::stream::StreamReader;
 use bytes::{Bytes, BytesMut};
-use rekindle_engine::host::{Body, BodySender, Key, ObjectInfo, ObjectStore, StoreError, StoreErrorKind};
+use rekindle_engine::host::{
+    Body, BodySender, Key, ObjectInfo, ObjectStore, Stamp, StoreError, StoreErrorKind,
+};
 
 use super::keys::Keys;
 use super::layout::{self, Beginning, CHUNK_BYTES, Chunks, MAX_HEADER_BYTES};
@@ -48,17 +50,28 @@ pub(super) async fn whole(store: &dyn ObjectStore, keys: &Keys, key: &Key) -> Re
     Ok(blocking(|sender| hand_over(reader, sender)))
 }
 
-/// Opens a range of an object.
+/// Opens a range of an object; with a stamp, of one that is in that state: its header and its chunks alike.
 pub(super) async fn range(
     store: &dyn ObjectStore,
     keys: &Keys,
     key: &Key,
+    stamp: Option<&Stamp>,
     range: Range<u64>,
 ) -> Result<Body, StoreError> {
     let failed = failed(store, Operation::Read, key);
-    let Some(info) = store.head(key).await? else { return Err(failed(Failure::not_found())) };
-    let Some((header, chunks)) = look(store, &info, Operation::Read).await? else {
-        return store.get(key, Some(range)).await;
+    let info = match (store.head(key).await?, stamp) {
+        (Some(info), None) => info,
+        (Some(info), Some(stamp)) if info.stamp.as_ref() == Some(stamp) => info,
+        (None, None) => return Err(failed(Failure::not_found())),
+        (Some(_) | None, Some(_)) => {
+            return Err(failed(Failure::new(
+                StoreErrorKind::Changed,
+                "it was replaced or removed meanwhile",
+            )));
+        }
+    };
+    let Some((header, chunks)) = look(store, &info, stamp, Operation::Read).await? else {
+        return stored(store, key, stamp, range).await;
     };
     let plain_bytes = chunks.plain_bytes();
     if range.start > range.end || range.end > plain_bytes {
@@ -69,9 +82,9 @@ pub(super) async fn range(
     if range.is_empty() {
         return Ok(Body::from_bytes(""));
     }
-    let stored = chunks.stored(&range);
-    let rest_at = stored.start;
-    let body = store.get(key, Some(stored)).await?;
+    let in_store = chunks.stored(&range);
+    let rest_at = in_store.start;
+    let body = stored(store, key, stamp, in_store).await?;
     let reader = keys.open(Window::new(header, body, rest_at)).map_err(&failed)?;
     let to_the_end = range.end == plain_bytes;
     Ok(blocking(move |sender| hand_over_range(reader, &range, to_the_end, sender)))
@@ -79,7 +92,7 @@ pub(super) async fn range(
 
 /// Looks at an object as it lies in the store and gives its size as it was before it was encrypted.
 pub(super) async fn plain_size(store: &dyn ObjectStore, info: &ObjectInfo) -> Result<u64, StoreError> {
-    let looked = look(store, info, Operation::LookAt).await?;
+    let looked = look(store, info, None, Operation::LookAt).await?;
     Ok(looked.map_or(info.size_bytes, |(_, chunks)| chunks.plain_bytes()))
 }
 
@@ -88,7 +101,7 @@ pub(super) async fn is_encrypted(store: &dyn ObjectStore, key: &Key) -> Result<b
     let Some(info) = store.head(key).await? else {
         return Err(failed(store, Operation::LookAt, key)(Failure::not_found()));
     };
-    Ok(look(store, &info, Operation::LookAt).await?.is_some())
+    Ok(look(store, &info, None, Operation::LookAt).await?.is_some())
 }
 
 /// Decrypts an object that is in memory, of at most so many plain bytes.
@@ -114,13 +127,14 @@ pub(super) fn bytes(keys: &Keys, object: Bytes, limit_bytes: usize) -> Result<By
 async fn look(
     store: &dyn ObjectStore,
     info: &ObjectInfo,
+    stamp: Option<&Stamp>,
     operation: Operation,
 ) -> Result<Option<(Bytes, Chunks)>, StoreError> {
     let failed = |failure: Failure| failure.into_error(store.url(), operation, info.key.as_str());
     let (most, mut wanted) = (MAX_HEADER_BYTES as u64, FIRST_LOOK_BYTES);
     loop {
         let end = wanted.min(info.size_bytes);
-        let body = store.get(&info.key, Some(0..end)).await?;
+        let body = stored(store, &info.key, stamp, 0..end).await?;
         let first = body.collect(MAX_HEADER_BYTES).await.map_err(|error| failed(stream_error(&error)))?;
         match layout::beginning(&first, end == info.size_bytes).map_err(failed)? {
             Beginning::Plain => return Ok(None),
@@ -130,6 +144,19 @@ async fn look(
             }
             Beginning::Unknown => wanted = (wanted * 4).min(most),
         }
+    }
+}
+
+/// Reads bytes as they lie in the store.
+async fn stored(
+    store: &dyn ObjectStore,
+    key: &Key,
+    stamp: Option<&Stamp>,
+    range: Range<u64>,
+) -> Result<Body, StoreError> {
+    match stamp {
+        Some(stamp) => store.get_stamped(key, stamp, range).await,
+        None => store.get(key, Some(range)).await,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use rekindle_backup::catalogue::{Listed, Summary};
 use rekindle_backup::layout::BackupUri;
+use rekindle_backup::manifest::BackupKind;
 use rekindle_engine::diagnostic::nearest;
 use rekindle_engine::step::StepError;
 
@@ -94,11 +95,26 @@ fn unfit(listed: &Listed, summary: &Summary, params: &FindParams) -> Option<Stri
             None => format!("has no label {name}={value}"),
         });
     }
+    if let Some(why) = other_kind(summary, params) {
+        return Some(why);
+    }
     if params.verified && listed.proven().is_empty() {
         let failed = listed.has_failed();
         return Some(if failed { "was found bad by a verification" } else { "is not verified" }.to_owned());
     }
     None
+}
+
+fn other_kind(summary: &Summary, params: &FindParams) -> Option<String> {
+    let wanted = params.kind.filter(|kind| *kind != summary.kind)?;
+    Some(format!("is {}, not {}", kind_name(summary.kind), kind_name(wanted)))
+}
+
+fn kind_name(kind: BackupKind) -> &'static str {
+    match kind {
+        BackupKind::Logical => "logical",
+        BackupKind::Physical => "physical",
+    }
 }
 
 fn unknown_id(listed: &[Listed], params: &FindParams, cluster: &str, id: &str) -> StepError {

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use rekindle_backup::catalogue::{self, CatalogueError, Listed, Summary, Trust};
 use rekindle_backup::layout::BackupUri;
-use rekindle_backup::manifest::{Flavour, Manifest};
+use rekindle_backup::manifest::{BackupKind, Flavour, Manifest};
 use rekindle_backup::verdict::Level;
 use rekindle_engine::host::ObjectStore;
 use rekindle_engine::id::StoreName;
@@ -38,6 +38,9 @@ pub struct FindParams {
     /// `latest`, an id, or `backup://STORE/CLUSTER/ID`.
     #[serde(default = "default_backup")]
     pub backup: String,
+    /// Only a backup of this kind: `logical` for `mysql.restore`, `physical` for `mysql.restore-physical`.
+    #[serde(default)]
+    pub kind: Option<BackupKind>,
     /// Only a backup that a verification has proven good, and none has found bad since.
     #[serde(default)]
     pub verified: bool,
@@ -79,6 +82,8 @@ pub struct FindOutputs {
     pub age_seconds: u64,
     /// Size of its objects.
     pub size_bytes: u64,
+    /// How it was made.
+    pub kind: BackupKind,
     /// The family of the server it is of.
     pub flavour: Flavour,
     /// The version of that server.
@@ -105,6 +110,7 @@ impl FindOutputs {
             recovery_point,
             age_seconds: u64::try_from(now.duration_since(recovery_point).as_secs()).unwrap_or(0),
             size_bytes: summary.size_bytes,
+            kind: summary.kind,
             flavour: summary.flavour,
             version: summary.version.clone(),
             verified: listed.proven(),

@@ -46,6 +46,7 @@ async fn the_latest_is_told_with_all_that_later_steps_need() {
             "recovery_point": "2026-11-22T14:00:00Z",
             "age_seconds": 3601,
             "size_bytes": size,
+            "kind": "logical",
             "flavour": "mariadb",
             "version": "10.11.14-MariaDB-log",
             "verified": ["content"],

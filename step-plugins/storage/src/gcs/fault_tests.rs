@@ -224,12 +224,11 @@ async fn a_read_that_is_cut_off_or_stands_still_goes_on_from_the_byte_it_had() {
 
 #[tokio::test]
 async fn an_object_that_changes_while_it_is_read_is_not_put_together_of_two() {
-    let (server, store) = bench().await;
-    put(&store, "a", &noise(5 * MIB)).await.unwrap();
-    server.faults().add("GET", &path("a"), 1, Fault::CutAnswer(MIB));
+    let (_server, store) = bench().await;
+    put(&store, "a", &noise(41 * MIB)).await.unwrap();
     let body = store.get(&key("a"), None).await.unwrap();
-    let other = vec![7; 5 * MIB];
-    store.put(&key("a"), Body::from_bytes(other), PutMode::Replace).await.unwrap();
+    // However fast the others come: the last span is asked for when the reader has taken something.
+    store.put(&key("a"), Body::from_bytes("other"), PutMode::Replace).await.unwrap();
     let told = body.collect(64 * MIB).await.unwrap_err();
     insta::assert_snapshot!(told, @"`mysql/a` was replaced while it was read");
 }

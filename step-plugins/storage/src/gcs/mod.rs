@@ -233,4 +233,4 @@ mod fault_tests;
 #[cfg(test)]
 mod resumed_tests;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -10,9 +10,6 @@ use crate::bucket::patience::{LONGEST_BACKOFF, LONGEST_WAIT, Patience};
 use crate::failure::Failure;
 use crate::naming::random;
 
-/// A part that travels more slowly than this is given up.
-const SLOWEST_BYTES_PER_SECOND: u64 = 128 * 1024;
-
 /// Sends a request until it succeeds, fails in a way that will not pass, or was tried often enough. The clients
 /// have no limit of time of their own: `sent_bytes` says how much more of it than an answer takes is due.
 pub(super) async fn patiently<T, F>(
@@ -23,7 +20,8 @@ pub(super) async fn patiently<T, F>(
 where
     F: Future<Output = google_cloud_storage::Result<T>>,
 {
-    let limit = store.patience.answer + Duration::from_secs(sent_bytes as u64 / SLOWEST_BYTES_PER_SECOND);
+    let on_the_way = Duration::from_secs(sent_bytes as u64 / store.patience.slowest_bytes_per_second);
+    let limit = store.patience.answer + on_the_way;
     let mut tries = 0;
     loop {
         tries += 1;

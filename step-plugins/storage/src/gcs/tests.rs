@@ -15,13 +15,13 @@ use super::{GcsStore, Sum, download};
 use crate::bucket::patience::Patience;
 use crate::contract::{MIB, Store, key, names, noise, store_contract, text};
 
-pub(super) const BUCKET: &str = "backups";
+pub(crate) const BUCKET: &str = "backups";
 
-pub(super) fn config(endpoint: &str, url: &str) -> StoreConfig {
+pub(crate) fn config(endpoint: &str, url: &str) -> StoreConfig {
     StoreConfig { endpoint: Some(endpoint.to_owned()), anonymous: Some(true), ..StoreConfig::at(url) }
 }
 
-pub(super) async fn open_as(config: &StoreConfig) -> GcsStore {
+pub(crate) async fn open_as(config: &StoreConfig) -> GcsStore {
     open_with(config, Patience::of_a_test()).await.unwrap_or_else(|failure| panic!("{failure:?}"))
 }
 

@@ -171,15 +171,17 @@ async fn put_parts(
             return Err(too_large());
         }
         while under_way.len() >= most_under_way(part_size(number)) {
-            if let Some(part) = take(&mut under_way).await? {
+            if let Some((part, bytes)) = take(&mut under_way).await? {
                 row.arrived(part).await?;
+                parts.give_back(bytes);
             }
         }
-        under_way.spawn(Arc::clone(&pieces).send(number, bytes));
+        let sending = Arc::clone(&pieces).send(number, bytes.clone());
+        under_way.spawn(async move { Ok((sending.await?, bytes)) });
         number += 1;
         next = parts.next(part_size(number)).await?;
     }
-    while let Some(part) = take(&mut under_way).await? {
+    while let Some((part, _)) = take(&mut under_way).await? {
         row.arrived(part).await?;
     }
     let placed = place(store, row, size_bytes, object, mode, mark).await?;

@@ -1,7 +1,8 @@
 //! Looks at the bucket's rules, changes ours, and looks again.
 
 use rekindle_engine::environment::Lifecycle;
-use rekindle_engine::host::{Bucket, LifecycleRule, ObjectStore, Setting};
+use rekindle_engine::host::{Bucket, LifecycleRule, ObjectStore, Setting, StoreErrorKind};
+use rekindle_engine::journal::JOURNALS;
 use rekindle_engine::step::{Probe, StepContext, StepError};
 
 use super::difference::{Declared, Difference};
@@ -29,6 +30,7 @@ pub(super) async fn preview(
     store: &dyn ObjectStore,
 ) -> Result<Vec<String>, StepError> {
     let (bucket, declared) = place(lifecycle, store)?;
+    spare_journals(lifecycle, store).await?;
     let Some(facts) = bucket.look().await? else {
         let mut lines = vec![format!("{} is not there yet", bucket.name())];
         lines.extend(declared.lines(&declared.compare(&[])));
@@ -68,7 +70,9 @@ pub(super) async fn probe(
 /// Changes what is different, and proves it.
 pub(super) async fn run(params: &LifecycleParams, cx: &StepContext) -> Result<LifecycleOutputs, StepError> {
     let store = cx.store(&params.store).await?;
-    let (bucket, declared) = place(declared(params, cx)?, &*store)?;
+    let lifecycle = declared(params, cx)?;
+    let (bucket, declared) = place(lifecycle, &*store)?;
+    spare_journals(lifecycle, &*store).await?;
     let before = declared.compare(&bucket.lifecycle().await?);
     if before.is_none() {
         cx.log(&format!("{} has the declared rules already: nothing is changed", bucket.name()));
@@ -101,6 +105,29 @@ async fn read_back(
     }
     Err(StepError::permanent(format!("the rules of {} do not read back as they were written", bucket.name()))
         .help("somebody else may be changing them: look at them, then run this again"))
+}
+
+/// Refuses rules about the whole store where runs keep their journals in it, of whichever environment: they would be
+/// gone while somebody still needs them, and locks with them.
+async fn spare_journals(lifecycle: &Lifecycle, store: &dyn ObjectStore) -> Result<(), StepError> {
+    if lifecycle.prefix.is_some() || !lifecycle.moves_or_deletes() {
+        return Ok(());
+    }
+    let kept = match store.list(JOURNALS).await {
+        // A bucket that is still to be made holds nothing.
+        Err(error) if matches!(error.kind, StoreErrorKind::NotFound | StoreErrorKind::Invalid) => {
+            return Ok(());
+        }
+        listed => listed?,
+    };
+    match kept.first() {
+        None => Ok(()),
+        Some(_) => Err(StepError::permanent(format!(
+            "the rules would take the journals and locks of runs that lie in {} below `{JOURNALS}`",
+            store.url()
+        ))
+        .help("say what they are about, as in `lifecycle: { prefix: backups/, … }`")),
+    }
 }
 
 fn place<'a>(

@@ -1,7 +1,7 @@
 //! What is changed about a bucket's rules, what stays, and that nothing is believed that does not read back.
 
 use rekindle_engine::environment::{Lifecycle, Provider, Settings, Transition};
-use rekindle_engine::host::StoreErrorKind;
+use rekindle_engine::host::{Key, StoreErrorKind};
 use rekindle_engine::step::{ErrorClass, PreflightContext, Probe};
 use rekindle_engine::testing::{self, TestContext};
 use serde_json::{Value, json};
@@ -157,6 +157,24 @@ async fn a_change_that_is_refused_is_an_error() {
     shop.primary.memory_bucket().fail(StoreErrorKind::Denied);
     assert_eq!(run(&shop).await.unwrap_err().class, ErrorClass::Permanent);
     assert_eq!(shop.primary.memory_bucket().rules(), Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn rules_that_would_take_journals_are_refused_beforehand_and_when_run() {
+    let shop = Shop::new();
+    shop.primary.insert(&Key::new("runs/events/r/000000000000.jsonl").unwrap(), "{}");
+    let found = preflight(&shop, Some(guide())).await;
+    insta::assert_snapshot!(found.problems[0], @r"
+    rekindle::preflight::failed: the rules would take the journals and locks of runs that lie in memory:primary below `runs/`
+      help: say what they are about, as in `lifecycle: { prefix: backups/, … }`
+    ");
+    run(&shop).await.unwrap_err();
+    assert_eq!(shop.primary.memory_bucket().changes(), 0);
+
+    let backups = Lifecycle { prefix: Some("backups/".to_owned()), ..guide() };
+    assert!(preflight(&shop, Some(backups)).await.problems.is_empty());
+    let versions = Lifecycle { expire_noncurrent: Some(Lifecycle::age(30)), ..Lifecycle::default() };
+    assert!(preflight(&shop, Some(versions)).await.problems.is_empty());
 }
 
 #[tokio::test]

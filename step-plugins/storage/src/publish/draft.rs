@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use rekindle_backup::inventory::Inventory;
 use rekindle_backup::layout::{BackupUri, index_name};
 use rekindle_backup::manifest::{
-    DumpIndex, MANIFEST_FORMAT, Manifest, ObjectEntry, ObjectRole, ServerFacts, Tool,
+    BackupKind, DumpIndex, MANIFEST_FORMAT, Manifest, ObjectEntry, ObjectRole, ServerFacts, Tool,
 };
 use rekindle_engine::host::ObjectStore;
 use rekindle_engine::step::StepError;
@@ -36,7 +36,9 @@ pub(super) async fn draft(
     for name in &params.objects {
         let index_name = index_name(name);
         let missing = format!("the dump `{name}` is not finished: there is no `{index_name}` in {uri}");
-        let help = format!("let a `mysql.dump` with `name: {name}` and the same store run before this step");
+        let help = format!(
+            "let a `mysql.dump` or `mysql.backup-physical` with `name: {name}` and the same store run before this step"
+        );
         let (index, digest) = read::<DumpIndex>(store, uri, &index_name, &missing, &help).await?;
         if index.format > MANIFEST_FORMAT {
             let format = index.format;
@@ -86,7 +88,7 @@ async fn read<T: DeserializeOwned>(
 /// Dumps with data say what the backup holds; a schema says it only where there is nothing better.
 fn rank(index: &DumpIndex) -> u8 {
     match index.object.role {
-        ObjectRole::Full => 0,
+        ObjectRole::Full | ObjectRole::Files => 0,
         ObjectRole::Databases => 1,
         ObjectRole::Schema => 2,
         ObjectRole::Index | ObjectRole::Facts | ObjectRole::Instructions => 3,
@@ -117,7 +119,7 @@ fn manifest(
     Ok(Manifest {
         format: MANIFEST_FORMAT,
         id: uri.id.clone(),
-        kind: params.kind,
+        kind: kind(params, indexes)?,
         cluster: uri.cluster.clone(),
         server,
         started_at,
@@ -126,7 +128,27 @@ fn manifest(
         objects: Vec::new(),
         inventory,
         tools,
+        physical: main.physical.clone(),
         labels: params.labels.clone(),
         encryption: None,
     })
+}
+
+/// Streams of files and dumps are of different points in time and are restored differently: never in one backup.
+fn kind(params: &PublishParams, indexes: &[DumpIndex]) -> Result<BackupKind, StepError> {
+    let streams = indexes.iter().filter(|index| index.physical.is_some()).count();
+    let kind = match (streams, indexes.len()) {
+        (0, _) => BackupKind::Logical,
+        (1, 1) => BackupKind::Physical,
+        _ => {
+            return Err(StepError::permanent("`objects` names a stream of files and something else")
+                .help("publish the stream of a `mysql.backup-physical` as a backup of its own"));
+        }
+    };
+    match params.kind {
+        Some(said) if said != kind => {
+            Err(StepError::permanent("`kind` is not what the objects are").help("leave `kind` out"))
+        }
+        Some(_) | None => Ok(kind),
+    }
 }

@@ -4,6 +4,8 @@
 //! the bucket must learn nothing else. So it names no server, no table, no account and no time then, and no checksum by
 //! which contents could be guessed; all that is in the manifest, which is encrypted.
 
+mod files;
+
 use std::fmt::Write as _;
 
 use rekindle_backup::layout::{BackupUri, INSTRUCTIONS, MANIFEST};
@@ -33,6 +35,9 @@ pub(crate) fn text(manifest: &Manifest, objects: &[ObjectEntry]) -> String {
         Flavour::Mariadb => ("mariadb", "MariaDB"),
         Flavour::Mysql => ("mysql", "MySQL"),
     };
+    if let Some(physical) = &manifest.physical {
+        return files::text(manifest, physical, objects, product);
+    }
     match &manifest.encryption {
         None => plain(manifest, objects, client, product),
         Some(encryption) => encrypted(encryption, objects, client, product),
@@ -74,7 +79,7 @@ fn dumps(objects: &[ObjectEntry]) -> impl Iterator<Item = (&ObjectEntry, &'stati
         ObjectRole::Full => Some((object, "everything")),
         ObjectRole::Databases => Some((object, "the databases in it")),
         ObjectRole::Schema => Some((object, "the schema alone, without rows")),
-        ObjectRole::Index | ObjectRole::Facts | ObjectRole::Instructions => None,
+        ObjectRole::Files | ObjectRole::Index | ObjectRole::Facts | ObjectRole::Instructions => None,
     })
 }
 

@@ -34,7 +34,8 @@ pub struct PublishParams {
     /// The backup's id; the run's id when absent, as for `mysql.dump`.
     #[serde(default)]
     pub id: Option<String>,
-    /// The names of the dumps, as their `mysql.dump` steps have them: `[full, schema]`.
+    /// The names of the dumps, as their `mysql.dump` steps have them: `[full, schema]`; or of one stream of files, as its
+    /// `mysql.backup-physical` step has it: `[base]`.
     #[schemars(length(min = 1))]
     pub objects: Vec<String>,
     /// The object that says what the server was, written by `mysql.inspect`.
@@ -43,17 +44,13 @@ pub struct PublishParams {
     /// Free labels, kept in the manifest.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
-    /// How the backup was made.
-    #[serde(default = "default_kind")]
-    pub kind: BackupKind,
+    /// How the backup was made; what its objects say, when absent.
+    #[serde(default)]
+    pub kind: Option<BackupKind>,
 }
 
 fn default_facts() -> String {
     SERVER_FACTS.to_owned()
-}
-
-fn default_kind() -> BackupKind {
-    BackupKind::Logical
 }
 
 /// Outputs of `backup.publish`.

@@ -3,6 +3,7 @@
 use rekindle_backup::catalogue::{self, CatalogueError};
 use rekindle_backup::layout::{BackupUri, MANIFEST};
 use rekindle_backup::manifest::Manifest;
+use rekindle_backup::physical::check_base;
 use rekindle_backup::sealed;
 use rekindle_engine::host::{Body, ObjectStore, PutMode, StoreErrorKind};
 use rekindle_engine::step::{Probe, StepContext, StepError};
@@ -10,6 +11,7 @@ use rekindle_engine::step::{Probe, StepContext, StepError};
 use super::draft::{Draft, draft};
 use super::{PublishOutputs, PublishParams, instructions};
 use crate::reading::{self, Meter};
+use crate::remembering::remember;
 
 /// Looks whether this very backup is published.
 pub(super) async fn probe(
@@ -46,6 +48,10 @@ pub(super) async fn run(params: &PublishParams, cx: &StepContext) -> Result<Publ
         }
     }
     let Draft { manifest, instructions } = draft(&*store, &uri, params, cx.world().clock.now()).await?;
+    // An increment to something that was removed meanwhile is worth nothing.
+    if let Some(base) = manifest.physical.as_ref().and_then(|physical| physical.base.as_ref()) {
+        check_base(&*store, &uri, base).await?;
+    }
     instructions::put(&*store, &uri, instructions).await?;
     prove(&*store, &uri, &manifest, cx).await?;
 
@@ -55,6 +61,7 @@ pub(super) async fn run(params: &PublishParams, cx: &StepContext) -> Result<Publ
     if catalogue::load_manifest(&*store, &uri).await? != manifest {
         return Err(StepError::permanent(format!("the manifest of {uri} does not read back as written")));
     }
+    remember(&*store, &uri, cx).await;
     Ok(PublishOutputs::of(uri, &manifest))
 }
 

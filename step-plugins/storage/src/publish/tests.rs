@@ -76,7 +76,10 @@ async fn the_manifest_is_the_last_object_written() {
         .filter(|(call, _)| *call == Operation::Put)
         .map(|(_, key)| key)
         .collect();
-    assert_eq!(written, ["backups/shop/b1/RESTORE.txt", "backups/shop/b1/manifest.json"]);
+    assert_eq!(
+        written,
+        ["backups/shop/b1/RESTORE.txt", "backups/shop/b1/manifest.json", "backups/shop/index.json"]
+    );
 }
 
 #[tokio::test]
@@ -150,7 +153,7 @@ async fn a_dump_that_did_not_finish_is_named() {
     shop.primary.delete(&key("b1", "schema.index.json")).await.unwrap();
     insta::assert_snapshot!(error(&shop).await, @r"
     the dump `schema` is not finished: there is no `schema.index.json` in backup://primary/shop/b1
-    help: let a `mysql.dump` with `name: schema` and the same store run before this step
+    help: let a `mysql.dump` or `mysql.backup-physical` with `name: schema` and the same store run before this step
     ");
 }
 

@@ -1,7 +1,7 @@
 //! What is there: objects, and uploads that were never completed.
 
 use jiff::Timestamp;
-use rekindle_engine::host::{Key, ObjectInfo};
+use rekindle_engine::host::{Key, ObjectInfo, Stamp};
 
 use super::{S3Store, errors, parts, timestamp};
 use crate::bucket::size;
@@ -24,7 +24,8 @@ pub(super) async fn list(store: &S3Store, prefix: &str) -> Result<Vec<ObjectInfo
             // Markers of "folders" and names that are no keys were put there by others.
             let Some(Ok(key)) = name.map(Key::new) else { continue };
             let modified = timestamp(object.last_modified());
-            found.push(ObjectInfo::new(key, size(object.size()), modified));
+            let stamp = object.e_tag().map(|etag| Stamp(etag.to_owned()));
+            found.push(ObjectInfo { stamp, ..ObjectInfo::new(key, size(object.size()), modified) });
         }
     }
     // S3 promises this order (UTF-8 binary); servers that speak its protocol do not all keep it.

@@ -20,7 +20,7 @@ pub(crate) async fn open(server: &S3Server, url: &str) -> super::S3Store {
     open_as(&config, SECRET_KEY).await
 }
 
-pub(super) fn config(endpoint: &str, url: &str) -> StoreConfig {
+pub(crate) fn config(endpoint: &str, url: &str) -> StoreConfig {
     StoreConfig {
         region: Some("eu-central-1".to_owned()),
         endpoint: Some(endpoint.to_owned()),
@@ -29,7 +29,7 @@ pub(super) fn config(endpoint: &str, url: &str) -> StoreConfig {
     }
 }
 
-pub(super) async fn open_as(config: &StoreConfig, secret_key: &str) -> super::S3Store {
+pub(crate) async fn open_as(config: &StoreConfig, secret_key: &str) -> super::S3Store {
     let who = Credentials::new(ACCESS_KEY, secret_key, None, None, "test");
     let loader =
         aws_config::defaults(BehaviorVersion::latest()).empty_test_environment().credentials_provider(who);

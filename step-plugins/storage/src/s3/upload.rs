@@ -12,7 +12,7 @@ use bytes::Bytes;
 use rekindle_engine::host::{Body, Key, ObjectInfo, PutMode, Stamp, StoreErrorKind};
 use tokio::task::JoinSet;
 
-use super::multipart::{Sent, Upload};
+use super::multipart::Upload;
 use super::{S3Store, Sum, condition, download, errors};
 use crate::bucket::MARK;
 use crate::bucket::parts::{self, MIB, Parts, most_under_way, take};
@@ -196,7 +196,7 @@ async fn put_parts(
     mark: &str,
 ) -> Result<(Sum, Result<Option<String>, Failure>), Failure> {
     let upload = Arc::new(Upload::begin(store, object, mark).await?);
-    let mut under_way: JoinSet<Result<(i32, Sent), Failure>> = JoinSet::new();
+    let mut under_way = JoinSet::new();
     let (mut sent, mut number) = (BTreeMap::new(), 1);
     let mut next = Some(first);
     while let Some(bytes) = next {
@@ -204,13 +204,17 @@ async fn put_parts(
             return Err(Failure::invalid("it is larger than what S3 takes in 10,000 parts"));
         }
         while under_way.len() >= most_under_way(part_size(number)) {
-            sent.extend(take(&mut under_way).await?);
+            if let Some((part, bytes)) = take(&mut under_way).await? {
+                sent.extend([part]);
+                parts.give_back(bytes);
+            }
         }
-        under_way.spawn(Arc::clone(&upload).send(number, bytes));
+        let sending = Arc::clone(&upload).send(number, bytes.clone());
+        under_way.spawn(async move { Ok((sending.await?, bytes)) });
         number += 1;
         next = parts.next(part_size(number)).await?;
     }
-    while let Some(part) = take(&mut under_way).await? {
+    while let Some((part, _)) = take(&mut under_way).await? {
         sent.extend([part]);
     }
     let mut upload = Arc::into_inner(upload)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rekindle_backup::dump::{ContentError, check_content};
 use rekindle_backup::layout::BackupUri;
 use rekindle_backup::manifest::{DumpIndex, Manifest, ObjectEntry, ObjectRole};
-use rekindle_engine::host::{BodyReader, ObjectStore};
+use rekindle_engine::host::{Body, BodyReader, Key, ObjectStore};
 use rekindle_engine::step::StepError;
 
 use crate::reading::{self, Digest, Hasher, Meter};
@@ -36,25 +36,35 @@ pub(super) async fn look_into(
             problems.push(format!("`{name}` has no index that can be read, so its rows can't be compared"));
         }
     }
-    let counted = Counted {
-        body: body.into_blocking_reader(),
-        hasher: Hasher::default(),
-        meter: meter.clone(),
-        note: name.clone(),
-    };
-    let reading = tokio::task::spawn_blocking(move || read(counted, index.as_ref()));
-    let ended = reading.await.map_err(|error| StepError::permanent(error.to_string()))?;
+    problems.extend(
+        read_whole(store, &key, body, object, meter, move |counted| read(counted, index.as_ref())).await?,
+    );
+    Ok(problems)
+}
+
+/// Lets `read` look at an object, and gives what is wrong with the object and with its content.
+pub(super) async fn read_whole(
+    store: &Arc<dyn ObjectStore>,
+    key: &Key,
+    body: Body,
+    object: &ObjectEntry,
+    meter: &Meter,
+    read: impl FnOnce(Counted) -> io::Result<(Digest, Option<String>)> + Send + 'static,
+) -> Result<Vec<String>, StepError> {
+    let name = &object.name;
+    let counted = Counted::new(body.into_blocking_reader(), meter, name);
+    let ended = tokio::task::spawn_blocking(move || read(counted)).await;
+    let ended = ended.map_err(|error| StepError::permanent(error.to_string()))?;
     if meter.is_cancelled() {
         return Err(StepError::cancelled());
     }
-    match ended {
+    Ok(match ended {
         Ok((digest, content)) => {
-            problems.extend(digest.differs_from(object));
-            problems.extend(content.map(|what| format!("`{name}`: {what}")));
+            let content = content.map(|what| format!("`{name}`: {what}"));
+            digest.differs_from(object).into_iter().chain(content).collect()
         }
-        Err(error) => problems.push(reading::broken(&**store, &key, &error)?.of(name)),
-    }
-    Ok(problems)
+        Err(error) => vec![reading::broken(&**store, key, &error)?.of(name)],
+    })
 }
 
 /// Checks the content, then reads on to the end of the object, so that its checksum is known either way.
@@ -65,12 +75,11 @@ fn read(mut counted: Counted, index: Option<&DumpIndex>) -> io::Result<(Digest, 
         Ok(_) | Err(ContentError::Hash { .. }) => None,
         Err(error) => Some(error.to_string()),
     };
-    io::copy(&mut counted, &mut io::sink())?;
-    Ok((counted.hasher.finish(), content))
+    Ok((counted.finish()?, content))
 }
 
 /// Reads the index of a dump; nothing when it is missing or damaged, which is told under its own name.
-async fn index_of(
+pub(super) async fn index_of(
     store: &dyn ObjectStore,
     uri: &BackupUri,
     manifest: &Manifest,
@@ -92,18 +101,31 @@ async fn index_of(
 }
 
 /// Compares what the manifest and the index say of the same dump.
-fn disagreement(manifest: &Manifest, object: &ObjectEntry, index: &DumpIndex) -> Option<String> {
-    let is_main = object.role == ObjectRole::Full;
+pub(super) fn disagreement(manifest: &Manifest, object: &ObjectEntry, index: &DumpIndex) -> Option<String> {
+    let is_main = matches!(object.role, ObjectRole::Full | ObjectRole::Files);
     let same = index.object == *object && (!is_main || index.inventory == manifest.inventory);
+    let same = same && (object.role != ObjectRole::Files || index.physical == manifest.physical);
     (!same).then(|| format!("the index of `{}` and the manifest disagree", object.name))
 }
 
 /// Counts and hashes what passes by, and stops when the step should.
-struct Counted {
+pub(super) struct Counted {
     body: BodyReader,
     hasher: Hasher,
     meter: Meter,
     note: String,
+}
+
+impl Counted {
+    fn new(body: BodyReader, meter: &Meter, name: &str) -> Self {
+        Self { body, hasher: Hasher::default(), meter: meter.clone(), note: name.to_owned() }
+    }
+
+    /// Reads on to the end, and gives the checksum of everything.
+    pub(super) fn finish(mut self) -> io::Result<Digest> {
+        io::copy(&mut self, &mut io::sink())?;
+        Ok(self.hasher.finish())
+    }
 }
 
 impl Read for Counted {

@@ -9,7 +9,7 @@ use rekindle_backup::verdict::Level;
 use rekindle_engine::host::ObjectStore;
 use rekindle_engine::step::{StepContext, StepError};
 
-use super::content;
+use super::{content, files};
 use crate::reading::{self, Meter};
 
 /// What was found.
@@ -47,13 +47,18 @@ pub(super) async fn look(
     let meter = Meter::new(cx, manifest.size_bytes());
     for object in &manifest.objects {
         let problems = match (level, object.role) {
-            (Level::Content, ObjectRole::Full | ObjectRole::Databases | ObjectRole::Schema) => {
-                content::look_into(store, uri, &manifest, object, &meter).await?
+            (
+                Level::Content | Level::Restore,
+                ObjectRole::Full | ObjectRole::Databases | ObjectRole::Schema,
+            ) => content::look_into(store, uri, &manifest, object, &meter).await?,
+            (Level::Content | Level::Restore, ObjectRole::Files) => {
+                files::look_into(store, uri, &manifest, object, &meter).await?
             }
             (Level::Objects, _)
-            | (Level::Content, ObjectRole::Index | ObjectRole::Facts | ObjectRole::Instructions) => {
-                reading::problem(&**store, uri, object, &meter).await?.into_iter().collect()
-            }
+            | (
+                Level::Content | Level::Restore,
+                ObjectRole::Index | ObjectRole::Facts | ObjectRole::Instructions,
+            ) => reading::problem(&**store, uri, object, &meter).await?.into_iter().collect(),
         };
         found.objects += 1;
         found.bytes += object.size_bytes;
@@ -63,6 +68,7 @@ pub(super) async fn look(
         }
     }
     found.problems.extend(holds_a_dump(&manifest));
+    found.problems.extend(files::broken_chain(&**store, uri, &manifest).await?);
     Ok(found)
 }
 
@@ -78,7 +84,7 @@ fn damage(error: &CatalogueError) -> Option<String> {
 
 fn holds_a_dump(manifest: &Manifest) -> Option<String> {
     let is_dump = |object: &ObjectEntry| match object.role {
-        ObjectRole::Full | ObjectRole::Databases | ObjectRole::Schema => true,
+        ObjectRole::Full | ObjectRole::Databases | ObjectRole::Schema | ObjectRole::Files => true,
         ObjectRole::Index | ObjectRole::Facts | ObjectRole::Instructions => false,
     };
     (!manifest.objects.iter().any(is_dump)).then(|| "the manifest names no dump".to_owned())

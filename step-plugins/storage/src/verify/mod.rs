@@ -1,6 +1,7 @@
 //! `backup.verify`: looks whether a backup is still what was written, and records the verdict beside it.
 
 mod content;
+mod files;
 mod look;
 #[cfg(test)]
 mod tests;
@@ -66,6 +67,9 @@ impl Step for VerifyStep {
     type Outputs = VerifyOutputs;
 
     fn plan(&self, params: &Planned<VerifyParams>) -> Result<Intent, StepError> {
+        if let Some(params) = params.get() {
+            refuse_restore(params.level)?;
+        }
         let what = match params.value("/level").and_then(|level| level.as_str()) {
             Some("objects") => "sizes and checksums",
             _ => "sizes, checksums and every statement",
@@ -92,6 +96,7 @@ impl Step for VerifyStep {
     }
 
     async fn run(&self, params: &VerifyParams, cx: &StepContext) -> Result<VerifyOutputs, StepError> {
+        refuse_restore(params.level)?;
         let uri = &params.backup;
         let store = cx.store(&uri.store).await?;
         let found = look::look(&store, uri, params.level, cx).await?;
@@ -101,6 +106,7 @@ impl Step for VerifyStep {
             at: cx.world().clock.now(),
             by_run: cx.run().clone(),
             problems: found.problems,
+            drill: None,
         };
         let recorded =
             if params.record { catalogue::store_verdict(&*store, uri, &verdict).await } else { Ok(()) };
@@ -117,6 +123,16 @@ impl Step for VerifyStep {
         }
         Err(StepError::permanent(format!("{uri} is not whole: {}", verdict.problems.join("; ")))
             .help("make a new backup now; a copy in another store may be whole: verify it"))
+    }
+}
+
+/// Reading a backup back never proves that it can be restored.
+fn refuse_restore(level: Level) -> Result<(), StepError> {
+    match level {
+        Level::Objects | Level::Content => Ok(()),
+        Level::Restore => Err(StepError::permanent("`level: restore` needs a server to restore into").help(
+            "run the runbook restore-drill: it restores into a throw-away server and stores the verdict",
+        )),
     }
 }
 

@@ -11,7 +11,8 @@ use super::VerifyStep;
 use crate::reading::Digest;
 use crate::testing::{Shop, key, uri};
 
-const LEVELS: [Level; 2] = Level::ALL;
+/// Those that reading back can reach.
+const LEVELS: [Level; 2] = [Level::Objects, Level::Content];
 
 fn params(level: Level) -> Value {
     json!({ "backup": "backup://primary/shop/b1", "level": level })
@@ -213,4 +214,12 @@ async fn a_backup_that_is_not_there_is_a_problem_beforehand_and_a_damaged_one_is
     shop.primary.fail(Operation::CheckWritable, 1, StoreErrorKind::Denied);
     let found = shop.preflight(&VerifyStep, params(Level::Content)).await;
     assert_eq!(found.problems[0].code, "rekindle::store::not_writable");
+}
+
+#[tokio::test]
+async fn reading_back_never_proves_that_a_backup_restores() {
+    let shop = shop().await;
+    let error = shop.run("backup.verify", params(Level::Restore)).await.unwrap_err();
+    insta::assert_snapshot!(error, @"`level: restore` needs a server to restore into");
+    assert_eq!(listed(&shop).await.verdicts, []);
 }

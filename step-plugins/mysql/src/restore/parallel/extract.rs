@@ -84,7 +84,7 @@ pub(super) async fn publish(load: &Load<'_>, session: &mut StatementSender<'_>) 
                 let is_there =
                     matches!(statement.kind, Kind::Trigger { name, .. } if there.contains(&name.name));
                 if !is_there {
-                    load.send(session, statement).await?;
+                    load.send_elsewhere(session, statement, &table.database, &part.to.0).await?;
                 }
             }
         }

@@ -156,7 +156,7 @@ impl Load<'_> {
             for member in table.rest.clone() {
                 let opened = self.members.open(member).await?;
                 for statement in opened.outgoing() {
-                    self.send(session, statement).await?;
+                    self.send_other(session, statement, Some(&table.database)).await?;
                 }
             }
         }
@@ -214,13 +214,26 @@ impl Load<'_> {
                 let sql = rewrite::create_database(statement.sql, name);
                 self.send(session, Outgoing { sql: &sql, ..statement }).await
             }
-            kind => {
-                if rewrite::names_database(statement.sql, other) {
-                    self.cx.warn(&format!("{} in {name} still names the database {other}", kind.verb()));
-                }
-                self.send(session, statement).await
-            }
+            _ => self.send_elsewhere(session, statement, other, name).await,
         }
+    }
+
+    /// Sends a statement of one database into another.
+    pub(super) async fn send_elsewhere(
+        &self,
+        session: &mut StatementSender<'_>,
+        statement: Outgoing<'_>,
+        from: &str,
+        to: &str,
+    ) -> Result<(), StepError> {
+        if from == to {
+            return self.send(session, statement).await;
+        }
+        let sql = rewrite::create_in(statement.sql, statement.kind, from, to);
+        if rewrite::names_database(&sql, from) {
+            self.cx.warn(&format!("{} in {to} still names the database {from}", statement.kind.verb()));
+        }
+        self.send(session, Outgoing { sql: &sql, ..statement }).await
     }
 
     fn note(&self, table: usize, change: impl FnOnce(&mut Note)) {

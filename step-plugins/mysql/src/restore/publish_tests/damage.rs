@@ -60,9 +60,7 @@ async fn a_restore_that_fails_leaves_the_server_fenced_and_the_next_one_mends_it
     insta::assert_snapshot!(error, @"`full.sql.gz` is damaged: its trailer `-- Dump completed` is missing");
 
     // As backed up, and still refused.
-    bench.put_text(
-        &whole.replace("INSERT INTO `customers` VALUES\n", "INSERT INTO `customers` VALUES (3),\n"),
-    );
+    bench.put_text(&whole.replace("INSERT INTO `customers` VALUES", "INSERT INTO `customers` VALUES (3),"));
     let error = failure(&bench, &fresh, &at).await;
     assert_eq!(error.class, ErrorClass::Permanent);
     let line = whole[..whole.find("INSERT INTO `customers`").unwrap()].lines().count() + 1;

@@ -60,7 +60,7 @@ on_both!(everything_comes_back_and_a_backup_of_the_restored_server_does_too);
 async fn everything_comes_back_and_a_backup_of_the_restored_server_does_too(flavour: Flavour) {
     let (source, fresh) = shop(flavour).await;
     // Its own password differs from the backup's.
-    tell(fresh.login(), &["ALTER USER USER() IDENTIFIED BY 'of its own'"]).await;
+    tell(fresh.login(), &["ALTER USER CURRENT_USER() IDENTIFIED BY 'of its own'"]).await;
     let own = Login { password: Some(Secret::new("of its own")), ..fresh.login().clone() };
     let bench = bench(source.login(), &own);
     bench.publish("source", "b1").await;
@@ -85,8 +85,8 @@ async fn everything_comes_back_and_a_backup_of_the_restored_server_does_too(flav
         let sequence = "SELECT CAST(next_not_cached_value AS CHAR) FROM shop.numbers";
         assert_eq!(ask(&own, sequence).await, ask(source.login(), sequence).await);
     }
-    let timing = "SELECT GROUP_CONCAT(ACTION_TIMING, ' ', TRIGGER_NAME ORDER BY 1) FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = 'shop'";
-    assert_eq!(ask(&own, timing).await, "AFTER later,BEFORE keep");
+    let timing = "SELECT GROUP_CONCAT(ACTION_TIMING, ' ', TRIGGER_NAME ORDER BY TRIGGER_NAME) FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = 'shop'";
+    assert_eq!(ask(&own, timing).await, "BEFORE keep,AFTER later");
     assert_eq!(state(&own).await, "read_only OFF, events ON, 1 binary logs");
     // It stands at the backup's position, and the next write is the one after it.
     assert_eq!(ask(&own, position_query(flavour)).await, outputs.gtid);

@@ -5,7 +5,7 @@ use std::ops::Range;
 use rekindle_engine::host::StoreErrorKind;
 
 use super::watched::Watched;
-use super::{Pair, encrypted, noise, put_bytes};
+use super::{Pair, encrypt_to, encrypted, noise, put_bytes, sealed};
 use crate::contract::{Store, key};
 
 const CHUNK: u64 = 65_536;
@@ -90,4 +90,20 @@ async fn a_header_of_many_recipients_is_read_however_long_it_is() {
     let body = store.get(&key("k"), Some(70_000..70_003)).await.unwrap();
     assert_eq!(body.collect(3).await.unwrap(), noise(100_000)[70_000..70_003]);
     assert_eq!(super::read(&store, "k").await, noise(100_000));
+}
+
+#[tokio::test]
+async fn a_stamped_range_is_never_put_together_of_two_objects() {
+    let (inner, pair) = (Watched::new(), Pair::new());
+    let store: Store = encrypted(inner.clone(), &pair);
+    put_bytes(&store, "k", noise(200_000)).await;
+    let stamp = store.head(&key("k")).await.unwrap().unwrap().stamp.unwrap();
+    // Between the header and the chunks, by another of the same size.
+    inner.replace_after_a_read(sealed(&encrypt_to([&pair]), &noise(200_000)));
+    let told = store.get_stamped(&key("k"), &stamp, 100_000..100_010).await.err().unwrap();
+    assert_eq!(told.kind, StoreErrorKind::Changed);
+
+    let stamp = store.head(&key("k")).await.unwrap().unwrap().stamp.unwrap();
+    let part = store.get_stamped(&key("k"), &stamp, 100_000..100_010).await.unwrap();
+    assert!(part.collect(10).await.unwrap() == noise(200_000)[100_000..100_010]);
 }

@@ -12,6 +12,8 @@ use rekindle_engine::testing::MemoryStore;
 pub(super) struct Watched {
     pub(super) memory: MemoryStore,
     asked: Mutex<Vec<Option<Range<u64>>>>,
+    /// Takes the place of an object as soon as something of it was read.
+    successor: Mutex<Option<Bytes>>,
     /// All stores of the provider, by bucket.
     pub(super) provider: Vec<Arc<MemoryStore>>,
 }
@@ -23,7 +25,12 @@ impl Watched {
 
     pub(super) fn of(provider: Vec<Arc<MemoryStore>>) -> Arc<Self> {
         let memory = MemoryStore::new("memory:watched");
-        Arc::new(Self { memory, asked: Mutex::default(), provider })
+        Arc::new(Self { memory, asked: Mutex::default(), successor: Mutex::default(), provider })
+    }
+
+    /// Puts an object in the place of the one that is read next, after its first read.
+    pub(super) fn replace_after_a_read(&self, successor: Bytes) {
+        *self.successor.lock().unwrap() = Some(successor);
     }
 
     /// Gives the ranges that were asked for since the last call.
@@ -44,7 +51,11 @@ impl ObjectStore for Watched {
 
     async fn get(&self, key: &Key, range: Option<Range<u64>>) -> Result<Body, StoreError> {
         self.asked.lock().unwrap().push(range.clone());
-        self.memory.get(key, range).await
+        let body = self.memory.get(key, range).await;
+        if let Some(successor) = self.successor.lock().unwrap().take() {
+            self.memory.insert(key, successor);
+        }
+        body
     }
 
     async fn head(&self, key: &Key) -> Result<Option<ObjectInfo>, StoreError> {

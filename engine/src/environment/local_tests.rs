@@ -1,0 +1,34 @@
+//! Servers of this machine: where their files are, and how they are stopped and started.
+
+use super::parse;
+use crate::document::Source;
+use crate::document::rendering::render;
+
+fn errors(text: &str) -> String {
+    match parse(&Source::new("e.yaml", text)) {
+        Ok(environment) => panic!("read without a complaint: {environment:?}"),
+        Err(errors) => render(&errors),
+    }
+}
+
+#[test]
+fn a_target_says_where_its_files_are_and_how_it_is_stopped_and_started() {
+    let text = |local: &str| {
+        format!(
+            "apiVersion: rekindle/v1\nkind: Environment\nname: e\n\
+             targets: {{ a: {{ host: h, user: u, local: {local} }} }}\n"
+        )
+    };
+    let whole = text("{ data_dir: /var/lib/mysql, stop: [systemctl, stop, mariadb], start: [start] }");
+    let read = parse(&Source::new("e.yaml", &*whole)).unwrap_or_else(|errors| panic!("{}", render(&errors)));
+    let local = read.settings.targets[0].local.clone().unwrap();
+    assert_eq!((local.data_dir.as_str(), local.stop.len(), local.start.len()), ("/var/lib/mysql", 3, 1));
+    insta::assert_snapshot!(errors(&text("{ data_dir: var/lib, stop: [], start: [x] }")), @r#"
+    rekindle::environment::wrong_value: `data_dir` is no absolute path
+      e.yaml:4:54 "*******": this value
+      help: write it from the root: `/var/lib/mysql`
+    rekindle::environment::wrong_value: `stop` is empty
+      e.yaml:4:69 "**": this value
+      help: write `[program, argument]`
+    "#);
+}

@@ -1,0 +1,170 @@
+//! Looks at servers and stores; what can't be reached is a finding.
+
+use futures_util::future::join_all;
+use rekindle_backup::catalogue;
+use rekindle_backup::inventory::{Difference, Inventory};
+use rekindle_backup::manifest::{BackupKind, Flavour};
+use rekindle_engine::id::{StoreName, TargetName};
+use rekindle_engine::step::{StepContext, StepError};
+
+use super::judge::Seen;
+use super::{NewestBackup, Params, ReplicationState, Role, ServerState};
+use crate::connection::{Server, quote_identifier};
+use crate::error::ServerError;
+use crate::replication::status::ReplicaStatus;
+use crate::{inventory, restore};
+
+/// Looks at everything. Servers side by side: each that is gone takes as long as its time limit.
+pub(super) async fn look(params: &Params, cx: &StepContext) -> Result<(Seen, Vec<String>), StepError> {
+    let primary = at_server(&params.primary, Role::Primary, cx);
+    let replicas = join_all(params.replicas.iter().map(|name| at_server(name, Role::Replica, cx)));
+    let stores = join_all(params.stores.iter().map(|name| newest_verified(name, cx)));
+    let ((primary, open), replicas, stores) = tokio::join!(primary, replicas, stores);
+    let mut servers = vec![primary];
+    for (state, open) in replicas {
+        servers.push(state);
+        if let Some(open) = open {
+            open.session.close().await;
+        }
+    }
+    let (mut verified, mut unknown) = (Vec::new(), Vec::new());
+    for (name, found) in params.stores.iter().zip(stores) {
+        match found {
+            Ok(found) => verified.extend(found),
+            Err(error) => {
+                unknown.push(format!("the store `{name}` could not be looked into: {}", error.message));
+            }
+        }
+    }
+    let verified = newest_of_each_kind(verified);
+    let mut lost = Vec::new();
+    if let Some(mut server) = open {
+        lost = lost_of(params, &mut server, verified.first(), cx).await.unwrap_or_else(|error| {
+            unknown.push(format!("what `{}` has lost is not known: {}", params.primary, error.message));
+            Vec::new()
+        });
+        server.session.close().await;
+    }
+    let environment = cx.settings().name.clone();
+    Ok((Seen { servers, lost, verified, environment }, unknown))
+}
+
+async fn at_server(target: &TargetName, role: Role, cx: &StepContext) -> (ServerState, Option<Server>) {
+    let mut state = ServerState {
+        target: target.clone(),
+        role,
+        up: false,
+        problem: None,
+        version: None,
+        read_only: None,
+        restoring: None,
+        gtid: None,
+        replication: None,
+    };
+    let mut server = match Server::open(cx, target).await {
+        Ok(server) => server,
+        Err(error) => {
+            state.problem = Some(error.message);
+            return (state, None);
+        }
+    };
+    state.up = true;
+    match ask(&mut server, &mut state).await {
+        Ok(()) => (state, Some(server)),
+        Err(error) => {
+            state.problem = Some(error.to_string());
+            (state, None)
+        }
+    }
+}
+
+async fn ask(server: &mut Server, state: &mut ServerState) -> Result<(), ServerError> {
+    state.version = Some(server.version.text.clone());
+    let query = "SELECT CAST(@@global.read_only AS CHAR)";
+    let setting: String = server.session.row("tell whether it is writable", query).await?;
+    state.read_only = Some(!matches!(setting.as_str(), "0" | "OFF"));
+    let position = match server.version.flavour {
+        Flavour::Mariadb => "SELECT @@GLOBAL.gtid_current_pos",
+        Flavour::Mysql => "SELECT @@GLOBAL.gtid_executed",
+    };
+    let position: String = server.session.row("tell its position", position).await?;
+    state.gtid = Some(position.split_whitespace().collect::<String>()).filter(|text| !text.is_empty());
+    state.restoring = restore::under_way(server).await?;
+    state.replication = ReplicaStatus::read(server).await?.map(|status| ReplicationState {
+        source: format!("{}:{}", status.host, status.port),
+        seconds_behind: status.seconds_behind,
+        problem: status.not_caught_up(),
+    });
+    Ok(())
+}
+
+/// Gives the newest verified backups of one store, at most one of each kind.
+async fn newest_verified(name: &StoreName, cx: &StepContext) -> Result<Vec<NewestBackup>, StepError> {
+    let store = cx.store(name).await?;
+    let listed = catalogue::list_backups(&*store, name, Some(cx.settings().cluster())).await?;
+    let proven = listed.iter().filter(|one| !one.proven().is_empty()).filter_map(|one| {
+        let recovery_point = one.recovery_point();
+        let age = cx.world().clock.now().duration_since(recovery_point).as_secs();
+        let age_seconds = u64::try_from(age).unwrap_or(0);
+        let kind = one.summary.as_ref().ok()?.kind;
+        Some(NewestBackup { uri: one.uri.clone(), kind, recovery_point, age_seconds })
+    });
+    Ok(newest_of_each_kind(proven.collect()))
+}
+
+/// Keeps the newest of each kind, the newest first; of equally new ones the first.
+pub(super) fn newest_of_each_kind(mut backups: Vec<NewestBackup>) -> Vec<NewestBackup> {
+    backups.sort_by_key(|one| std::cmp::Reverse(one.recovery_point));
+    let first = |kind: BackupKind| backups.iter().position(|one| one.kind == kind);
+    let mut kept: Vec<usize> =
+        [BackupKind::Logical, BackupKind::Physical].into_iter().filter_map(first).collect();
+    kept.sort_unstable();
+    kept.into_iter().map(|at| backups[at].clone()).collect()
+}
+
+/// Names what the backup has and the server has not, and tables that the server itself finds damaged.
+async fn lost_of(
+    params: &Params,
+    server: &mut Server,
+    newest: Option<&NewestBackup>,
+    cx: &StepContext,
+) -> Result<Vec<String>, StepError> {
+    let found = inventory::read_names(&mut server.session).await?;
+    let mut lost = Vec::new();
+    if let Some(newest) = newest {
+        let store = cx.store(&newest.uri.store).await?;
+        let expected = catalogue::load_manifest(&*store, &newest.uri).await?.inventory;
+        let missing = expected.compare(&found).into_iter().filter_map(|difference| match difference {
+            Difference::Missing(what) => {
+                Some(format!("{what} is in the backup of {} and not on it", newest.recovery_point))
+            }
+            Difference::Extra(_) | Difference::Changed { .. } => None,
+        });
+        lost.extend(missing);
+    }
+    if params.check_tables {
+        lost.extend(damaged(server, &found, cx).await?);
+    }
+    Ok(lost)
+}
+
+async fn damaged(server: &mut Server, found: &Inventory, cx: &StepContext) -> Result<Vec<String>, StepError> {
+    let mut damaged = Vec::new();
+    for (database, held) in &found.databases {
+        for table in held.tables.keys() {
+            if cx.cancel().is_cancelled() {
+                return Err(StepError::cancelled());
+            }
+            let name = format!("{}.{}", quote_identifier(database), quote_identifier(table));
+            let what = format!("check the table {database}.{table}");
+            let said: Vec<(String, String, String, String)> =
+                server.session.rows(&what, &format!("CHECK TABLE {name} QUICK")).await?;
+            let errors = said.iter().filter(|(_, _, kind, text)| {
+                kind.eq_ignore_ascii_case("error") || (kind == "status" && text != "OK")
+            });
+            damaged
+                .extend(errors.map(|(_, _, _, text)| format!("table {database}.{table} is damaged: {text}")));
+        }
+    }
+    Ok(damaged)
+}

@@ -1,0 +1,27 @@
+//! `mysql.restore-physical`: a server's files out of a store, prepared, put in place, started and compared.
+//!
+//! ```text
+//! full ─ increments ─→ sha256 ─ unpack ─→ folder beside ─ prepare ─→ data directory ─ owner ─ start ─→ position, inventory
+//!        source.rs     unpack.rs          prepare.rs                 place.rs                         prove.rs
+//! ```
+//!
+//! **Crashes.** A marker in the data directory says how far it got (marker.rs). Until the files are prepared it begins
+//! anew; from then on it goes on where it was: files are moved, not copied, and moving again what has been moved does
+//! nothing. What was in the data directory is moved beside it, never removed.
+
+mod marker;
+mod params;
+mod place;
+mod prepare;
+mod prove;
+mod run;
+mod source;
+mod step;
+mod unpack;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use marker::MARKER;
+pub use params::{Outputs, Params};
+pub use step::RestorePhysical;

@@ -1,0 +1,40 @@
+//! What a runbook says to `mysql.restore-physical`, and what it gets.
+
+use rekindle_backup::layout::BackupUri;
+use rekindle_engine::id::TargetName;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Parameters of `mysql.restore-physical`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Params {
+    /// Which backup: `backup://STORE/CLUSTER/ID`. What an increment builds on is found by itself.
+    pub backup: BackupUri,
+    /// The server, whose files are on this machine: its `local:` in the environment says where.
+    pub target: TargetName,
+    /// Whether a server that runs is stopped, and files that are there are moved aside. Otherwise the data directory
+    /// must be empty.
+    #[serde(default)]
+    pub overwrite: bool,
+}
+
+/// What `mysql.restore-physical` gives.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Outputs {
+    /// The position that the server stands at, for `mysql.reset-replication`; empty when it keeps no GTIDs.
+    pub gtid: String,
+    /// The data directory.
+    pub data_dir: String,
+    /// Where the files that were there are now; empty when there were none. Remove them when you are sure.
+    pub moved_aside: String,
+    /// The backups that were needed, the full one first.
+    pub backups: Vec<String>,
+    /// `VERSION()` of the server.
+    pub version: String,
+    /// Tables in it.
+    pub tables: u64,
+    /// The point in time of its data (UTC).
+    #[schemars(with = "String")]
+    pub recovery_point: jiff::Timestamp,
+}
