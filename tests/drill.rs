@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use mysql_async::prelude::Queryable as _;
+use rekindle_backup::manifest::Flavour;
 use serde_json::Value;
 
-use crate::support::{Answer, Cluster, kill, server_pid};
+use crate::support::{Answer, Cluster, kill, on_both, server_pid};
 
 /// Writes an environment that has a server for drills besides the cluster's own.
 fn with_drill(cluster: &Cluster) -> PathBuf {
@@ -35,9 +36,9 @@ fn outputs(cluster: &Cluster, step: &str) -> Value {
     events.iter().find(done).unwrap()["event"]["outputs"].clone()
 }
 
-#[tokio::test]
-async fn a_drill_proves_the_newest_backup_predicts_a_recovery_and_leaves_nothing() {
-    let cluster = Cluster::up(0);
+on_both!(a_drill_proves_the_newest_backup_predicts_a_recovery_and_leaves_nothing);
+async fn a_drill_proves_the_newest_backup_predicts_a_recovery_and_leaves_nothing(flavour: Flavour) {
+    let cluster = Cluster::up_of(flavour, 0);
     cluster.fill(20_000).await;
     cluster
         .sql(&["CREATE EVENT shop.eats ON SCHEDULE EVERY 1 SECOND DO DELETE FROM shop.customer LIMIT 1"])
@@ -93,14 +94,18 @@ async fn an_assessment_tells_a_sound_cluster_from_one_that_lost_a_table_a_replic
     assert!(found["next"][1].as_str().unwrap().contains("disaster-recovery"), "{found}");
 }
 
-#[tokio::test]
-async fn a_replica_that_was_loaded_anew_has_what_was_written_since_the_backup_too() {
-    let cluster = Cluster::up(1);
+on_both!(a_replica_that_was_loaded_anew_has_what_was_written_since_the_backup_too);
+async fn a_replica_that_was_loaded_anew_has_what_was_written_since_the_backup_too(flavour: Flavour) {
+    let cluster = Cluster::up_of(flavour, 1);
     cluster.fill(1_000).await;
     cluster.with_environment(&["run", "backup", "--yes", "--set", "copy_to=[]"]).success();
     cluster.sql(&["INSERT INTO shop.counter VALUES (2, 2)"]).await;
     let mut replica = cluster.connect(1).await;
-    for statement in ["STOP SLAVE", "SET GLOBAL read_only = 0", "DROP DATABASE shop"] {
+    let stop = match flavour {
+        Flavour::Mariadb => "STOP SLAVE",
+        Flavour::Mysql => "STOP REPLICA",
+    };
+    for statement in [stop, "SET GLOBAL read_only = 0", "DROP DATABASE shop"] {
         replica.query_drop(statement).await.unwrap();
     }
 

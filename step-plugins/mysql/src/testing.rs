@@ -90,7 +90,7 @@ pub(crate) const SHOP: &[&str] = &[
     "CREATE TRIGGER shop.keep BEFORE DELETE ON shop.customers FOR EACH ROW SET @kept = OLD.id",
     "CREATE PROCEDURE shop.tidy() DELETE FROM shop.empty",
     "CREATE FUNCTION shop.one() RETURNS INT DETERMINISTIC RETURN 1",
-    "CREATE EVENT shop.nightly ON SCHEDULE EVERY 1 DAY DO DELETE FROM shop.empty",
+    "CREATE EVENT shop.nightly ON SCHEDULE EVERY 1 DAY DO DELETE FROM shop.empty WHERE id < 0",
     "CREATE SEQUENCE shop.numbers",
     "CREATE DATABASE `empty-one`",
     "CREATE DATABASE rekindle_restore",

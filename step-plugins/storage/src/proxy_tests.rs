@@ -43,7 +43,7 @@ async fn through_gcs() -> Bench<GcsServer> {
 impl<Server> Bench<Server> {
     /// Sends an object in three parts over a way that breaks in one of them; it arrives, and one part was sent twice.
     async fn sends_a_part_again(&self, how: Break) {
-        let bytes = noise(17 * MIB);
+        let bytes = noise(12 * MIB);
         self.proxy.break_after(Way::Up, AFTER_BYTES, how);
         put(&*self.store, "large", &bytes).await.unwrap();
         assert_eq!(self.proxy.broken(), 1);

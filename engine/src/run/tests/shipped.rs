@@ -48,7 +48,11 @@ impl Recovery {
             ScriptedStep::new(name, effect).outputs(outputs).probes_truthfully()
         };
         let kinds = vec![
-            kind("backup.find", Effect::Read, json!({ "uri": "backup://primary/production/x" })),
+            kind(
+                "backup.find",
+                Effect::Read,
+                json!({ "uri": "backup://primary/production/x", "flavour": "mariadb" }),
+            ),
             kind("mysql.sandbox", Effect::Write, json!({ "pid": 1 })),
             kind("mysql.wait-ready", Effect::Read, json!({ "version": "10.11" })),
             kind("mysql.restore", Effect::Destroy, json!({ "gtid": "0-1-42" })),

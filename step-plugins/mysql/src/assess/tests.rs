@@ -15,7 +15,7 @@ use super::look::newest_of_each_kind;
 use super::*;
 use crate::assert::tests::{filled, publish};
 use crate::connection::Server;
-use crate::testing::world_of;
+use crate::testing::{on_both, world_of};
 
 fn server(target: &str, role: Role) -> ServerState {
     ServerState {
@@ -190,9 +190,9 @@ async fn publish_copied_files(world: &FakeWorld, server: &mut Server, other: &Ba
     uri
 }
 
-#[tokio::test]
-async fn a_dropped_table_and_a_replica_that_is_gone_are_seen_on_real_servers() {
-    let (server, mut open) = filled(Flavour::Mariadb, "primary").await;
+on_both!(a_dropped_table_and_a_replica_that_is_gone_are_seen_on_real_servers);
+async fn a_dropped_table_and_a_replica_that_is_gone_are_seen_on_real_servers(flavour: Flavour) {
+    let (server, mut open) = filled(flavour, "primary").await;
     let (world, mut settings) = world_of(&[("primary", server.login())]);
     settings.stores.insert("main".into(), StoreConfig::at("memory:main"));
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -25,7 +25,7 @@ const SEED: &[&str] = &[
     "CREATE DATABASE `we``ird.db;` CHARACTER SET latin1",
     "CREATE DATABASE `empty`",
     "USE shop",
-    "CREATE TABLE a (id INT PRIMARY KEY AUTO_INCREMENT, t TEXT CHARACTER SET utf8mb4, b BLOB, g INT AS (id * 2) VIRTUAL, d DATE) ENGINE=InnoDB",
+    "CREATE TABLE a (id INT PRIMARY KEY AUTO_INCREMENT, t TEXT CHARACTER SET utf8mb4, b BLOB, g INT AS (CHAR_LENGTH(t)) VIRTUAL, d DATE) ENGINE=InnoDB",
     "INSERT INTO a (t, b) VALUES ('x),(''y\\\\', 0x0001FF00), ('emoji 😀', NULL), ('-- Table structure for table `zz`\\n\\\\! id', '')",
     "CREATE TABLE c (id INT PRIMARY KEY, a_id INT, FOREIGN KEY (a_id) REFERENCES a (id))",
     "INSERT INTO c VALUES (1, 1), (2, 2)",

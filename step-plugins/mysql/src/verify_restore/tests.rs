@@ -17,7 +17,7 @@ use crate::assert::tests::{filled, publish};
 use crate::checksum::add_checksums;
 use crate::connection::Server;
 use crate::sandbox::testing::TempServer;
-use crate::testing::world_of;
+use crate::testing::{on_both, world_of};
 
 /// A run in which the step `restore` was tried twice, for 1 and for 3 seconds, with a minute between.
 fn report() -> Report {
@@ -83,7 +83,11 @@ struct Drilled {
 
 impl Drilled {
     async fn new(change: impl FnOnce(&mut Inventory)) -> Self {
-        let (server, mut open) = filled(Flavour::Mariadb, "drill").await;
+        Self::of(Flavour::Mariadb, change).await
+    }
+
+    async fn of(flavour: Flavour, change: impl FnOnce(&mut Inventory)) -> Self {
+        let (server, mut open) = filled(flavour, "drill").await;
         let (world, mut settings) = world_of(&[("drill", server.login())]);
         settings.stores.insert("main".into(), StoreConfig::at("memory:main"));
         let mut inventory = crate::inventory::read(&mut open.session).await.unwrap();
@@ -107,9 +111,9 @@ impl Drilled {
     }
 }
 
-#[tokio::test]
-async fn an_equal_server_proves_the_backup_and_is_measured() {
-    let drilled = Drilled::new(|_| {}).await;
+on_both!(an_equal_server_proves_the_backup_and_is_measured);
+async fn an_equal_server_proves_the_backup_and_is_measured(flavour: Flavour) {
+    let drilled = Drilled::of(flavour, |_| {}).await;
 
     let (test, outputs) = drilled.verify(json!({})).await;
 
@@ -126,9 +130,9 @@ async fn an_equal_server_proves_the_backup_and_is_measured() {
     assert_eq!(verdicts[0].drill.as_ref().unwrap().restore_ms, 4_000);
 }
 
-#[tokio::test]
-async fn a_changed_value_is_found_by_checksum_and_makes_a_bad_verdict() {
-    let mut drilled = Drilled::new(|_| {}).await;
+on_both!(a_changed_value_is_found_by_checksum_and_makes_a_bad_verdict);
+async fn a_changed_value_is_found_by_checksum_and_makes_a_bad_verdict(flavour: Flavour) {
+    let mut drilled = Drilled::of(flavour, |_| {}).await;
     let change = "UPDATE shop.customers SET name = 'other' WHERE id = 1";
     drilled.open.session.run("be changed", change).await.unwrap();
 

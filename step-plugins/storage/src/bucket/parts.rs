@@ -7,23 +7,26 @@ use tokio::task::JoinSet;
 use crate::failure::Failure;
 
 pub(crate) const MIB: usize = 1024 * 1024;
-/// The first parts; the least of S3 is 5 MiB.
-pub(crate) const FIRST_PART_BYTES: usize = 8 * MIB;
+/// The least part of what has a length.
+pub(crate) const LEAST_PART_BYTES: usize = 8 * MIB;
+/// What parts of it that are under way may hold in memory together; one part may always be under way.
+pub(crate) const UNDER_WAY_BYTES: usize = 40 * MIB;
+/// The first parts of a stream, whose length nobody knows; the least of S3 is 5 MiB. Smaller than those of what has a
+/// length, and fewer at once: one more is gathered meanwhile, and a program or an encryption feeds it.
+const FIRST_PART_BYTES: usize = 5 * MIB;
 /// Parts of one size before the size doubles.
 const PARTS_OF_A_SIZE: u32 = 1000;
-/// What parts under way may hold in memory together; one part may always be under way.
-const UNDER_WAY_BYTES: usize = 40 * MIB;
 
-/// Gives the size of a part by its number, from 1.
+/// Gives the size of a stream's part by its number, from 1.
 pub(crate) fn part_size(number: u32, largest: usize) -> usize {
     let doublings = number.saturating_sub(1) / PARTS_OF_A_SIZE;
     let size = FIRST_PART_BYTES.checked_shl(doublings).filter(|size| *size > 0);
     size.unwrap_or(largest).min(largest)
 }
 
-/// Gives how many parts of a size may be under way.
-pub(crate) fn most_under_way(size: usize) -> usize {
-    (UNDER_WAY_BYTES / size).max(1)
+/// Gives how many parts of a size may be under way, to hold no more than so many bytes together; one always may.
+pub(crate) fn most_under_way(size: usize, all_bytes: usize) -> usize {
+    (all_bytes / size).max(1)
 }
 
 /// Buffers that parts were read into, for those to come: made anew for each, they pile up in the allocator.
@@ -133,7 +136,7 @@ mod tests {
     #[test]
     fn parts_grow_up_to_the_largest_and_fewer_of_them_travel() {
         let sizes = [1, 1000, 1001, 10_000, u32::MAX].map(|number| part_size(number, 256 * MIB) / MIB);
-        assert_eq!(sizes, [8, 8, 16, 256, 256]);
-        assert_eq!([8, 16, 256].map(|size| most_under_way(size * MIB)), [5, 2, 1]);
+        assert_eq!(sizes, [5, 5, 10, 256, 256]);
+        assert_eq!([5, 10, 256].map(|size| most_under_way(size * MIB, 20 * MIB)), [4, 2, 1]);
     }
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 
 use super::checksum::{self, Sum};
-use super::parts::{Buffers, MIB, most_under_way, take};
+use super::parts::{Buffers, MIB, UNDER_WAY_BYTES, most_under_way, take};
 use crate::failure::Failure;
 use crate::naming::new_mark;
 
@@ -75,7 +75,7 @@ impl Kept {
         F: Future<Output = Result<P, Failure>> + Send + 'static,
     {
         let part_bytes = usize::try_from(self.part_bytes).unwrap_or(usize::MAX);
-        let most = at_once.get().min(most_under_way(part_bytes));
+        let most = at_once.get().min(most_under_way(part_bytes, UNDER_WAY_BYTES));
         let (mut under_way, mut arrived, mut buffers) = (JoinSet::new(), Vec::new(), Buffers::default());
         for number in 1..=self.parts() {
             // Before the next part is read: so many are in memory, and no more.

@@ -14,7 +14,7 @@ use rekindle_engine::host::{Key, ObjectInfo, PutMode, Resumption, StoreErrorKind
 use super::joining::{Piece, Pieces, Row};
 use super::upload::{self, Expected, LARGEST_OBJECT_BYTES};
 use super::{GcsStore, Sum, download, requests};
-use crate::bucket::parts::{FIRST_PART_BYTES, MIB};
+use crate::bucket::parts::{LEAST_PART_BYTES, MIB};
 use crate::bucket::resumed::{self, Kept};
 use crate::bucket::size;
 use crate::failure::Failure;
@@ -25,7 +25,7 @@ const LARGEST_PART_BYTES: u64 = 32 * MIB as u64;
 
 /// Gives the size of the parts of so many bytes.
 fn part_bytes(size_bytes: u64) -> u64 {
-    resumed::part_bytes(size_bytes, FIRST_PART_BYTES as u64, MANY_PARTS).min(LARGEST_PART_BYTES)
+    resumed::part_bytes(size_bytes, LEAST_PART_BYTES as u64, MANY_PARTS).min(LARGEST_PART_BYTES)
 }
 
 /// Stores a source.
@@ -48,7 +48,7 @@ pub(super) async fn upload(
             Standing::Over => Pieces::kept(store, &kept.mark).clear().await,
         }
     }
-    if size_bytes <= FIRST_PART_BYTES as u64 {
+    if size_bytes <= LEAST_PART_BYTES as u64 {
         // One part: there is nothing to go on from.
         let body = source.read(0..size_bytes).await.map_err(Failure::of_source)?;
         return upload::put(store, key, body, mode).await;

@@ -66,9 +66,9 @@ async fn what_comes_in_many_parts_is_whole_and_its_checksum_is_kept() {
     assert_eq!(everything(&store).await, ["mysql/large"]);
     let read = store.get(&key("large"), None).await.unwrap().collect(32 * MIB).await.unwrap();
     assert!(read == bytes);
-    let range = 8 * MIB as u64 - 3..8 * MIB as u64 + 5;
+    let range = 5 * MIB as u64 - 3..5 * MIB as u64 + 5;
     let part = store.get(&key("large"), Some(range)).await.unwrap().collect(8).await.unwrap();
-    assert_eq!(part, bytes[8 * MIB - 3..8 * MIB + 5]);
+    assert_eq!(part, bytes[5 * MIB - 3..5 * MIB + 5]);
     let again = store.put(&key("large"), Body::from_bytes(bytes), PutMode::IfAbsent).await.unwrap_err();
     assert_eq!(again.kind, StoreErrorKind::AlreadyExists);
     assert_eq!(everything(&store).await, ["mysql/large"]);

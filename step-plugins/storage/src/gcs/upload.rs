@@ -21,6 +21,8 @@ use crate::naming::new_mark;
 
 /// The parts' sizes double up to this. Their number has no limit, and those that were joined are removed.
 const LARGEST_PART_BYTES: usize = 16 * MIB;
+/// What parts of a stream that are under way may hold in memory together: its clients need more room than those of S3.
+const UNDER_WAY_BYTES: usize = 15 * MIB;
 /// The most that an object has (Cloud Storage documentation, "Quotas and limits").
 pub(super) const LARGEST_OBJECT_BYTES: u64 = 5 << 40;
 
@@ -170,7 +172,7 @@ async fn put_parts(
         if size_bytes > LARGEST_OBJECT_BYTES {
             return Err(too_large());
         }
-        while under_way.len() >= most_under_way(part_size(number)) {
+        while under_way.len() >= most_under_way(part_size(number), UNDER_WAY_BYTES) {
             if let Some((part, bytes)) = take(&mut under_way).await? {
                 row.arrived(part).await?;
                 parts.give_back(bytes);

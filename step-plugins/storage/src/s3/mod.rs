@@ -87,7 +87,7 @@ impl S3Store {
             url: config.url.clone(),
             service: format!("s3 {service}"),
             most_copied_at_once_bytes: copying::most_at_once_bytes(),
-            least_part_bytes: crate::bucket::parts::FIRST_PART_BYTES as u64,
+            least_part_bytes: crate::bucket::parts::LEAST_PART_BYTES as u64,
             how,
         }
     }

@@ -53,12 +53,12 @@ async fn what_comes_in_many_parts_is_whole_and_its_checksum_is_kept() {
     assert_eq!(info.size_bytes, bytes.len() as u64);
     let found = super::download::look(&store, "mysql/large").await.unwrap().unwrap();
     assert_eq!(found.checksum_crc64_nvme(), Some(super::Sum::of(&bytes).text().as_str()));
-    assert!(found.e_tag().unwrap().ends_with("-3\""), "{:?}", found.e_tag());
+    assert!(found.e_tag().unwrap().ends_with("-4\""), "{:?}", found.e_tag());
     let read = store.get(&key("large"), None).await.unwrap().collect(32 * MIB).await.unwrap();
     assert!(read == bytes);
-    let range = 8 * MIB as u64 - 3..8 * MIB as u64 + 5;
+    let range = 5 * MIB as u64 - 3..5 * MIB as u64 + 5;
     let part = store.get(&key("large"), Some(range)).await.unwrap().collect(8).await.unwrap();
-    assert_eq!(part, bytes[8 * MIB - 3..8 * MIB + 5]);
+    assert_eq!(part, bytes[5 * MIB - 3..5 * MIB + 5]);
     let again = store.put(&key("large"), Body::from_bytes(bytes), PutMode::IfAbsent).await.unwrap_err();
     assert_eq!(again.kind, rekindle_engine::host::StoreErrorKind::AlreadyExists);
 }

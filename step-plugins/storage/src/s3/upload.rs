@@ -21,6 +21,8 @@ use crate::naming::new_mark;
 
 /// The parts' sizes double up to this: 10,000 parts are allowed, so that a stream may have more than 1 TiB.
 const LARGEST_PART_BYTES: usize = 256 * MIB;
+/// What parts of a stream that are under way may hold in memory together.
+const UNDER_WAY_BYTES: usize = 20 * MIB;
 pub(super) const MOST_PARTS: i32 = 10_000;
 /// How often a conditional write that met another one at the same moment is tried.
 const CONFLICT_TRIES: u32 = 5;
@@ -203,7 +205,7 @@ async fn put_parts(
         if number > MOST_PARTS {
             return Err(Failure::invalid("it is larger than what S3 takes in 10,000 parts"));
         }
-        while under_way.len() >= most_under_way(part_size(number)) {
+        while under_way.len() >= most_under_way(part_size(number), UNDER_WAY_BYTES) {
             if let Some((part, bytes)) = take(&mut under_way).await? {
                 sent.extend([part]);
                 parts.give_back(bytes);

@@ -30,7 +30,11 @@ fn load(server: &TempServer, object: &[u8]) {
     let login = server.login();
     let mut text = Vec::new();
     rekindle_backup::dump::GzipText::new(object).read_to_end(&mut text).unwrap();
-    let mut client = std::process::Command::new("mariadb")
+    let program = match server.flavour() {
+        Flavour::Mariadb => "mariadb",
+        Flavour::Mysql => "mysql",
+    };
+    let mut client = std::process::Command::new(program)
         .args(["--no-defaults", "-h127.0.0.1", "-uroot"])
         .arg(format!("-P{}", login.port))
         .env("MYSQL_PWD", login.password.as_ref().unwrap().expose())
@@ -41,9 +45,9 @@ fn load(server: &TempServer, object: &[u8]) {
     assert!(client.wait().unwrap().success());
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn checksums_are_of_the_moment_of_the_dump_while_others_write() {
-    let server = TempServer::start("primary", &processes()).await.unwrap();
+on_both!(checksums_are_of_the_moment_of_the_dump_while_others_write);
+async fn checksums_are_of_the_moment_of_the_dump_while_others_write(flavour: Flavour) {
+    let server = server_of(flavour, "primary").await;
     let mut writer = open(&server, PAIR).await;
     let writing = Arc::new(AtomicBool::new(true));
     let going_on = Arc::clone(&writing);
@@ -67,7 +71,7 @@ async fn checksums_are_of_the_moment_of_the_dump_while_others_write() {
     assert!(written.await.unwrap() > 0);
     assert_eq!(outputs.checksums, 2, "a table without transactions has none");
     let index: DumpIndex = serde_json::from_slice(&bytes(&bench.store, &outputs.index).await).unwrap();
-    let restored = TempServer::start("restored", &processes()).await.unwrap();
+    let restored = server_of(flavour, "restored").await;
     load(&restored, &bytes(&bench.store, &outputs.object).await);
     let mut session = open(&restored, &[]).await;
     let mut found = crate::inventory::read(&mut session).await.unwrap();
