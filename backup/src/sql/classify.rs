@@ -122,6 +122,14 @@ pub(super) fn classify(sql: &[u8], escapes: Escapes, rows: Rows) -> Kind {
     known.unwrap_or(Kind::Other(verb))
 }
 
+/// Where a name has to stand, double quotes are those of `ANSI_QUOTES`, as dumps of `sql_mode=ORACLE` write them.
+fn object_name(token: Token<'_>) -> Option<String> {
+    match token {
+        Token::Quoted([b'"', name @ .., b'"']) => Some(String::from_utf8_lossy(name).replace("\"\"", "\"")),
+        other => other.name(),
+    }
+}
+
 struct Walk<'a> {
     tokens: Tokens<'a>,
     /// Versions of the executable comments that are open.
@@ -155,13 +163,13 @@ impl<'a> Walk<'a> {
                 token = self.next()?;
             }
         }
-        let first = token.name()?;
+        let first = object_name(token)?;
         let mut ahead = self.tokens.clone();
         if ahead.next() != Some(Token::Mark(b'.')) {
             return Some(Name { database: None, name: first });
         }
         self.next()?;
-        Some(Name { database: Some(first), name: self.next()?.name()? })
+        Some(Name { database: Some(first), name: object_name(self.next()?)? })
     }
 
     fn create(&mut self) -> Option<Kind> {

@@ -94,7 +94,7 @@ async fn send_all(
                     sent = sending.send(cx, statement.outgoing()) => sent?,
                     () = cx.cancel().cancelled() => return Err(StepError::cancelled()),
                 },
-                None => return Ok(()),
+                None => return sending.create_views(cx).await,
             },
         }
     }

@@ -33,6 +33,7 @@ mod run;
 mod send;
 mod source;
 mod step;
+mod views;
 
 pub(crate) use fence::under_way;
 pub use params::{BinlogUse, MAX_SESSIONS, Outputs, Params};

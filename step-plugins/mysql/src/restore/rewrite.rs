@@ -155,7 +155,9 @@ mod tests {
     #[test]
     fn what_was_made_with_its_database_in_its_name_is_made_in_another() {
         let written = |sql: &str| {
-            let mut pieces = Pieces::new(sql.as_bytes(), 1 << 20);
+            let text = format!("DELIMITER ;;\n{sql} ;;\n");
+            let mut pieces = Pieces::new(text.as_bytes(), 1 << 20);
+            pieces.next_piece().unwrap();
             let kind = pieces.next_piece().unwrap().unwrap().classify();
             String::from_utf8(create_in(sql.as_bytes(), &kind, "shop", "a`b")).unwrap()
         };

@@ -1,10 +1,11 @@
 //! One statement → server, with errors that name statement, table and place. Any reader of SQL text can use it.
 
 use mysql_async::prelude::Queryable as _;
-use rekindle_backup::sql::{Escapes, Kind, Tokens};
+use rekindle_backup::sql::{Escapes, Kind, Name, Tokens};
 use rekindle_engine::step::{StepContext, StepError};
 
 use super::accounts::{AccountName, Treatment, treat};
+use super::views::{self, Charset, HeldView};
 use crate::connection::{Server, quote_identifier};
 use crate::error::ServerError;
 
@@ -33,6 +34,7 @@ pub(super) struct StatementSender<'a> {
     database: String,
     table: String,
     count: u64,
+    views: Vec<HeldView>,
 }
 
 impl<'a> StatementSender<'a> {
@@ -45,7 +47,15 @@ impl<'a> StatementSender<'a> {
             server.session.row("tell its largest packet", "SELECT @@GLOBAL.max_allowed_packet").await?;
         // One byte of a packet says that it is a query.
         let max_packet_bytes = usize::try_from(max).unwrap_or(usize::MAX).saturating_sub(1);
-        Ok(Self { server, max_packet_bytes, own, database: String::new(), table: String::new(), count: 0 })
+        Ok(Self {
+            server,
+            max_packet_bytes,
+            own,
+            database: String::new(),
+            table: String::new(),
+            count: 0,
+            views: Vec::new(),
+        })
     }
 
     /// Gives the server, for statements that are not of the dump.
@@ -92,6 +102,11 @@ impl<'a> StatementSender<'a> {
             // The position is set at the end, from the manifest, when everything is proven.
             Kind::SetGtid(_) | Kind::ChangeMaster => return Ok(()),
             Kind::Set if sets_logging(statement.sql) => return Ok(()),
+            // Privileges may be for views.
+            Kind::Account if !self.views.is_empty() => {
+                self.create_views(cx).await?;
+                return Box::pin(self.send(cx, statement)).await;
+            }
             Kind::Account => match treat(statement.sql, &self.own) {
                 Treatment::Skip => return Ok(()),
                 Treatment::After(first) => self.query(first.as_bytes(), statement).await?,
@@ -100,7 +115,6 @@ impl<'a> StatementSender<'a> {
             Kind::CreateDatabase(_)
             | Kind::DropDatabase(_)
             | Kind::DropTable(_)
-            | Kind::View(_)
             | Kind::StandIn(_)
             | Kind::Trigger { .. }
             | Kind::Routine { .. }
@@ -110,10 +124,62 @@ impl<'a> StatementSender<'a> {
             | Kind::Unlock
             | Kind::Set
             | Kind::Other(_) => {}
+            Kind::View(name) => return self.hold(name, statement).await,
         }
         self.query(statement.sql, statement).await?;
         self.count += 1;
         Ok(())
+    }
+
+    async fn hold(&mut self, name: &Name, statement: Outgoing<'_>) -> Result<(), StepError> {
+        let charset = self.charset().await?;
+        self.views.push(HeldView {
+            database: name.database.clone().unwrap_or_else(|| self.database.clone()),
+            name: name.name.clone(),
+            sql: statement.sql.to_vec(),
+            charset,
+            offset: statement.offset,
+            line: statement.line,
+        });
+        Ok(())
+    }
+
+    /// Makes the views that were held back. Has to be called after the last statement.
+    ///
+    /// # Errors
+    /// When the server refuses one.
+    pub(super) async fn create_views(&mut self, cx: &StepContext) -> Result<(), StepError> {
+        let views = std::mem::take(&mut self.views);
+        if views.is_empty() {
+            return Ok(());
+        }
+        let before = (self.database.clone(), self.charset().await?);
+        for view in views::in_order(views) {
+            if cx.cancel().is_cancelled() {
+                return Err(StepError::cancelled());
+            }
+            self.enter(&view.database).await?;
+            self.set_charset(&view.charset).await?;
+            let kind = Kind::View(Name { database: None, name: view.name });
+            let statement = Outgoing { sql: &view.sql, kind: &kind, offset: view.offset, line: view.line };
+            self.query(&view.sql, statement).await?;
+            self.count += 1;
+        }
+        if !before.0.is_empty() {
+            self.enter(&before.0).await?;
+        }
+        self.set_charset(&before.1).await
+    }
+
+    async fn charset(&mut self) -> Result<Charset, StepError> {
+        let query = "SELECT @@SESSION.character_set_client, @@SESSION.collation_connection";
+        let (client, collation) = self.server.session.row("tell its character sets", query).await?;
+        Ok(Charset { client, collation })
+    }
+
+    async fn set_charset(&mut self, Charset { client, collation }: &Charset) -> Result<(), StepError> {
+        let set = format!("SET SESSION character_set_client = {client}, collation_connection = {collation}");
+        Ok(self.server.session.run("set its character sets", &set).await?)
     }
 
     /// Grants may name what was dropped long ago: servers keep them, and refuse to make them anew.

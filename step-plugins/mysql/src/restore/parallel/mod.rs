@@ -136,6 +136,7 @@ async fn run(
     try_join_all(sessions.iter_mut().map(|session| load.fill(session))).await?;
     extract::publish(load, &mut main).await?;
     others::send(load, &mut main, &outline.others, Turn::AfterRows).await?;
+    main.create_views(load.cx).await?;
     let of_tables: u64 = sessions.iter().map(StatementSender::count).sum();
     Ok(main.count() + of_tables)
 }

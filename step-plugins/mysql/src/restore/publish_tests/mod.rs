@@ -4,6 +4,7 @@ mod bench;
 mod damage;
 mod parallel;
 mod parts;
+mod zoo;
 
 use rekindle_backup::manifest::Flavour;
 use rekindle_engine::host::Secret;
