@@ -12,9 +12,12 @@ pub mod flavour;
 pub mod inventory;
 
 mod account;
+pub mod archive_binlogs;
 pub mod assert;
+mod binlogs;
 pub mod inspect;
 mod preflight;
+pub mod replay_binlogs;
 mod replication;
 pub mod reset_replication;
 pub mod restore;
@@ -29,9 +32,11 @@ use rekindle_engine::step::Registry;
 
 /// Adds the step kinds of this crate.
 pub fn register(registry: &mut Registry) {
+    registry.register(archive_binlogs::ArchiveBinlogs);
     registry.register(assert::Assert);
     registry.register(dump::Dump);
     registry.register(inspect::Inspect);
+    registry.register(replay_binlogs::ReplayBinlogs);
     registry.register(reset_replication::ResetReplication);
     registry.register(restore::Restore);
     registry.register(sandbox::Sandbox);
