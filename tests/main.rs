@@ -17,6 +17,7 @@ mod large;
 mod locks;
 mod mistakes;
 mod moto;
+mod pitr;
 mod plan;
 mod plugins;
 mod recovery;

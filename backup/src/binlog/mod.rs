@@ -10,6 +10,7 @@ mod event;
 mod gtid;
 mod key;
 mod object;
+pub mod prune;
 mod query;
 mod reader;
 mod segment;

@@ -104,6 +104,32 @@ fn what_is_missing_is_told_by_name() {
     insta::assert_snapshot!(gap(part(), segment(11, 700, 900, true, None)), @"bin.000011 from position 500 to 700 is missing: it was purged before it was archived");
 }
 
+#[test]
+fn logs_that_a_kept_backup_needs_are_never_unneeded() {
+    let at = |segment: Segment, time: &str| Segment { covered_until: time.parse().unwrap(), ..segment };
+    let timeline = |name: &str, segments: Vec<Segment>| archive::Timeline {
+        key: TimelineKey { cluster: "shop".into(), server: "s".into(), timeline: name.into() },
+        segments,
+        covered: None,
+    };
+    let old = [at(segment(1, 4, 9, true, None), "2026-11-20T10:00:00Z")];
+    let new = [
+        at(segment(1, 4, 9, true, None), "2026-11-22T10:00:00Z"),
+        at(segment(2, 4, 9, true, None), "2026-11-22T11:00:00Z"),
+        at(segment(3, 4, 9, true, None), "2026-11-22T12:00:00Z"),
+    ];
+    let timelines = [timeline("a", old.to_vec()), timeline("b", new.to_vec())];
+    let gone = |from: &str| -> Vec<String> {
+        let unneeded = prune::unneeded(&timelines, from.parse().unwrap());
+        unneeded.iter().map(|one| format!("{} {}", one.timeline.timeline, one.segment.log)).collect()
+    };
+    assert_eq!(gone("2026-11-20T09:00:00Z"), Vec::<String>::new());
+    assert_eq!(gone("2026-11-22T11:00:00Z"), ["a bin.000001", "b bin.000001"]);
+    // The clocks may differ.
+    assert_eq!(gone("2026-11-22T11:05:00Z"), ["a bin.000001", "b bin.000001"]);
+    assert_eq!(gone("2026-12-01T00:00:00Z"), ["a bin.000001", "b bin.000001", "b bin.000002"]);
+}
+
 /// What `mariadbd` 10.11.19 wrote: a database, a table, a row.
 const LOG: &[u8] = include_bytes!("testdata/mariadb-10.11.binlog");
 

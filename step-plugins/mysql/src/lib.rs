@@ -5,9 +5,11 @@
 //! as child processes.
 
 pub mod client_options;
+pub mod configure;
 pub mod connection;
 pub mod dump;
 pub mod error;
+pub mod find_in_binlogs;
 pub mod flavour;
 pub mod inventory;
 
@@ -34,7 +36,9 @@ use rekindle_engine::step::Registry;
 pub fn register(registry: &mut Registry) {
     registry.register(archive_binlogs::ArchiveBinlogs);
     registry.register(assert::Assert);
+    registry.register(configure::Configure);
     registry.register(dump::Dump);
+    registry.register(find_in_binlogs::FindInBinlogs);
     registry.register(inspect::Inspect);
     registry.register(replay_binlogs::ReplayBinlogs);
     registry.register(reset_replication::ResetReplication);

@@ -3,3 +3,5 @@
 pub(crate) mod program;
 pub(crate) mod scratch;
 pub(crate) mod server;
+#[cfg(test)]
+pub(crate) mod testing;
