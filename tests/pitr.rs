@@ -67,3 +67,33 @@ async fn a_point_that_can_not_be_reached_stops_the_run_before_anything_is_restor
     assert!(answer.stderr.contains("2030-01-01T00:00:00Z is not in the archive"), "{}", answer.stderr);
     assert_eq!(cluster.checksums(0).await, before);
 }
+
+#[tokio::test]
+async fn a_dropped_table_comes_back_under_a_new_name_while_production_goes_on() {
+    let cluster = Cluster::up(0);
+    cluster.fill(100).await;
+    cluster.with_environment(&["run", "backup", "--yes"]).success();
+    cluster.sql(&["INSERT INTO shop.counter VALUES (7, 7)"]).await;
+    let before = cluster.checksums(0).await;
+    cluster.sql(&["DROP TABLE shop.counter", "CREATE TABLE shop.later (id INT PRIMARY KEY)"]).await;
+    cluster.with_environment(&["run", "archive-binlogs", "--yes"]).success();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let text = format!(
+        "apiVersion: rekindle/v1\nkind: Environment\nname: undo\nextends: sandbox\ntargets:\n  scratch: {{ host: \
+         127.0.0.1, port: {port}, user: root, password: {{ secret: root }} }}\n"
+    );
+    let environment = cluster.project.write("box/environments/undo.yaml", &text);
+    let args = ["run", "undo-drop", "--yes", "-e", environment.to_str().unwrap(), "--set", "sandbox=scratch",
+        "--set", "database=shop", "--set", "table=counter", "--set", "deeds=[drop]", "--set", "sandbox_dir=scratch"];
+
+    cluster.run(&args).success();
+
+    let after = cluster.checksums(0).await;
+    let checksum = |all: &[(String, u64, u64)], name: &str| {
+        all.iter().find(|(table, ..)| table == name).map(|(_, checksum, rows)| (*checksum, *rows))
+    };
+    assert_eq!(checksum(&after, "counter_recovered"), checksum(&before, "counter"));
+    assert_eq!(checksum(&after, "counter"), None);
+    assert!(checksum(&after, "later").is_some());
+    assert!(!cluster.project.path().join("scratch").exists(), "the throw-away server is gone");
+}

@@ -1,7 +1,7 @@
 //! The runbooks that come with the program.
 
 /// The shipped runbooks by name; a file `runbooks/NAME.yaml` in the working directory takes precedence.
-pub(crate) const RUNBOOKS: [(&str, &str); 8] = [
+pub(crate) const RUNBOOKS: [(&str, &str); 9] = [
     ("backup", include_str!("../../runbooks/backup.yaml")),
     ("verify", include_str!("../../runbooks/verify.yaml")),
     ("mark", include_str!("../../runbooks/mark.yaml")),
@@ -9,6 +9,7 @@ pub(crate) const RUNBOOKS: [(&str, &str); 8] = [
     ("disaster-recovery", include_str!("../../runbooks/disaster-recovery.yaml")),
     ("archive-binlogs", include_str!("../../runbooks/archive-binlogs.yaml")),
     ("point-in-time-recovery", include_str!("../../runbooks/point-in-time-recovery.yaml")),
+    ("undo-drop", include_str!("../../runbooks/undo-drop.yaml")),
     (SANDBOX_CLUSTER, include_str!("../../runbooks/sandbox-cluster.yaml")),
 ];
 

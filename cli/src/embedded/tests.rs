@@ -57,11 +57,15 @@ fn compiled_runbook(
         .unpinned
         .iter()
         .map(|step| {
-            assert_eq!(step.kind, "backup.find", "of {name}: give this kind's outputs here");
+            let outputs = match step.kind.as_str() {
+                "backup.find" => found(),
+                "mysql.find-in-binlogs" => dropped(),
+                other => panic!("of {name}: give the outputs of {other} here"),
+            };
             PinnedStep {
                 id: step.id.clone(),
                 kind: step.kind.clone(),
-                outputs: found(),
+                outputs,
                 at: Timestamp::UNIX_EPOCH,
                 intent: Intent::default(),
             }
@@ -80,6 +84,13 @@ fn found() -> serde_json::Value {
     })
 }
 
+fn dropped() -> serde_json::Value {
+    json!({
+        "gtid": "0-1-5", "at": "2026-11-22T15:40:00Z", "server": "mariadb-0-1", "log": "bin.000001", "start": 400,
+        "end": 500, "what": "DROP shop.orders", "statement": "DROP TABLE shop.orders", "count": 1, "found": [],
+    })
+}
+
 fn steps(name: &str, sets: &[&str]) -> Vec<String> {
     let plan = compiled(name, &whole(), sets).unwrap_or_else(|errors| panic!("{name} {sets:?}: {errors:#?}"));
     plan.steps.iter().map(|step| step.id.to_string()).collect()
@@ -88,10 +99,12 @@ fn steps(name: &str, sets: &[&str]) -> Vec<String> {
 #[test]
 fn every_shipped_runbook_compiles_with_its_defaults() {
     for (name, _) in RUNBOOKS {
-        // Where a sandbox keeps its data, and what to say of which backup, have no default.
+        // Where a sandbox keeps its data, what to say of which backup, and what to recover have no default.
         let sets: &[&str] = match name {
             SANDBOX_CLUSTER => &["directory=/tmp/sandbox"],
             "mark" => &["backup=b1", "keep=false"],
+            "point-in-time-recovery" => &["time=2026-11-22T15:40:00Z"],
+            "undo-drop" => &["sandbox=replica-0", "database=shop", "table=orders"],
             _ => &[],
         };
         assert!(!steps(name, sets).is_empty(), "{name}");
@@ -136,6 +149,14 @@ fn a_recovery_loads_and_compares_every_replica() {
             "report",
         ]
     );
+}
+
+#[test]
+fn a_recovery_to_a_point_says_how_far_in_one_way() {
+    let steps = steps("point-in-time-recovery", &["gtid=0-1-5", "backup=b1", "provision=sandbox", "expect=[{sql: SELECT 1, expect: 1}]"]);
+    assert_eq!(steps, ["provision", "wait-ready", "restore", "replay", "assert", "report"]);
+    let errors = compiled("point-in-time-recovery", &whole(), &[]).unwrap_err();
+    assert!(errors.iter().any(|error| error.message.contains("`until` does not say how far")), "{errors:#?}");
 }
 
 #[test]

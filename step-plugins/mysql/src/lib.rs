@@ -7,6 +7,7 @@
 pub mod client_options;
 pub mod configure;
 pub mod connection;
+pub mod copy_table;
 pub mod dump;
 pub mod error;
 pub mod find_in_binlogs;
@@ -37,6 +38,7 @@ pub fn register(registry: &mut Registry) {
     registry.register(archive_binlogs::ArchiveBinlogs);
     registry.register(assert::Assert);
     registry.register(configure::Configure);
+    registry.register(copy_table::CopyTable);
     registry.register(dump::Dump);
     registry.register(find_in_binlogs::FindInBinlogs);
     registry.register(inspect::Inspect);

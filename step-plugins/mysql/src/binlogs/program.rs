@@ -36,35 +36,8 @@ impl LogProgram {
             Flavour::Mariadb => &["mariadb-binlog", "mysqlbinlog"],
             Flavour::Mysql => &["mysqlbinlog"],
         };
-        let mut other = None;
-        for name in names {
-            if processes.find(name).is_none() {
-                continue;
-            }
-            let end =
-                run_tool(processes, CommandSpec::new(*name).args(["--no-defaults", "--version"]), cancel);
-            let version = end.await.map_err(tool_error)?.stdout.trim().to_owned();
-            let its_own = if version.contains("MariaDB") { Flavour::Mariadb } else { Flavour::Mysql };
-            if its_own == flavour {
-                return Ok(Self { name, version });
-            }
-            other = Some((*name, version));
-        }
-        let (named, package) = match flavour {
-            Flavour::Mariadb => (flavour_name(flavour), "mariadb-client"),
-            Flavour::Mysql => (flavour_name(flavour), "mysql-client"),
-        };
-        let what = match other {
-            Some((name, said)) => format!(
-                "`{name}` is of the other flavour ({said}), and the binary logs of {named} are read with its own"
-            ),
-            None => format!(
-                "there is no program `{}` on PATH, and the binary logs of {named} are read with it",
-                names.first().copied().unwrap_or_default()
-            ),
-        };
-        Err(StepError::permanent(what)
-            .help(format!("install the client programs: package `{package}` on Debian and Ubuntu")))
+        let (name, version) = of_flavour(processes, names, flavour, "the binary logs", cancel).await?;
+        Ok(Self { name, version })
     }
 
     /// Gives the command that copies a log from its server, through the replication protocol: an encrypted log comes
@@ -97,6 +70,45 @@ impl LogProgram {
     pub(crate) fn tool(&self, command: String) -> Tool {
         Tool { name: self.name.to_owned(), version: self.version.clone(), command }
     }
+}
+
+/// Finds the program of a flavour among these names, and what it says of itself. `what` is done with it.
+pub(crate) async fn of_flavour(
+    processes: &Arc<dyn Processes>,
+    names: &[&'static str],
+    flavour: Flavour,
+    what: &str,
+    cancel: &CancellationToken,
+) -> Result<(&'static str, String), StepError> {
+    let mut other = None;
+    for name in names {
+        if processes.find(name).is_none() {
+            continue;
+        }
+        let spec = CommandSpec::new(*name).args(["--no-defaults", "--version"]);
+        let version = run_tool(processes, spec, cancel).await.map_err(tool_error)?.stdout.trim().to_owned();
+        let its_own = if version.contains("MariaDB") { Flavour::Mariadb } else { Flavour::Mysql };
+        if its_own == flavour {
+            return Ok((*name, version));
+        }
+        other = Some((*name, version));
+    }
+    let named = flavour_name(flavour);
+    let missing = match other {
+        Some((name, said)) => {
+            format!("`{name}` is of the other flavour ({said}), and {what} of {named} are read with its own")
+        }
+        None => format!(
+            "there is no program `{}` on PATH, and {what} of {named} are read with it",
+            names.first().copied().unwrap_or_default()
+        ),
+    };
+    let package = match flavour {
+        Flavour::Mariadb => "mariadb-client",
+        Flavour::Mysql => "mysql-client",
+    };
+    Err(StepError::permanent(missing)
+        .help(format!("install the client programs: package `{package}` on Debian and Ubuntu")))
 }
 
 /// A program with a login that it may use.
@@ -178,14 +190,14 @@ impl FetchError {
     }
 }
 
-fn last_of(stderr: &str) -> String {
+pub(crate) fn last_of(stderr: &str) -> String {
     let text = stderr.trim();
     let from = text.len().saturating_sub(SHOWN_STDERR_BYTES);
     let from = (from..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(0);
     text.get(from..).unwrap_or_default().replace('\n', "; ")
 }
 
-fn tool_error(error: ToolError) -> StepError {
+pub(crate) fn tool_error(error: ToolError) -> StepError {
     match error {
         ToolError::Cancelled => StepError::cancelled(),
         ToolError::Process(error) => error.into(),

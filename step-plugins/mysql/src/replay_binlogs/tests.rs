@@ -245,3 +245,17 @@ async fn a_replay_that_was_interrupted_goes_on_from_the_last_transaction() {
     assert_eq!(ids(&fresh).await, "1,2,3,4,5");
     assert_eq!(ask(&fresh, "SELECT @@read_only").await, "0");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_whose_logs_were_never_archived_is_told() {
+    let primary = TempServer::start("primary", &processes()).await.unwrap();
+    let lab = Lab::of(&[&primary]);
+    tell(&primary, &TABLE).await;
+    lab.back_up("b1").await;
+    let params = json!({ "target": "primary", "server": "mariadb-0-1", "until": { "end": true } });
+    let found = lab.preview(params).await;
+    insta::assert_snapshot!(found.problems[0], @"
+    rekindle::binlog::unreachable: no binary logs of `mariadb-0-1` are archived (/until)
+      help: archive them: `rekindle run archive-binlogs`
+    ");
+}
