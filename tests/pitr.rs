@@ -79,7 +79,7 @@ async fn a_dropped_table_comes_back_under_a_new_name_while_production_goes_on() 
     cluster.with_environment(&["run", "archive-binlogs", "--yes"]).success();
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let text = format!(
-        "apiVersion: rekindle/v1\nkind: Environment\nname: undo\nextends: sandbox\ntargets:\n  scratch: {{ host: \
+        "apiVersion: rekindle/v1\nkind: Environment\nname: undo\ncluster: sandbox\nextends: sandbox\ntargets:\n  scratch: {{ host: \
          127.0.0.1, port: {port}, user: root, password: {{ secret: root }} }}\n"
     );
     let environment = cluster.project.write("box/environments/undo.yaml", &text);

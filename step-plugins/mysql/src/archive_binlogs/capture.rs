@@ -46,7 +46,6 @@ struct Capture<'a> {
     outputs: ArchiveBinlogsOutputs,
     timeline: Option<TimelineKey>,
     last: Option<Segment>,
-    covered: Option<Covered>,
 }
 
 pub(super) async fn run(
@@ -70,7 +69,6 @@ pub(super) async fn run(
         outputs: ArchiveBinlogsOutputs::default(),
         timeline: None,
         last: None,
-        covered: None,
     };
     if params.follow {
         capture.follow(params, &login, server).await?;
@@ -332,7 +330,6 @@ impl Capture<'_> {
         };
         self.outputs.last_at = last.last_at.or(self.outputs.last_at);
         self.outputs.covered_until = Some(until);
-        self.covered = Some(covered);
         Ok(())
     }
 

@@ -117,7 +117,8 @@ fn look(
     let mut current: Option<(String, String)> = None;
     let mut statement = String::new();
     let mut close = |over: Option<Transaction>, current: &mut Option<(String, String)>| {
-        let (Some(transaction), Some((what, statement))) = (over, current.take()) else { return };
+        let Some(transaction) = over else { return };
+        let Some((what, statement)) = current.take() else { return };
         let at = Timestamp::from_second(i64::from(transaction.at)).unwrap_or(Timestamp::UNIX_EPOCH);
         if params.from.is_none_or(|from| at >= from) && params.to.is_none_or(|to| at <= to) {
             hits.push(Hit { transaction, what, statement });

@@ -169,7 +169,6 @@ mod tests {
 
     #[test]
     fn how_far_is_said_in_one_way() {
-        let read = |json: serde_json::Value| read(json);
         insta::assert_snapshot!(read(serde_json::json!({})), @"`until` does not say how far; give a `time`, a `gtid`, a `before_gtid`, a `log` with its `position`, or `end: true`");
         insta::assert_snapshot!(read(serde_json::json!({ "end": true, "gtid": "0-1-5" })), @"`until` says how far in more than one way; give one of them");
         insta::assert_snapshot!(read(serde_json::json!({ "log": "bin.000012" })), @"`until` has only one of `log` and `position`; give both: `until: { log: bin.000012, position: 4711 }`");

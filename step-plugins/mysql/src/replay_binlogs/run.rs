@@ -152,7 +152,9 @@ pub(super) async fn stand(
     let is_begun = ours.as_ref().is_some_and(|marker| marker.stage == Stage::Replaying);
     let is_on_the_way = is_begun && have.covers(base) && wanted.covers(&have);
     if is_at(base) || is_on_the_way {
-        return Ok(Standing::Ready { have: Some(have), marker: ours });
+        // One that is complete is of an earlier life of the server.
+        let marker = ours.filter(|marker| marker.stage == Stage::Replaying);
+        return Ok(Standing::Ready { have: Some(have), marker });
     }
     // A replay that went less far, from the same backup.
     if let Some(earlier) =
@@ -299,9 +301,11 @@ async fn replay_all(
     guard.disarm();
     sent?;
     // What can't be read comes first: that the program then failed only follows from it.
-    if let Err(FeedError::Unreadable(error)) = fed {
-        return Err(error);
-    }
+    let is_all_fed = match fed {
+        Err(FeedError::Unreadable(error)) => return Err(error),
+        Err(FeedError::Gone) => false,
+        Ok(_) => true,
+    };
     if !end.success() {
         let said = end.stderr.trim().replace('\n', "; ");
         return Err(StepError::permanent(format!("{} failed with {}: {said}", program.name, end.describe()))
@@ -310,12 +314,10 @@ async fn replay_all(
     split.map_err(|error| {
         StepError::permanent(format!("what {} writes can't be split into statements: {error}", program.name))
     })?;
-    match fed {
-        Ok(_) => Ok(()),
-        Err(_) => {
-            Err(StepError::permanent(format!("{} stopped reading before the end of the logs", program.name)))
-        }
+    if is_all_fed {
+        return Ok(());
     }
+    Err(StepError::permanent(format!("{} stopped reading before the end of the logs", program.name)))
 }
 
 /// Proves that the server is where the replay was to bring it.

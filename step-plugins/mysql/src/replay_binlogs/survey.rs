@@ -42,7 +42,6 @@ pub(super) struct Survey {
     pub(super) stop: Option<u64>,
     /// The server's GTIDs at the end; none without GTIDs.
     pub(super) gtids: Option<GtidSet>,
-    /// The last GTID of each transaction that is replayed, of MariaDB's domains: where an interrupted replay may stand.
     pub(super) last_kept: Option<Told>,
     pub(super) first_lost: Option<Told>,
     /// Transactions to leave out that were found.
@@ -133,16 +132,13 @@ pub(super) async fn survey(
     Ok(survey)
 }
 
+/// Tells whether only a part of a segment may count. With transactions to leave out every one is looked at.
 fn is_edge(segment: &Segment, rules: &Rules<'_>) -> bool {
-    let has_skipped = rules.skip.iter().any(|gtid| {
-        segment.after_it().is_none_or(|after| after.contains(gtid))
-            && !segment.before().is_some_and(|before| before.contains(gtid))
-    });
     let is_partly_in_base = match (&rules.base.gtids, segment.before()) {
         (Some(gtids), Some(before)) => gtids != &before && !before.covers(gtids),
         _ => true,
     };
-    has_skipped || is_partly_in_base || rules.goal.may_be_in(segment)
+    !rules.skip.is_empty() || is_partly_in_base || rules.goal.may_be_in(segment)
 }
 
 /// Refuses a goal that the archive does not reach.
