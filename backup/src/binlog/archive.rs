@@ -85,7 +85,9 @@ pub async fn load_timeline(
     key: &TimelineKey,
     places: &[SegmentKey],
 ) -> Result<Timeline, StepError> {
-    let reading = futures_util::stream::iter(places).map(|place| load_segment(store, key, place));
+    // Owned, so that the future can go to any thread.
+    let reading = futures_util::stream::iter(places.to_vec())
+        .map(|place| async move { load_segment(store, key, &place).await });
     let segments = reading.buffered(AT_ONCE).try_collect().await?;
     Ok(Timeline { key: key.clone(), segments, covered: load_covered(store, key).await? })
 }

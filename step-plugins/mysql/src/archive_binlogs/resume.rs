@@ -78,8 +78,8 @@ async fn has_event(
     scratch: &Scratch,
     last: &Segment,
 ) -> Result<bool, StepError> {
-    let fetched = fetcher.fetch(scratch.path(), &last.log, last.last_event.position, cx.cancel()).await;
-    let path = match fetched {
+    let copy = fetcher.fetch(scratch.path(), &last.log, last.last_event.position, cx.cancel()).await;
+    let path = match copy {
         Ok(path) => path,
         // There is no event at that position: `ER_MASTER_FATAL_ERROR_READING_BINLOG`.
         Err(FetchError::Refused { said, .. }) if is_no_event(&said) => return Ok(false),

@@ -93,13 +93,13 @@ pub(crate) async fn of_flavour(
         }
         other = Some((*name, version));
     }
-    let named = flavour_name(flavour);
+    let family = flavour_name(flavour);
     let missing = match other {
         Some((name, said)) => {
-            format!("`{name}` is of the other flavour ({said}), and {what} of {named} are read with its own")
+            format!("`{name}` is of the other flavour ({said}), and {what} of {family} are read with its own")
         }
         None => format!(
-            "there is no program `{}` on PATH, and {what} of {named} are read with it",
+            "there is no program `{}` on PATH, and {what} of {family} are read with it",
             names.first().copied().unwrap_or_default()
         ),
     };

@@ -43,7 +43,7 @@ pub(crate) async fn identity(server: &mut Server) -> Result<ServerIdentity, Serv
     let version = server.version.clone();
     let session = &mut server.session;
     let server_id: u32 = session.row(what, "SELECT CAST(@@global.server_id AS UNSIGNED)").await?;
-    let (server_uuid, gtid_domain_id, server_uid) = match version.flavour {
+    let (server_uuid, gtid_domain_id, uid) = match version.flavour {
         Flavour::Mysql => (Some(session.row(what, "SELECT @@global.server_uuid").await?), None, None),
         Flavour::Mariadb => {
             let domain: u32 = session.row(what, "SELECT CAST(@@global.gtid_domain_id AS UNSIGNED)").await?;
@@ -58,7 +58,7 @@ pub(crate) async fn identity(server: &mut Server) -> Result<ServerIdentity, Serv
         server_id,
         server_uuid,
         gtid_domain_id,
-        server_uid,
+        server_uid: uid,
     })
 }
 

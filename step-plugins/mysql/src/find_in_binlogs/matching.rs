@@ -113,11 +113,12 @@ fn read(sql: &str) -> Option<Done> {
             continue;
         }
         let Some(name) = token.name() else { break };
-        let mut named = Named { database: None, name };
-        if tokens.next_if_eq(&Token::Mark(b'.')).is_some() {
-            named = Named { database: Some(named.name), name: tokens.next()?.name()? };
-        }
-        names.push(named);
+        let one = if tokens.next_if_eq(&Token::Mark(b'.')).is_some() {
+            Named { database: Some(name), name: tokens.next()?.name()? }
+        } else {
+            Named { database: None, name }
+        };
+        names.push(one);
         // Only a list of names goes on.
         if tokens.next_if_eq(&Token::Mark(b',')).is_none() {
             break;

@@ -8,7 +8,7 @@ use rekindle_backup::binlog::archive::{self, Timeline};
 use rekindle_backup::binlog::{
     EventKind, Part, Query, Segment, SegmentError, SegmentEvents, Tables, Transaction, Transactions,
 };
-use rekindle_engine::host::Key;
+use rekindle_engine::host::{Key, ObjectStore};
 use rekindle_engine::step::{Progress, StepContext, StepError};
 
 use super::{FindInBinlogsOutputs, FindInBinlogsParams, Found, Which, matching};
@@ -37,32 +37,23 @@ pub(super) async fn run(
     let mut chosen: Option<FindInBinlogsOutputs> = None;
     let mut found = VecDeque::new();
     let (mut count, mut unread) = (0, 0);
-    for (timeline, segment) in
-        timelines.iter().flat_map(|one| one.segments.iter().map(move |segment| (one, segment)))
-    {
-        if !may_have(params, segment) {
-            continue;
-        }
-        if cx.cancel().is_cancelled() {
-            return Err(StepError::cancelled());
-        }
-        cx.progress(Progress { note: format!("looking in {}", segment.log), ..Progress::default() });
-        let key = Key::new(format!("{}{}", timeline.key.prefix(), segment.object));
-        let key = key.map_err(|error| StepError::permanent(error.to_string()))?;
-        let body = store.get(&key, None).await?.into_blocking_reader();
-        let (asked, described) = (params.clone(), segment.clone());
-        let looked = tokio::task::spawn_blocking(move || look(&asked, &described, body)).await;
-        let (hits, compressed) =
-            looked.map_err(|error| StepError::permanent(error.to_string()))?.map_err(unreadable)?;
-        unread += compressed;
-        for hit in hits {
-            count += 1;
-            found.push_back(tell(&hit));
-            if found.len() > SHOWN {
-                found.pop_front();
+    for timeline in &timelines {
+        for segment in timeline.segments.iter().filter(|segment| may_have(params, segment)) {
+            if cx.cancel().is_cancelled() {
+                return Err(StepError::cancelled());
             }
-            if params.which == Which::Latest || chosen.is_none() {
-                chosen = Some(outputs(timeline, segment, hit));
+            cx.progress(Progress { note: format!("looking in {}", segment.log), ..Progress::default() });
+            let (hits, compressed) = look_into(params, store.as_ref(), timeline, segment).await?;
+            unread += compressed;
+            for hit in hits {
+                count += 1;
+                found.push_back(tell(&hit));
+                if found.len() > SHOWN {
+                    found.pop_front();
+                }
+                if params.which == Which::Latest || chosen.is_none() {
+                    chosen = Some(outputs(timeline, segment, hit));
+                }
             }
         }
     }
@@ -73,6 +64,20 @@ pub(super) async fn run(
     }
     let Some(chosen) = chosen else { return Err(nothing(params, cluster)) };
     Ok(FindInBinlogsOutputs { count, found: found.into(), ..chosen })
+}
+
+async fn look_into(
+    params: &FindInBinlogsParams,
+    store: &dyn ObjectStore,
+    timeline: &Timeline,
+    segment: &Segment,
+) -> Result<(Vec<Hit>, u64), StepError> {
+    let key = Key::new(format!("{}{}", timeline.key.prefix(), segment.object));
+    let key = key.map_err(|error| StepError::permanent(error.to_string()))?;
+    let body = store.get(&key, None).await?.into_blocking_reader();
+    let (asked, described) = (params.clone(), segment.clone());
+    let looking = tokio::task::spawn_blocking(move || look(&asked, &described, body));
+    looking.await.map_err(|error| StepError::permanent(error.to_string()))?.map_err(unreadable)
 }
 
 fn unreadable(error: SegmentError) -> StepError {

@@ -296,12 +296,12 @@ async fn replay_all(
     }
     let gone = |error: tokio::task::JoinError| StepError::permanent(error.to_string());
     let split = splitting.await.map_err(gone)?;
-    let fed = feeding.await.map_err(gone)?;
+    let logs_sent = feeding.await.map_err(gone)?;
     let end = blocking(move || process.wait()).await??;
     guard.disarm();
     sent?;
     // What can't be read comes first: that the program then failed only follows from it.
-    let is_all_fed = match fed {
+    let is_all_fed = match logs_sent {
         Err(FeedError::Unreadable(error)) => return Err(error),
         Err(FeedError::Gone) => false,
         Ok(_) => true,
