@@ -6,7 +6,6 @@ use rekindle_backup::manifest::Flavour;
 
 use crate::connection::{Server, quote_string};
 use crate::error::ServerError;
-use crate::flavour::ServerVersion;
 
 /// The kinds of events, as `SHOW BINLOG EVENTS` words them, that stand in a log without any transaction.
 const BETWEEN: [&str; 7] =
@@ -23,15 +22,6 @@ pub(crate) struct ServerLog {
     pub(crate) number: u64,
     /// Its size, which is also the position of its end.
     pub(crate) size_bytes: u64,
-}
-
-/// Gives the words for where a server stands (MySQL 8.2 renamed them).
-pub(crate) fn show_position(version: &ServerVersion) -> &'static str {
-    if version.is_at_least(Flavour::Mysql, (8, 2, 0)) {
-        "SHOW BINARY LOG STATUS"
-    } else {
-        "SHOW MASTER STATUS"
-    }
 }
 
 /// Gives the words that begin a new log.
@@ -112,20 +102,4 @@ pub(crate) async fn has_nothing(server: &mut Server, log: &str) -> Result<bool, 
         row.get_opt::<String, _>(2).and_then(Result::ok).is_some_and(|kind| BETWEEN.contains(&kind.as_str()))
     };
     Ok(rows.len() < LOOKED_AT_EVENTS && rows.iter().all(is_between))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_version_is_asked_in_its_own_words() {
-        let asked = |version, comment| show_position(&ServerVersion::read(version, comment).unwrap());
-        assert_eq!(asked("5.7.44-log", "MySQL"), "SHOW MASTER STATUS");
-        assert_eq!(asked("8.0.36", "MySQL"), "SHOW MASTER STATUS");
-        assert_eq!(asked("8.4.3", "MySQL"), "SHOW BINARY LOG STATUS");
-        assert_eq!(asked("9.7.0", "MySQL"), "SHOW BINARY LOG STATUS");
-        assert_eq!(asked("10.11.14-MariaDB", ""), "SHOW MASTER STATUS");
-        assert_eq!(asked("11.8.2-MariaDB", ""), "SHOW MASTER STATUS");
-    }
 }

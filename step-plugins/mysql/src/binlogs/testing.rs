@@ -96,7 +96,7 @@ impl Lab {
         use rekindle_engine::host::ObjectStore as _;
         let listed = self.store.list("binlogs/").await.unwrap();
         let kept = listed.into_iter().filter(|info| !info.key.as_str().ends_with("covered.json"));
-        kept.map(|info| (info.key.to_string(), self.store.object(&info.key).unwrap())).collect()
+        kept.map(|info| (info.key.to_string(), self.store.object(&info.key).unwrap().to_vec())).collect()
     }
 
     /// The bytes of an archived log, decompressed.

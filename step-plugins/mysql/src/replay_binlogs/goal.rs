@@ -149,7 +149,7 @@ mod tests {
     fn read(until: serde_json::Value) -> String {
         match Goal::read(&serde_json::from_value(until).unwrap()) {
             Ok(goal) => goal.to_string(),
-            Err(error) => format!("{error}; {}", error.help.unwrap_or_default()),
+            Err(error) => format!("{error}; {}", error.help.as_deref().unwrap_or_default()),
         }
     }
 
