@@ -79,6 +79,8 @@ impl EventKind {
     pub const MARIADB_GTID: Self = Self(162);
     /// The GTIDs of all logs before (MariaDB).
     pub const GTID_LIST: Self = Self(163);
+    /// Says that all after it is encrypted in the server's file (MariaDB). Sent along with what is not any more.
+    pub const START_ENCRYPTION: Self = Self(164);
     /// A statement, compressed (MariaDB).
     pub const QUERY_COMPRESSED: Self = Self(165);
 

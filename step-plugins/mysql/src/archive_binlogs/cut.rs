@@ -162,8 +162,9 @@ pub(super) fn write(
         if transactions.position() > cut.to {
             break;
         }
-        // What has no position was made for the way.
-        if is_format || event.header.end_position != 0 {
+        // What comes is decrypted: readers of the file must not take it for what is not.
+        let is_untrue = event.header.kind == EventKind::START_ENCRYPTION;
+        if is_format || (event.header.end_position != 0 && !is_untrue) {
             into.write_all(&event.raw).map_err(failed)?;
         }
     }
@@ -185,7 +186,13 @@ impl Walk {
         let Some(format) = format else { return Err(BinlogError::NoLog.into()) };
         let mut walk = Self { events, format_at: format.header.timestamp, format: Some(format) };
         if let Some(known) = known {
-            let last = walk.events.next_event()?;
+            // What has no position was made for the way.
+            let last = loop {
+                match walk.events.next_event()? {
+                    Some(event) if event.header.end_position == 0 => {}
+                    other => break other,
+                }
+            };
             let is_same =
                 last.is_some_and(|event| hex::encode(Sha256::digest(&event.raw)) == known.last_event.sha256);
             if !is_same {

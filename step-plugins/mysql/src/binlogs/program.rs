@@ -85,9 +85,11 @@ pub(crate) async fn of_flavour(
         if processes.find(name).is_none() {
             continue;
         }
-        let spec = CommandSpec::new(*name).args(["--no-defaults", "--version"]);
-        let version = run_tool(processes, spec, cancel).await.map_err(tool_error)?.stdout.trim().to_owned();
-        let its_own = if version.contains("MariaDB") { Flavour::Mariadb } else { Flavour::Mysql };
+        let version = said(processes, name, "--version", cancel).await?;
+        // MariaDB's reader of binary logs does not name its family there, but does in its help.
+        let is_mariadb =
+            version.contains("MariaDB") || said(processes, name, "--help", cancel).await?.contains("MariaDB");
+        let its_own = if is_mariadb { Flavour::Mariadb } else { Flavour::Mysql };
         if its_own == flavour {
             return Ok((*name, version));
         }
@@ -109,6 +111,17 @@ pub(crate) async fn of_flavour(
     };
     Err(StepError::permanent(missing)
         .help(format!("install the client programs: package `{package}` on Debian and Ubuntu")))
+}
+
+/// Gives what a program says to one option.
+async fn said(
+    processes: &Arc<dyn Processes>,
+    program: &str,
+    option: &str,
+    cancel: &CancellationToken,
+) -> Result<String, StepError> {
+    let spec = CommandSpec::new(program).args(["--no-defaults", option]);
+    Ok(run_tool(processes, spec, cancel).await.map_err(tool_error)?.stdout.trim().to_owned())
 }
 
 /// A program with a login that it may use.

@@ -19,7 +19,7 @@ async fn servers() -> (TempServer, TempServer) {
 }
 
 const TABLE: [&str; 3] = [
-    "CREATE DATABASE shop",
+    "CREATE DATABASE shop CHARACTER SET utf8mb4",
     "CREATE TABLE shop.t (id INT PRIMARY KEY, v VARCHAR(50), at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP) \
      ENGINE=InnoDB",
     "INSERT INTO shop.t (id, v) VALUES (1, 'in the backup')",
@@ -105,6 +105,7 @@ async fn a_replay_stops_at_a_gtid_before_one_and_at_a_position() {
     let number: u64 = number.parse().unwrap();
     let gtid = |before: u64| format!("{server}-{}", number - before);
     let segment = lab.timelines().await.remove(0).segments.remove(1);
+    let fourth = lab.replay(json!({ "until": { "gtid": gtid(1) } })).await.unwrap().last_kept.unwrap();
 
     for (until, wanted) in [
         (json!({ "gtid": gtid(1) }), "1,2,3,4"),
@@ -113,7 +114,7 @@ async fn a_replay_stops_at_a_gtid_before_one_and_at_a_position() {
         (json!({ "log": "bin.000002", "position": 4 }), "1,2,3"),
         (json!({ "log": "bin.000002", "position": segment.to }), "1,2,3,4"),
         // In the middle of the transaction that has row 4.
-        (json!({ "log": "bin.000002", "position": segment.last_event.position - 1 }), "1,2,3"),
+        (json!({ "log": "bin.000002", "position": fourth.end - 1 }), "1,2,3"),
     ] {
         lab.restore("b1").await;
         lab.replay(json!({ "until": until })).await.unwrap();
@@ -218,9 +219,10 @@ async fn a_damaged_log_is_found_before_the_server_is_touched() {
 async fn a_replay_that_was_interrupted_goes_on_from_the_last_transaction() {
     let (mut lab, _primary, mut fresh) = shop().await;
     let until = json!({ "until": { "end": true } });
-    // Somebody holds the table: the replay waits at its first row.
+    // Somebody holds the place of the next rows: the replay waits at its first one.
     let mut holding = fresh.login().connect().await.unwrap();
-    holding.session.run("hold it", "LOCK TABLES shop.t WRITE").await.unwrap();
+    holding.session.run("begin", "BEGIN").await.unwrap();
+    holding.session.run("hold it", "SELECT * FROM shop.t WHERE id > 1 FOR UPDATE").await.unwrap();
     let test = lab.cx();
     let cancel = test.cancel.clone();
     let params = json!({ "target": "fresh", "backup": "backup://primary/shop/b1", "until": { "end": true } });
@@ -228,7 +230,8 @@ async fn a_replay_that_was_interrupted_goes_on_from_the_last_transaction() {
         use rekindle_engine::step::Step as _;
         super::ReplayBinlogs.run(&serde_json::from_value(params).unwrap(), &test.cx).await
     });
-    while !ask(&fresh, "SHOW PROCESSLIST").await.contains("Waiting for table metadata lock") {
+    let waiting = "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'";
+    while ask(&fresh, waiting).await == "0" {
         assert!(!running.is_finished());
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
