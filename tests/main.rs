@@ -19,6 +19,7 @@ mod locks;
 mod mistakes;
 mod moto;
 mod physical;
+mod pitr;
 mod plan;
 mod plugins;
 mod recovery;

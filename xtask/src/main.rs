@@ -4,11 +4,13 @@
 mod apt;
 mod audit;
 mod bench;
+mod cache;
 mod cargo;
 mod demo;
 #[cfg(test)]
 mod diagnostics;
 mod lanes;
+mod mysql;
 mod python;
 mod schemas;
 mod stage;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::apt;
+use crate::cache;
 use crate::stage::{Failure, Stage};
 
 /// A program, in the version that was tried with this repository; the folder of another version is another.
@@ -50,8 +51,7 @@ impl Package {
     /// When it can't be installed; the message's first line says why.
     pub(crate) fn ensure(&self) -> Result<PathBuf, Failure> {
         let Self { name, version, .. } = self;
-        let caches = cache(&|name| std::env::var_os(name).map(PathBuf::from))?;
-        let folder = caches.join(format!("{name}-{version}"));
+        let folder = cache::folder(&format!("{name}-{version}"))?;
         if folder.join(COMPLETE).is_file() {
             return Ok(folder);
         }
@@ -77,30 +77,5 @@ impl Package {
         Stage::new(&python, pip).run()?;
         Stage::new(&python, ["-c", &format!("import {}", self.modules)]).read()?;
         std::fs::write(folder.join(COMPLETE), "").map_err(failed)
-    }
-}
-
-/// XDG Base Directory Specification: `$XDG_CACHE_HOME`, or `.cache` in the home directory; relative ones don't count.
-fn cache(variable: &dyn Fn(&str) -> Option<PathBuf>) -> Result<PathBuf, Failure> {
-    let absolute = |name| variable(name).filter(|path| path.is_absolute());
-    let caches = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")));
-    let caches = caches
-        .ok_or_else(|| Failure::new("no home directory is known to keep programs of Python in: set HOME"))?;
-    Ok(caches.join("rekindle"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn it_is_kept_in_the_users_cache() {
-        let with = |xdg: Option<&str>, home: Option<&str>| {
-            cache(&|name| if name == "HOME" { home } else { xdg }.map(PathBuf::from)).ok()
-        };
-        assert_eq!(with(Some("/c"), Some("/h")), Some(PathBuf::from("/c/rekindle")));
-        assert_eq!(with(Some("c"), Some("/h")), Some(PathBuf::from("/h/.cache/rekindle")));
-        assert_eq!(with(None, Some("/h")), Some(PathBuf::from("/h/.cache/rekindle")));
-        assert_eq!(with(None, None), None);
     }
 }

@@ -1,64 +1,79 @@
 //! `cargo xtask test`: format, lints, docs and every test, also those with real servers.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::apt;
 use crate::cargo::NEXTEST;
 use crate::lanes::Lanes;
+use crate::mysql;
 use crate::python::{MOTO, MOTO_VARIABLE};
 use crate::stage::{Failure, Stage};
 
 /// Checks format, lints and docs, and runs every test, installing what is missing
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Leaves the tests out that start servers of other projects: MariaDB, moto
+    /// Leaves the tests out that start servers of other projects: MariaDB, MySQL, moto
     #[arg(long)]
     without_servers: bool,
 }
 
 /// The lanes whose tests start servers; `.config/nextest.toml` has the same filters.
-const SERVER_LANES: [(&str, &str); 5] = [
-    ("mariadb", "package(rekindle-mysql)"),
-    ("e2e", "binary(/^e2e$/) and not test(/^moto::/)"),
+const SERVER_LANES: [(&str, &str); 6] = [
+    ("mariadb", "package(rekindle-mysql) and not test(/::mysql$/)"),
+    MYSQL_LANE,
+    ("e2e", "binary(/^e2e$/) and not test(/^moto::|::mysql$/)"),
     MOTO_LANE,
     ("real-s3", "package(rekindle-storage) and test(/^real::s3::/)"),
     ("real-gcs", "package(rekindle-storage) and test(/^real::gcs::/)"),
 ];
 /// Lanes on buckets of a provider, and the variables that name the URL to test below.
 const REAL_LANES: [(&str, &str); 2] = [("real-s3", "REKINDLE_REAL_S3"), ("real-gcs", "REKINDLE_REAL_GCS")];
+/// Tests of this name start MySQL; most of them have a sibling called `mariadb`.
+const MYSQL_LANE: (&str, &str) =
+    ("mysql", "(package(rekindle-mysql) or binary(/^e2e$/)) and test(/::mysql$/)");
 /// Tests in a module of this name start moto.
 const MOTO_LANE: (&str, &str) =
     ("moto", "(package(rekindle-storage) or binary(/^e2e$/)) and test(/(^|::)moto::/)");
 
 /// Which tests of servers can run here.
+#[derive(Default)]
 struct Servers {
     /// The lanes that can't, each with the reason.
     left_out: Vec<(&'static str, String)>,
     /// Where moto is.
     moto: Option<PathBuf>,
+    /// The folder with MySQL's programs.
+    mysql: Option<PathBuf>,
 }
 
 impl Servers {
-    /// Looks what is there, and installs what is missing. Without moto its lane is left out; without MariaDB there is
-    /// too little to test.
+    /// Looks what is there, and installs what is missing. Without moto or MySQL its lane is left out; without MariaDB
+    /// there is too little to test.
     fn ensure(args: &Args) -> Result<Self, Failure> {
         if args.without_servers {
             let why = "--without-servers was given";
             let left_out = SERVER_LANES.map(|(lane, _)| (lane, why.to_owned())).to_vec();
-            return Ok(Self { left_out, moto: None });
+            return Ok(Self { left_out, ..Self::default() });
         }
         apt::ensure(&apt::MARIADB)?;
         let is_set = |name: &str| std::env::var_os(name).is_some_and(|url| !url.is_empty());
-        Ok(Self::with(MOTO.ensure(), is_set))
+        Ok(Self::with(MOTO.ensure(), mysql::ensure(), is_set))
     }
 
-    fn with(moto: Result<PathBuf, Failure>, is_set: impl Fn(&str) -> bool) -> Self {
+    fn with(
+        moto: Result<PathBuf, Failure>,
+        mysql: Result<PathBuf, Failure>,
+        is_set: impl Fn(&str) -> bool,
+    ) -> Self {
         let missing = REAL_LANES.iter().filter(|(_, variable)| !is_set(variable));
         let mut left_out: Vec<(&'static str, String)> =
             missing.map(|(lane, variable)| (*lane, format!("{variable} names no bucket"))).collect();
-        let moto =
-            moto.map_err(|failure| left_out.push((MOTO_LANE.0, first_line(&failure.message).to_owned())));
-        Self { left_out, moto: moto.ok() }
+        let mut or_leave_out = |lane: (&'static str, &str), there: Result<PathBuf, Failure>| {
+            there.map_err(|failure| left_out.push((lane.0, first_line(&failure.message).to_owned()))).ok()
+        };
+        let moto = or_leave_out(MOTO_LANE, moto);
+        let mysql = or_leave_out(MYSQL_LANE, mysql);
+        Self { left_out, moto, mysql }
     }
 
     fn why_left_out(&self, lane: &str) -> Option<&str> {
@@ -89,10 +104,7 @@ fn run_lanes(args: &Args, lanes: &mut Lanes) -> Result<(), Failure> {
         match Servers::ensure(args).and_then(|servers| NEXTEST.ensure().map(|()| servers)) {
             Ok(servers) => (servers, None),
             // None of its stages will run.
-            Err(failure) => (
-                Servers { left_out: Vec::new(), moto: None },
-                Some((first_line(&failure.message).to_owned(), failure)),
-            ),
+            Err(failure) => (Servers::default(), Some((first_line(&failure.message).to_owned(), failure))),
         };
     for (lane, stage) in stages(&servers) {
         if let Some((why, _)) = &stop {
@@ -127,6 +139,9 @@ fn stages(servers: &Servers) -> Vec<(&'static str, Stage)> {
     if let Some(folder) = &servers.moto {
         tests = tests.variable(MOTO_VARIABLE, folder.to_string_lossy());
     }
+    if let Some(folder) = &servers.mysql {
+        tests = tests.variable("PATH", before_path(folder));
+    }
     vec![
         ("fmt", Stage::cargo(["fmt", "--all", "--check"])),
         ("clippy", Stage::cargo(lints)),
@@ -134,6 +149,12 @@ fn stages(servers: &Servers) -> Vec<(&'static str, Stage)> {
         (TESTS, tests),
         ("doctests", Stage::cargo(doc_tests)),
     ]
+}
+
+/// Gives `PATH` with a folder before all others.
+fn before_path(folder: &Path) -> String {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    format!("{}:{}", folder.display(), path.to_string_lossy())
 }
 
 fn nextest(verb: &str, filter: &str) -> Vec<String> {
@@ -203,7 +224,9 @@ mod tests {
         let servers = Servers::ensure(&Args { without_servers: true }).unwrap();
         assert_eq!(
             servers.selection(),
-            "not (package(rekindle-mysql) or binary(/^e2e$/) and not test(/^moto::/) \
+            "not (package(rekindle-mysql) and not test(/::mysql$/) \
+             or (package(rekindle-mysql) or binary(/^e2e$/)) and test(/::mysql$/) \
+             or binary(/^e2e$/) and not test(/^moto::|::mysql$/) \
              or (package(rekindle-storage) or binary(/^e2e$/)) and test(/(^|::)moto::/) \
              or package(rekindle-storage) and test(/^real::s3::/) \
              or package(rekindle-storage) and test(/^real::gcs::/))"
@@ -211,23 +234,41 @@ mod tests {
         assert_eq!(servers.selection(), unit_filter());
     }
 
+    fn servers(moto: Result<&str, &str>, mysql: Result<&str, &str>, buckets: &[&str]) -> Servers {
+        let found = |there: Result<&str, &str>| there.map(PathBuf::from).map_err(Failure::new);
+        Servers::with(found(moto), found(mysql), |name| buckets.contains(&name))
+    }
+
+    const BUCKETS: &[&str] = &["REKINDLE_REAL_S3", "REKINDLE_REAL_GCS"];
+
     #[test]
     fn without_moto_its_lane_is_left_out_with_the_reason_and_nothing_else_is() {
-        let servers = Servers::with(Err(Failure::new("no network\nmore")), |_| true);
+        let without = servers(Err("no network\nmore"), Ok("m"), BUCKETS);
         assert_eq!(
-            servers.selection(),
+            without.selection(),
             "not ((package(rekindle-storage) or binary(/^e2e$/)) and test(/(^|::)moto::/))"
         );
-        assert_eq!(servers.why_left_out("moto"), Some("no network"));
-        assert_eq!(servers.why_left_out("e2e"), None);
-        assert_eq!(Servers::with(Ok(PathBuf::from("m")), |_| true).selection(), "all()");
+        assert_eq!(without.why_left_out("moto"), Some("no network"));
+        assert_eq!(without.why_left_out("e2e"), None);
+        assert_eq!(servers(Ok("m"), Ok("m"), BUCKETS).selection(), "all()");
+    }
+
+    #[test]
+    fn without_mysql_its_lane_is_left_out_with_the_reason_and_nothing_else_is() {
+        let without = servers(Ok("m"), Err("no network"), BUCKETS);
+        assert_eq!(
+            without.selection(),
+            "not ((package(rekindle-mysql) or binary(/^e2e$/)) and test(/::mysql$/))"
+        );
+        assert_eq!(without.why_left_out("mysql"), Some("no network"));
+        assert_eq!(without.why_left_out("mariadb"), None);
     }
 
     #[test]
     fn real_buckets_are_tested_where_a_variable_names_one() {
-        let servers = Servers::with(Ok(PathBuf::from("m")), |name| name == "REKINDLE_REAL_S3");
-        assert_eq!(servers.why_left_out("real-s3"), None);
-        assert_eq!(servers.why_left_out("real-gcs"), Some("REKINDLE_REAL_GCS names no bucket"));
-        assert_eq!(servers.selection(), "not (package(rekindle-storage) and test(/^real::gcs::/))");
+        let some = servers(Ok("m"), Ok("m"), &BUCKETS[..1]);
+        assert_eq!(some.why_left_out("real-s3"), None);
+        assert_eq!(some.why_left_out("real-gcs"), Some("REKINDLE_REAL_GCS names no bucket"));
+        assert_eq!(some.selection(), "not (package(rekindle-storage) and test(/^real::gcs::/))");
     }
 }
