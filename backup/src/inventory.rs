@@ -31,6 +31,18 @@ impl Inventory {
         tables.filter(|table| table.checksum.is_some()).count() as u64
     }
 
+    /// Counts the tables whose checksum both know.
+    pub fn shared_checksum_count(&self, other: &Self) -> u64 {
+        let known = |of: &Self, database: &str, table: &str| {
+            let found = of.databases.get(database).and_then(|database| database.tables.get(table));
+            found.is_some_and(|table| table.checksum.is_some())
+        };
+        let tables =
+            self.databases.iter().flat_map(|(name, held)| held.tables.keys().map(move |table| (name, table)));
+        let both = |(name, table): &(&String, &String)| known(self, name, table) && known(other, name, table);
+        tables.filter(both).count() as u64
+    }
+
     /// Takes over the checksums of tables that both know.
     pub fn take_checksums(&mut self, from: Self) {
         for (database, from) in from.databases {

@@ -86,7 +86,8 @@ fn checksums_are_taken_over_by_name() {
     taken.databases.get_mut("shop").unwrap().tables.get_mut("a").unwrap().checksum = Some("7".to_owned());
     taken.databases.insert("other".to_owned(), Database::default());
     let mut into = shop();
-    into.take_checksums(taken);
-    assert_eq!(into.checksum_count(), 1);
+    assert_eq!(into.shared_checksum_count(&taken), 0);
+    into.take_checksums(taken.clone());
+    assert_eq!((into.checksum_count(), into.shared_checksum_count(&taken)), (1, 1));
     assert_eq!(into.databases.len(), 1);
 }

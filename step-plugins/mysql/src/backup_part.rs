@@ -3,7 +3,8 @@
 use rekindle_backup::layout::{BackupUri, MANIFEST, index_name};
 use rekindle_backup::manifest::DumpIndex;
 use rekindle_engine::host::{Key, ObjectStore, StoreErrorKind};
-use rekindle_engine::step::StepError;
+use rekindle_engine::id::StoreName;
+use rekindle_engine::step::{PreflightContext, Problem, StepError};
 
 /// An index has some 200 bytes for each 4 MiB of text.
 const INDEX_LIMIT_BYTES: usize = 1 << 30;
@@ -38,6 +39,23 @@ impl BackupPart {
         }
         Err(StepError::permanent(format!("{} is published already: nothing is added to it", self.backup))
             .help("leave `id` out, or name a new one"))
+    }
+
+    /// Says why it can't be written into a store; `part` is absent while its parameters are not all known.
+    pub(crate) async fn store_problem(
+        part: Option<Result<Self, StepError>>,
+        store: &StoreName,
+        cx: &PreflightContext,
+    ) -> Option<Problem> {
+        let store = match cx.writable_store(store, "/store").await {
+            Ok(store) => store,
+            Err(problem) => return Some(problem),
+        };
+        let error = match part? {
+            Ok(part) => part.refuse_published(store.as_ref()).await.err()?,
+            Err(error) => error,
+        };
+        Some(Problem { pointer: Some("/store"), ..error.into() })
     }
 
     /// Looks whether it is there already: its index, and its object with the size that the index says.

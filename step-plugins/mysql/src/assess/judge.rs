@@ -1,12 +1,15 @@
 //! From what was seen to what it means: pure.
 
+use rekindle_backup::manifest::BackupKind;
+
 use super::{NewestBackup, Role, ServerState, Strategy};
 
 /// What was seen.
 pub(super) struct Seen {
     pub(super) servers: Vec<ServerState>,
     pub(super) lost: Vec<String>,
-    pub(super) newest_verified: Option<NewestBackup>,
+    /// The newest verified backup of each kind, the newest first.
+    pub(super) verified: Vec<NewestBackup>,
     /// The environment's name, for command lines.
     pub(super) environment: String,
 }
@@ -74,7 +77,7 @@ fn trouble(replica: &ServerState) -> Option<String> {
 fn mend(seen: &Seen, replica: &ServerState) -> String {
     let (target, environment) = (&replica.target, &seen.environment);
     if !replica.up {
-        return format!("bring `{target}` up again; if its data are gone, `{}`", reseed(seen, replica));
+        return format!("bring `{target}` up again; if its data are gone, {}", reseed(seen, replica));
     }
     let lags = replica.replication.as_ref().is_some_and(|state| {
         state.seconds_behind.is_some_and(|seconds| seconds > 0) && state.problem.is_some()
@@ -84,29 +87,31 @@ fn mend(seen: &Seen, replica: &ServerState) -> String {
             "wait until `{target}` has caught up, then `rekindle run assess -e {environment}` again"
         );
     }
-    format!("load `{target}` anew and let it follow: `{}`", reseed(seen, replica))
+    format!("load `{target}` anew and let it follow: {}", reseed(seen, replica))
 }
 
+/// Says how a replica is loaded anew: from a dump, so there has to be one.
 fn reseed(seen: &Seen, replica: &ServerState) -> String {
-    format!("rekindle run reseed-replica -e {} --set replica={}", seen.environment, replica.target)
+    let environment = &seen.environment;
+    let reseed = format!("`rekindle run reseed-replica -e {environment} --set replica={}`", replica.target);
+    if seen.verified.iter().any(|one| one.kind == BackupKind::Logical) {
+        return reseed;
+    }
+    format!("`rekindle run backup -e {environment}`, as no logical backup is verified, then {reseed}")
 }
 
 fn lost(seen: &Seen, primary: &ServerState) -> Judgement {
     let more = seen.lost.len().saturating_sub(NAMED);
     let more = (more > 0).then(|| format!("and {more} more"));
     let named = seen.lost.iter().take(NAMED).cloned().chain(more).collect::<Vec<_>>().join("; ");
-    let environment = &seen.environment;
     Judgement {
         strategy: Strategy::DataCorruption,
         why: format!("`{}` is up, but {named}", primary.target),
         next: vec![
             "make sure that it is not meant to be so: what was dropped on purpose is no loss".to_owned(),
-            format!("one table: `rekindle run restore-table -e {environment}`"),
-            format!(
-                "all of it, as of the moment before: `rekindle run point-in-time-recovery -e {environment}`; \
-                 without archived binary logs `rekindle run disaster-recovery -e {environment} --set \
-                 overwrite_primary=true` brings back the newest verified backup"
-            ),
+            "one table: load the backup into a spare server, as its RESTORE.txt says, and copy the table from there"
+                .to_owned(),
+            format!("all of it, as of the backup: {}", bring_back(seen, Held::Replaced)),
         ],
     }
 }
@@ -114,15 +119,7 @@ fn lost(seen: &Seen, primary: &ServerState) -> Judgement {
 fn without_primary(seen: &Seen) -> Judgement {
     let alive: Vec<&ServerState> =
         replicas(seen).filter(|replica| replica.up && replica.restoring.is_none()).collect();
-    let recover = format!("rekindle run disaster-recovery -e {}", seen.environment);
-    let backup = match &seen.newest_verified {
-        Some(newest) => format!("`{recover}` brings back what was there at {}", newest.recovery_point),
-        None => {
-            "there is no verified backup: look for copies in other stores, and verify what there is with \
-                 `rekindle backups verify`"
-                .to_owned()
-        }
-    };
+    let backup = bring_back(seen, Held::Nothing);
     if alive.is_empty() {
         return Judgement {
             strategy: Strategy::WholeCluster,
@@ -152,8 +149,43 @@ fn without_primary(seen: &Seen) -> Judgement {
     }
 }
 
+/// What the server that is to be restored holds.
+#[derive(Clone, Copy)]
+enum Held {
+    /// Nothing: it is to be a new one.
+    Nothing,
+    /// Data that the backup is to take the place of.
+    Replaced,
+}
+
+/// Says what brings the newest verified backup of each kind back: only its own runbook restores a kind.
+fn bring_back(seen: &Seen, held: Held) -> String {
+    let environment = &seen.environment;
+    let ways = seen.verified.iter().map(|newest| {
+        let (runbook, overwrite, note) = match newest.kind {
+            BackupKind::Logical => ("disaster-recovery", "overwrite_primary", ""),
+            BackupKind::Physical => ("restore-physical", "overwrite", " on the server's own machine"),
+        };
+        let overwrite = match held {
+            Held::Nothing => String::new(),
+            Held::Replaced => format!(" --set {overwrite}=true"),
+        };
+        let point = newest.recovery_point;
+        format!(
+            "`rekindle run {runbook} -e {environment}{overwrite}`{note} brings back what was there at {point}"
+        )
+    });
+    let ways = ways.collect::<Vec<_>>();
+    if ways.is_empty() {
+        return "there is no verified backup: look for copies in other stores, and verify what there is with \
+                `rekindle backups verify`"
+            .to_owned();
+    }
+    ways.join("; ")
+}
+
 fn without_backup(seen: &Seen) -> Option<String> {
-    seen.newest_verified.is_none().then(|| {
+    seen.verified.is_empty().then(|| {
         format!("there is no verified backup: make one with `rekindle run backup -e {}`", seen.environment)
     })
 }
@@ -168,6 +200,6 @@ pub(super) fn achievable_rpo(seen: &Seen) -> Option<(u64, String)> {
     let by_replica = replicas(seen)
         .filter_map(|replica| Some((behind(replica)?, format!("replica {}", replica.target))))
         .min();
-    let by_backup = seen.newest_verified.as_ref().map(|newest| (newest.age_seconds, newest.uri.to_string()));
+    let by_backup = seen.verified.first().map(|newest| (newest.age_seconds, newest.uri.to_string()));
     by_replica.into_iter().chain(by_backup).min_by_key(|(seconds, _)| *seconds)
 }

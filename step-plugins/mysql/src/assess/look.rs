@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use rekindle_backup::catalogue;
 use rekindle_backup::inventory::{Difference, Inventory};
-use rekindle_backup::manifest::Flavour;
+use rekindle_backup::manifest::{BackupKind, Flavour};
 use rekindle_engine::id::{StoreName, TargetName};
 use rekindle_engine::step::{StepContext, StepError};
 
@@ -27,30 +27,26 @@ pub(super) async fn look(params: &Params, cx: &StepContext) -> Result<(Seen, Vec
             open.session.close().await;
         }
     }
-    let (mut newest, mut unknown) = (None::<NewestBackup>, Vec::new());
+    let (mut verified, mut unknown) = (Vec::new(), Vec::new());
     for (name, found) in params.stores.iter().zip(stores) {
         match found {
-            Ok(Some(found)) => {
-                if newest.as_ref().is_none_or(|known| found.recovery_point > known.recovery_point) {
-                    newest = Some(found);
-                }
-            }
-            Ok(None) => {}
+            Ok(found) => verified.extend(found),
             Err(error) => {
                 unknown.push(format!("the store `{name}` could not be looked into: {}", error.message));
             }
         }
     }
+    let verified = newest_of_each_kind(verified);
     let mut lost = Vec::new();
     if let Some(mut server) = open {
-        lost = lost_of(params, &mut server, newest.as_ref(), cx).await.unwrap_or_else(|error| {
+        lost = lost_of(params, &mut server, verified.first(), cx).await.unwrap_or_else(|error| {
             unknown.push(format!("what `{}` has lost is not known: {}", params.primary, error.message));
             Vec::new()
         });
         server.session.close().await;
     }
     let environment = cx.settings().name.clone();
-    Ok((Seen { servers, lost, newest_verified: newest, environment }, unknown))
+    Ok((Seen { servers, lost, verified, environment }, unknown))
 }
 
 async fn at_server(target: &TargetName, role: Role, cx: &StepContext) -> (ServerState, Option<Server>) {
@@ -102,15 +98,28 @@ async fn ask(server: &mut Server, state: &mut ServerState) -> Result<(), ServerE
     Ok(())
 }
 
-async fn newest_verified(name: &StoreName, cx: &StepContext) -> Result<Option<NewestBackup>, StepError> {
+/// Gives the newest verified backups of one store, at most one of each kind.
+async fn newest_verified(name: &StoreName, cx: &StepContext) -> Result<Vec<NewestBackup>, StepError> {
     let store = cx.store(name).await?;
     let listed = catalogue::list_backups(&*store, name, Some(cx.settings().cluster())).await?;
-    let newest = listed.iter().filter(|one| !one.proven().is_empty()).max_by_key(|one| one.recovery_point());
-    Ok(newest.map(|one| {
+    let proven = listed.iter().filter(|one| !one.proven().is_empty()).filter_map(|one| {
         let recovery_point = one.recovery_point();
         let age = cx.world().clock.now().duration_since(recovery_point).as_secs();
-        NewestBackup { uri: one.uri.clone(), recovery_point, age_seconds: u64::try_from(age).unwrap_or(0) }
-    }))
+        let age_seconds = u64::try_from(age).unwrap_or(0);
+        let kind = one.summary.as_ref().ok()?.kind;
+        Some(NewestBackup { uri: one.uri.clone(), kind, recovery_point, age_seconds })
+    });
+    Ok(newest_of_each_kind(proven.collect()))
+}
+
+/// Keeps the newest of each kind, the newest first; of equally new ones the first.
+pub(super) fn newest_of_each_kind(mut backups: Vec<NewestBackup>) -> Vec<NewestBackup> {
+    backups.sort_by_key(|one| std::cmp::Reverse(one.recovery_point));
+    let first = |kind: BackupKind| backups.iter().position(|one| one.kind == kind);
+    let mut kept: Vec<usize> =
+        [BackupKind::Logical, BackupKind::Physical].into_iter().filter_map(first).collect();
+    kept.sort_unstable();
+    kept.into_iter().map(|at| backups[at].clone()).collect()
 }
 
 /// Names what the backup has and the server has not, and tables that the server itself finds damaged.

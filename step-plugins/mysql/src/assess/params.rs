@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use rekindle_backup::layout::BackupUri;
+use rekindle_backup::manifest::BackupKind;
 use rekindle_engine::id::{StoreName, TargetName};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -82,11 +83,13 @@ pub struct ServerState {
     pub replication: Option<ReplicationState>,
 }
 
-/// The newest backup that a verification has proven.
+/// The newest backup of its kind that a verification has proven.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NewestBackup {
     /// Which.
     pub uri: BackupUri,
+    /// How it was made, and so which runbook restores it.
+    pub kind: BackupKind,
     /// The point in time that restoring it leads to (UTC).
     #[schemars(with = "String")]
     pub recovery_point: Timestamp,
@@ -108,8 +111,10 @@ pub struct Outputs {
     pub servers: Vec<ServerState>,
     /// What the newest verified backup has and the primary has not, and tables that are damaged.
     pub lost: Vec<String>,
-    /// The newest verified backup of all stores.
+    /// The newest verified backup of all stores, of whatever kind.
     pub newest_verified: Option<NewestBackup>,
+    /// The newest verified backup of each kind, of all stores, the newest first.
+    pub verified: Vec<NewestBackup>,
     /// How much time's writes would be lost if the primary's data were gone now; absent when all would be.
     #[schemars(extend("x-volatile" = true))]
     pub achievable_rpo_seconds: Option<u64>,

@@ -1,13 +1,20 @@
 //! What is proposed for what is seen: by made-up sights, and by a real server.
 
+use rekindle_backup::catalogue;
+use rekindle_backup::layout::{BackupUri, MANIFEST};
+use rekindle_backup::manifest::BackupKind;
+use rekindle_backup::sealed;
+use rekindle_backup::verdict::{Level, Verdict};
 use rekindle_engine::environment::StoreConfig;
 use rekindle_engine::step::Step as _;
-use rekindle_engine::testing::context;
+use rekindle_engine::testing::{FakeWorld, context};
 use serde_json::json;
 
 use super::judge::{Seen, achievable_rpo, judge};
+use super::look::newest_of_each_kind;
 use super::*;
 use crate::assert::tests::{filled, publish};
+use crate::connection::Server;
 use crate::testing::world_of;
 
 fn server(target: &str, role: Role) -> ServerState {
@@ -34,13 +41,19 @@ fn down(state: ServerState) -> ServerState {
     ServerState { up: false, problem: Some("it can't be reached".to_owned()), replication: None, ..state }
 }
 
+fn backup(id: &str, kind: BackupKind, age_seconds: u64) -> NewestBackup {
+    let now: jiff::Timestamp = "2026-11-22T16:00:00Z".parse().unwrap();
+    NewestBackup {
+        uri: format!("backup://primary/shop/{id}").parse().unwrap(),
+        kind,
+        recovery_point: now - std::time::Duration::from_secs(age_seconds),
+        age_seconds,
+    }
+}
+
 fn seen(servers: Vec<ServerState>) -> Seen {
-    let newest = NewestBackup {
-        uri: "backup://primary/shop/b1".parse().unwrap(),
-        recovery_point: "2026-11-22T15:00:00Z".parse().unwrap(),
-        age_seconds: 3600,
-    };
-    Seen { servers, lost: Vec::new(), newest_verified: Some(newest), environment: "prod".to_owned() }
+    let verified = vec![backup("b1", BackupKind::Logical, 3600)];
+    Seen { servers, lost: Vec::new(), verified, environment: "prod".to_owned() }
 }
 
 fn told(seen: &Seen) -> String {
@@ -52,7 +65,7 @@ fn told(seen: &Seen) -> String {
 fn a_sound_cluster_needs_nothing_but_a_verified_backup() {
     let mut seen = seen(vec![server("primary", Role::Primary), replica("replica-0", Some(0), None)]);
     insta::assert_snapshot!(told(&seen), @"Nothing: every server is up, and every replica has caught up");
-    seen.newest_verified = None;
+    seen.verified.clear();
     insta::assert_snapshot!(judge(&seen).next.join("\n"), @"there is no verified backup: make one with `rekindle run backup -e prod`");
 }
 
@@ -93,7 +106,7 @@ fn a_dead_cluster_is_rebuilt_from_the_newest_verified_backup() {
     make sure that the servers are really gone, and not only out of reach from here
     `rekindle run disaster-recovery -e prod` brings back what was there at 2026-11-22T15:00:00Z
     ");
-    seen.newest_verified = None;
+    seen.verified.clear();
     assert!(judge(&seen).next[1].starts_with("there is no verified backup"), "{:?}", judge(&seen));
 }
 
@@ -104,9 +117,38 @@ fn lost_tables_on_a_living_primary_are_brought_back_from_a_backup() {
     insta::assert_snapshot!(told(&seen), @r"
     DataCorruption: `primary` is up, but table shop.t1 is gone; table shop.t2 is gone; table shop.t3 is gone; and 2 more
     make sure that it is not meant to be so: what was dropped on purpose is no loss
-    one table: `rekindle run restore-table -e prod`
-    all of it, as of the moment before: `rekindle run point-in-time-recovery -e prod`; without archived binary logs `rekindle run disaster-recovery -e prod --set overwrite_primary=true` brings back the newest verified backup
+    one table: load the backup into a spare server, as its RESTORE.txt says, and copy the table from there
+    all of it, as of the backup: `rekindle run disaster-recovery -e prod --set overwrite_primary=true` brings back what was there at 2026-11-22T15:00:00Z
     ");
+}
+
+#[test]
+fn each_kind_of_backup_is_brought_back_by_the_runbook_that_restores_it() {
+    let mut seen = seen(vec![down(server("primary", Role::Primary))]);
+    seen.verified = vec![backup("p1", BackupKind::Physical, 60), backup("b1", BackupKind::Logical, 3600)];
+    insta::assert_snapshot!(judge(&seen).next[1], @"`rekindle run restore-physical -e prod` on the server's own machine brings back what was there at 2026-11-22T15:59:00Z; `rekindle run disaster-recovery -e prod` brings back what was there at 2026-11-22T15:00:00Z");
+    assert_eq!(achievable_rpo(&seen).unwrap(), (60, "backup://primary/shop/p1".to_owned()));
+    seen.verified.pop();
+    insta::assert_snapshot!(judge(&seen).next[1], @"`rekindle run restore-physical -e prod` on the server's own machine brings back what was there at 2026-11-22T15:59:00Z");
+    seen.servers = vec![server("primary", Role::Primary)];
+    seen.lost = vec!["table shop.t1 is gone".to_owned()];
+    assert!(judge(&seen).next[2].contains("`rekindle run restore-physical -e prod --set overwrite=true`"));
+}
+
+#[test]
+fn a_replica_is_not_loaded_from_a_dump_that_is_not_there() {
+    let mut seen = seen(vec![server("primary", Role::Primary), server("replica-0", Role::Replica)]);
+    seen.verified = vec![backup("p1", BackupKind::Physical, 60)];
+    insta::assert_snapshot!(judge(&seen).next.join("\n"), @"load `replica-0` anew and let it follow: `rekindle run backup -e prod`, as no logical backup is verified, then `rekindle run reseed-replica -e prod --set replica=replica-0`");
+}
+
+#[test]
+fn the_newest_of_each_kind_counts_the_newest_first() {
+    let (logical, physical) = (BackupKind::Logical, BackupKind::Physical);
+    let all = [("b1", logical, 900), ("p1", physical, 800), ("p2", physical, 60), ("b2", logical, 300)];
+    let newest = newest_of_each_kind(all.map(|(id, kind, age)| backup(id, kind, age)).to_vec());
+    let ids: Vec<&str> = newest.iter().map(|one| one.uri.id.as_str()).collect();
+    assert_eq!(ids, ["p2", "b2"]);
 }
 
 #[test]
@@ -130,8 +172,22 @@ fn what_would_be_lost_is_told_by_the_nearest_that_has_it() {
     assert_eq!(rpo(vec![primary(), lagging]).unwrap(), "5 replica replica-0");
     assert_eq!(rpo(vec![primary(), cut_off]).unwrap(), "3600 backup://primary/shop/b1");
     let mut nothing = seen(vec![primary()]);
-    nothing.newest_verified = None;
+    nothing.verified.clear();
     assert_eq!(achievable_rpo(&nothing), None);
+}
+
+/// Publishes, a second after the other, what a hot copy of the server's files says: names, and no rows.
+async fn publish_copied_files(world: &FakeWorld, server: &mut Server, other: &BackupUri) -> BackupUri {
+    let store = world.stores.store("memory:main");
+    let mut manifest = catalogue::load_manifest(&*store, other).await.unwrap();
+    manifest.id = "p1".into();
+    manifest.kind = BackupKind::Physical;
+    manifest.started_at += std::time::Duration::from_secs(1);
+    manifest.finished_at += std::time::Duration::from_secs(1);
+    manifest.inventory = crate::inventory::read_names(&mut server.session).await.unwrap();
+    let uri = BackupUri { id: manifest.id.clone(), ..other.clone() };
+    store.insert(&uri.key(MANIFEST).unwrap(), sealed::seal(&manifest).unwrap());
+    uri
 }
 
 #[tokio::test]
@@ -146,8 +202,8 @@ async fn a_dropped_table_and_a_replica_that_is_gone_are_seen_on_real_servers() {
     settings.targets.insert("replica-0".into(), gone);
     let inventory = crate::inventory::read(&mut open.session).await.unwrap();
     let uri = publish(&world, &mut open, inventory).await;
-    let verdict = rekindle_backup::verdict::Verdict {
-        level: rekindle_backup::verdict::Level::Content,
+    let verdict = Verdict {
+        level: Level::Content,
         ok: true,
         at: world.world.clock.now(),
         by_run: "r".into(),
@@ -155,7 +211,10 @@ async fn a_dropped_table_and_a_replica_that_is_gone_are_seen_on_real_servers() {
         drill: None,
     };
     let store = world.stores.store("memory:main");
-    rekindle_backup::catalogue::store_verdict(&*store, &uri, &verdict).await.unwrap();
+    let copied = publish_copied_files(&world, &mut open, &uri).await;
+    for proven in [&uri, &copied] {
+        catalogue::store_verdict(&*store, proven, &verdict).await.unwrap();
+    }
     open.session.run("lose", "DROP TABLE shop.empty").await.unwrap();
     let test = context(&world).settings(settings).build();
     let params = json!({
@@ -168,6 +227,8 @@ async fn a_dropped_table_and_a_replica_that_is_gone_are_seen_on_real_servers() {
     assert_eq!(outputs.lost.len(), 1, "{outputs:?}");
     assert!(outputs.lost[0].starts_with("table shop.empty is in the backup of "), "{outputs:?}");
     assert!(!outputs.servers[1].up && outputs.servers[1].problem.is_some(), "{outputs:?}");
-    assert_eq!(outputs.newest_verified.unwrap().uri, uri);
+    let verified: Vec<_> = outputs.verified.iter().map(|one| (&one.uri, one.kind)).collect();
+    assert_eq!(verified, [(&copied, BackupKind::Physical), (&uri, BackupKind::Logical)]);
+    assert_eq!(outputs.newest_verified.unwrap().uri, copied);
     assert_eq!(outputs.unknown.len(), 1);
 }

@@ -4,12 +4,13 @@ use async_trait::async_trait;
 use rekindle_backup::physical::{Method, StreamFormat};
 use rekindle_engine::id::StoreName;
 use rekindle_engine::step::{
-    Effect, Intent, Planned, Preflight, PreflightContext, Probe, Problem, Step, StepContext, StepError,
+    Effect, Intent, Planned, Preflight, PreflightContext, Probe, Step, StepContext, StepError,
 };
 
 use super::run::{find_finished, part, run};
 use super::survey::Survey;
 use super::{Outputs, Params, base, cold};
+use crate::backup_part::BackupPart;
 use crate::connection::Server;
 use crate::physical_tool::{PhysicalTool, check_unpack, stream_format};
 use crate::preflight::{Look, look_at_target, problem};
@@ -48,7 +49,8 @@ impl Step for BackupPhysical {
     async fn preflight(&self, params: &Planned<Params>, cx: &PreflightContext) -> Preflight {
         let mut found = Preflight::default();
         if let Some(store) = params.value("/store").and_then(|value| value.as_str()).map(StoreName::from) {
-            found.problems.extend(store_problem(params.get(), &store, cx).await);
+            let part = params.get().map(|params| part(params, &cx.step));
+            found.problems.extend(BackupPart::store_problem(part, &store, cx).await);
         }
         if let Look::Reached(mut server) = look_at_target(params, "/target", cx, &mut found).await {
             if let Some(params) = params.get()
@@ -70,19 +72,6 @@ impl Step for BackupPhysical {
     async fn run(&self, params: &Params, cx: &StepContext) -> Result<Outputs, StepError> {
         run(params, cx).await
     }
-}
-
-async fn store_problem(params: Option<&Params>, name: &StoreName, cx: &PreflightContext) -> Option<Problem> {
-    let store = match cx.writable_store(name, "/store").await {
-        Ok(store) => store,
-        Err(problem) => return Some(problem),
-    };
-    let params = params?;
-    let error = match part(params, &cx.step) {
-        Ok(part) => part.refuse_published(store.as_ref()).await.err()?,
-        Err(error) => error,
-    };
-    Some(Problem { pointer: Some("/store"), ..error.into() })
 }
 
 /// Looks for everything that would make the copy fail, as it is now.

@@ -12,6 +12,7 @@ use super::privileges::{self, MISSING_PRIVILEGE, Verdict};
 use super::run::{find_finished, part, run};
 use super::survey::Survey;
 use super::{DumpOutputs, DumpParams};
+use crate::backup_part::BackupPart;
 use crate::connection::Server;
 use crate::error::ServerError;
 use crate::preflight::{Look, look_at_target, problem};
@@ -51,7 +52,8 @@ impl Step for Dump {
     async fn preflight(&self, params: &Planned<DumpParams>, cx: &PreflightContext) -> Preflight {
         let mut found = Preflight::default();
         if let Some(store) = params.value("/store").and_then(|value| value.as_str()).map(StoreName::from) {
-            found.problems.extend(store_problem(params.get(), &store, cx).await);
+            let part = params.get().map(|params| part(params, &cx.step));
+            found.problems.extend(BackupPart::store_problem(part, &store, cx).await);
         }
         if let Look::Reached(server) = look_at_target(params, "/target", cx, &mut found).await {
             look_at_server(params.get(), *server, &cx.step, &mut found).await;
@@ -67,23 +69,6 @@ impl Step for Dump {
     async fn run(&self, params: &DumpParams, cx: &StepContext) -> Result<DumpOutputs, StepError> {
         run(params, cx).await
     }
-}
-
-async fn store_problem(
-    params: Option<&DumpParams>,
-    name: &StoreName,
-    cx: &PreflightContext,
-) -> Option<Problem> {
-    let store = match cx.writable_store(name, "/store").await {
-        Ok(store) => store,
-        Err(problem) => return Some(problem),
-    };
-    let params = params?;
-    let error = match part(params, &cx.step) {
-        Ok(part) => part.refuse_published(store.as_ref()).await.err()?,
-        Err(error) => error,
-    };
-    Some(Problem { pointer: Some("/store"), ..error.into() })
 }
 
 async fn look_at_server(

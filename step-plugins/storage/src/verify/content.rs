@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rekindle_backup::dump::{ContentError, check_content};
 use rekindle_backup::layout::BackupUri;
 use rekindle_backup::manifest::{DumpIndex, Manifest, ObjectEntry, ObjectRole};
-use rekindle_engine::host::{BodyReader, ObjectStore};
+use rekindle_engine::host::{Body, BodyReader, Key, ObjectStore};
 use rekindle_engine::step::StepError;
 
 use crate::reading::{self, Digest, Hasher, Meter};
@@ -36,20 +36,35 @@ pub(super) async fn look_into(
             problems.push(format!("`{name}` has no index that can be read, so its rows can't be compared"));
         }
     }
+    problems.extend(
+        read_whole(store, &key, body, object, meter, move |counted| read(counted, index.as_ref())).await?,
+    );
+    Ok(problems)
+}
+
+/// Lets `read` look at an object, and gives what is wrong with the object and with its content.
+pub(super) async fn read_whole(
+    store: &Arc<dyn ObjectStore>,
+    key: &Key,
+    body: Body,
+    object: &ObjectEntry,
+    meter: &Meter,
+    read: impl FnOnce(Counted) -> io::Result<(Digest, Option<String>)> + Send + 'static,
+) -> Result<Vec<String>, StepError> {
+    let name = &object.name;
     let counted = Counted::new(body.into_blocking_reader(), meter, name);
-    let reading = tokio::task::spawn_blocking(move || read(counted, index.as_ref()));
-    let ended = reading.await.map_err(|error| StepError::permanent(error.to_string()))?;
+    let ended = tokio::task::spawn_blocking(move || read(counted)).await;
+    let ended = ended.map_err(|error| StepError::permanent(error.to_string()))?;
     if meter.is_cancelled() {
         return Err(StepError::cancelled());
     }
-    match ended {
+    Ok(match ended {
         Ok((digest, content)) => {
-            problems.extend(digest.differs_from(object));
-            problems.extend(content.map(|what| format!("`{name}`: {what}")));
+            let content = content.map(|what| format!("`{name}`: {what}"));
+            digest.differs_from(object).into_iter().chain(content).collect()
         }
-        Err(error) => problems.push(reading::broken(&**store, &key, &error)?.of(name)),
-    }
-    Ok(problems)
+        Err(error) => vec![reading::broken(&**store, key, &error)?.of(name)],
+    })
 }
 
 /// Checks the content, then reads on to the end of the object, so that its checksum is known either way.
@@ -102,7 +117,7 @@ pub(super) struct Counted {
 }
 
 impl Counted {
-    pub(super) fn new(body: BodyReader, meter: &Meter, name: &str) -> Self {
+    fn new(body: BodyReader, meter: &Meter, name: &str) -> Self {
         Self { body, hasher: Hasher::default(), meter: meter.clone(), note: name.to_owned() }
     }
 

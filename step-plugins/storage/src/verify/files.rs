@@ -9,7 +9,7 @@ use rekindle_backup::physical::{ChainError, CheckError, Physical, check_stream, 
 use rekindle_engine::host::ObjectStore;
 use rekindle_engine::step::StepError;
 
-use super::content::{Counted, disagreement, index_of};
+use super::content::{Counted, disagreement, index_of, read_whole};
 use crate::reading::{self, Digest, Meter};
 
 /// Reads a stream whole and gives what is wrong with it.
@@ -34,19 +34,8 @@ pub(super) async fn look_into(
         Some(index) => problems.extend(disagreement(manifest, object, &index)),
         None => problems.push(format!("`{name}` has no index that can be read")),
     }
-    let counted = Counted::new(body.into_blocking_reader(), meter, name);
-    let reading = tokio::task::spawn_blocking(move || read(counted, &physical));
-    let ended = reading.await.map_err(|error| StepError::permanent(error.to_string()))?;
-    if meter.is_cancelled() {
-        return Err(StepError::cancelled());
-    }
-    match ended {
-        Ok((digest, content)) => {
-            problems.extend(digest.differs_from(object));
-            problems.extend(content.map(|what| format!("`{name}`: {what}")));
-        }
-        Err(error) => problems.push(reading::broken(&**store, &key, &error)?.of(name)),
-    }
+    problems
+        .extend(read_whole(store, &key, body, object, meter, move |counted| read(counted, &physical)).await?);
     Ok(problems)
 }
 
