@@ -3,6 +3,7 @@
 use std::io::Read;
 
 use flate2::bufread::GzDecoder;
+use rekindle_engine::step::StepError;
 use std::io::BufReader;
 
 use super::event::Event;
@@ -27,6 +28,16 @@ pub struct SegmentError {
     pub why: String,
     /// Whether it may be better later.
     pub is_passing: bool,
+}
+
+impl From<SegmentError> for StepError {
+    fn from(error: SegmentError) -> Self {
+        if error.is_passing {
+            return Self::transient(error.to_string());
+        }
+        Self::permanent(error.to_string())
+            .help("copy it from another store that has it, or do without what is in it")
+    }
 }
 
 impl<R: Read> SegmentEvents<R> {

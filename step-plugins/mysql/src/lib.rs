@@ -29,6 +29,7 @@ pub mod inspect;
 mod physical_testing;
 mod physical_tool;
 mod preflight;
+mod read_only;
 pub mod replay_binlogs;
 mod replication;
 pub mod reset_replication;

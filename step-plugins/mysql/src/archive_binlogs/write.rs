@@ -37,7 +37,7 @@ pub(super) async fn store(
     segment.object = place.object(segment.to);
     let key = timeline.key(&segment.object).map_err(|error| StepError::permanent(error.to_string()))?;
     let (sender, body) = Body::channel();
-    let writing = tokio::task::spawn_blocking(move || compress(copied, sender));
+    let writing = tokio::task::spawn_blocking(move || compress(&copied, sender));
     // An object without an entry is what a crash left behind: it is replaced by the same bytes.
     let (written, put) = tokio::join!(writing, store.put(&key, body, PutMode::Replace));
     let written = written.map_err(|error| StepError::permanent(error.to_string()))?;
@@ -75,7 +75,7 @@ struct Written {
     log_bytes: u64,
 }
 
-fn compress(copied: Copied, sender: BodySender) -> io::Result<Written> {
+fn compress(copied: &Copied, sender: BodySender) -> io::Result<Written> {
     let sink = Sink { sender, sha256: Sha256::new(), bytes: 0 };
     let buffered = io::BufWriter::with_capacity(SENT_BYTES, sink);
     let mut counted = Counted { inner: GzEncoder::new(buffered, Compression::new(4)), bytes: 0 };

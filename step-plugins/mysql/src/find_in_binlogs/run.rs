@@ -77,15 +77,7 @@ async fn look_into(
     let body = store.get(&key, None).await?.into_blocking_reader();
     let (asked, described) = (params.clone(), segment.clone());
     let looking = tokio::task::spawn_blocking(move || look(&asked, &described, body));
-    looking.await.map_err(|error| StepError::permanent(error.to_string()))?.map_err(unreadable)
-}
-
-fn unreadable(error: SegmentError) -> StepError {
-    if error.is_passing {
-        StepError::transient(error.to_string())
-    } else {
-        StepError::permanent(error.to_string())
-    }
+    looking.await.map_err(|error| StepError::permanent(error.to_string()))?.map_err(StepError::from)
 }
 
 fn nothing(params: &FindInBinlogsParams, cluster: &str) -> StepError {

@@ -16,7 +16,7 @@ use rekindle_engine::step::StepError;
 use tokio::runtime::Handle;
 
 use super::base::Base;
-use super::survey::{follow, is_of_log, object_key, unreadable};
+use super::survey::{follow, is_of_log, object_key};
 
 /// What is sent.
 pub(super) struct Feed {
@@ -51,7 +51,7 @@ impl From<io::Error> for FeedError {
 
 impl From<SegmentError> for FeedError {
     fn from(error: SegmentError) -> Self {
-        Self::Unreadable(unreadable(error))
+        Self::Unreadable(error.into())
     }
 }
 

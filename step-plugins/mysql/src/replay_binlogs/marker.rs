@@ -3,11 +3,13 @@
 
 use rekindle_backup::inventory::MARKER_DATABASE;
 use rekindle_backup::layout::BackupUri;
+use rekindle_engine::step::StepError;
 use serde::{Deserialize, Serialize};
 
 use super::ReplayBinlogsOutputs;
 use crate::connection::{Server, quote_string};
 use crate::error::ServerError;
+use crate::read_only::become_read_only;
 
 /// How far a replay is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,9 +97,9 @@ pub(super) async fn look_before(server: &mut Server) -> Result<Before, ServerErr
 pub(super) const LARGEST_PACKET: u64 = 1 << 30;
 
 /// Keeps applications and events away, and lets sessions that are opened from now on send large statements.
-pub(super) async fn raise_fence(server: &mut Server, before: &Before) -> Result<(), ServerError> {
+pub(super) async fn raise_fence(server: &mut Server, before: &Before) -> Result<(), StepError> {
+    become_read_only(server).await?;
     let session = &mut server.session;
-    session.run("become read-only", "SET GLOBAL read_only = ON").await?;
     if before.event_scheduler == "ON" {
         session.run("stop its event scheduler", "SET GLOBAL event_scheduler = OFF").await?;
     }

@@ -5,6 +5,7 @@ mod feed;
 mod goal;
 mod marker;
 mod params;
+mod reach;
 mod run;
 mod select;
 mod send;
@@ -14,4 +15,5 @@ mod survey;
 mod tests;
 
 pub use params::{ReplayBinlogsOutputs, ReplayBinlogsParams, Told, Until};
+pub(crate) use reach::{Reach, reach};
 pub(crate) use step::ReplayBinlogs;

@@ -104,7 +104,7 @@ pub(super) enum Standing {
         /// What it has; none without GTIDs.
         have: Option<GtidSet>,
         /// The marker of an earlier attempt.
-        marker: Option<Marker>,
+        marker: Option<Box<Marker>>,
     },
 }
 
@@ -153,7 +153,7 @@ pub(super) async fn stand(
     let is_on_the_way = is_begun && have.covers(base) && wanted.covers(&have);
     if is_at(base) || is_on_the_way {
         // One that is complete is of an earlier life of the server.
-        let marker = ours.filter(|marker| marker.stage == Stage::Replaying);
+        let marker = ours.filter(|marker| marker.stage == Stage::Replaying).map(Box::new);
         return Ok(Standing::Ready { have: Some(have), marker });
     }
     // A replay that went less far, from the same backup.

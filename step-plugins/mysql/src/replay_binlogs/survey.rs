@@ -49,6 +49,45 @@ pub(super) struct Survey {
     reached: bool,
 }
 
+/// What becomes of a transaction.
+enum Taken {
+    /// It is replayed.
+    Kept,
+    /// The backup has it, or it is to be left out.
+    LeftOut,
+    /// It is the first one that is not kept.
+    Lost,
+}
+
+impl Survey {
+    /// Counts the next transaction.
+    fn take(&mut self, rules: &Rules<'_>, segment: &Segment, transaction: &Transaction) -> Taken {
+        if rules.base.has(segment, transaction) {
+            return Taken::LeftOut;
+        }
+        if rules.goal.ends_before(segment, transaction, &mut self.reached) {
+            self.stop = Some(transaction.number);
+            self.first_lost = Some(told(segment, transaction));
+            return Taken::Lost;
+        }
+        match &transaction.gtid {
+            Some(gtid) if rules.skip.contains(gtid) => {
+                self.skipped.insert(gtid.clone());
+                return Taken::LeftOut;
+            }
+            Some(gtid) => {
+                if let Some(gtids) = &mut self.gtids {
+                    gtids.add(gtid);
+                }
+            }
+            None => self.gtids = None,
+        }
+        self.transactions += 1;
+        self.last_kept = Some(told(segment, transaction));
+        Taken::Kept
+    }
+}
+
 /// Reads what is needed.
 ///
 /// # Errors
@@ -88,29 +127,11 @@ pub(super) async fn survey(
         }
         cx.progress(Progress { note: format!("reading {}", segment.log), ..Progress::default() });
         for transaction in transactions(store, &selection.prefix, segment).await? {
-            if rules.base.has(segment, &transaction) {
-                continue;
+            match survey.take(rules, segment, &transaction) {
+                Taken::Kept => unread = None,
+                Taken::LeftOut => {}
+                Taken::Lost => break,
             }
-            if rules.goal.ends_before(segment, &transaction, &mut survey.reached) {
-                survey.stop = Some(transaction.number);
-                survey.first_lost = Some(told(segment, &transaction));
-                break;
-            }
-            match &transaction.gtid {
-                Some(gtid) if rules.skip.contains(gtid) => {
-                    survey.skipped.insert(gtid.clone());
-                    continue;
-                }
-                Some(gtid) => {
-                    if let Some(gtids) = &mut survey.gtids {
-                        gtids.add(gtid);
-                    }
-                }
-                None => survey.gtids = None,
-            }
-            survey.transactions += 1;
-            survey.last_kept = Some(told(segment, &transaction));
-            unread = None;
         }
         if survey.stop.is_some() {
             break;
@@ -196,7 +217,7 @@ async fn transactions(
     let body = store.get(&object_key(prefix, segment)?, None).await?;
     let described = segment.clone();
     let read = tokio::task::spawn_blocking(move || list(body.into_blocking_reader(), &described));
-    let all = read.await.map_err(|error| StepError::permanent(error.to_string()))?.map_err(unreadable)?;
+    let all = read.await.map_err(|error| StepError::permanent(error.to_string()))??;
     if all.len() as u64 != segment.transactions {
         return Err(StepError::permanent(format!(
             "`{}` has {} transactions, and its entry says {}",
@@ -230,13 +251,4 @@ pub(super) fn follow(segment: &Segment) -> Transactions {
 /// Tells whether an event has a place in its server's log: the format description of a part has none.
 pub(super) fn is_of_log(segment: &Segment, event: &rekindle_backup::binlog::Event) -> bool {
     segment.from == 4 || event.header.kind != rekindle_backup::binlog::EventKind::FORMAT
-}
-
-/// Makes it the error of the step.
-pub(super) fn unreadable(error: SegmentError) -> StepError {
-    if error.is_passing {
-        return StepError::transient(error.to_string());
-    }
-    StepError::permanent(error.to_string())
-        .help("copy it from another store that has it, or choose a point before it")
 }
