@@ -42,7 +42,8 @@ async fn reach_of(store: &dyn ObjectStore, newest: &NewestBackup) -> Result<Opti
 
 /// A gap ends what can be reached, and whoever looks should hear of it before the day that they need what is after it.
 pub(super) fn weigh(reach: Reach, newest: &NewestBackup, now: Timestamp) -> Logs {
-    let until = reach.until.filter(|until| *until > newest.recovery_point);
+    // Servers tell whole seconds.
+    let until = reach.until.filter(|until| until.as_second() >= newest.recovery_point.as_second());
     let replayable = until.map(|until| Replayable {
         uri: newest.uri.clone(),
         until,

@@ -170,7 +170,7 @@ fn a_gap_in_the_archived_logs_is_told_before_they_are_needed() {
     let some = weigh(Reach { until: Some(later), gap: gap() }, &newest, now);
     assert_eq!(some.replayable.unwrap().age_seconds, 3540);
     insta::assert_snapshot!(some.warning.unwrap(), @"the archived binary logs bring backup://primary/shop/b1 to 2026-11-22T15:01:00Z only: bin.000002 is missing: it was purged before it was archived");
-    for until in [None, Some(newest.recovery_point)] {
+    for until in [None, Some(newest.recovery_point - std::time::Duration::from_secs(1))] {
         let none = weigh(Reach { until, gap: gap() }, &newest, now);
         assert_eq!(none.replayable, None);
         insta::allow_duplicates! {
@@ -285,8 +285,7 @@ async fn how_far_archived_logs_bring_a_backup_is_what_a_replay_would_say() {
     lab.back_up("b1").await;
     let cx = lab.cx();
     let uri: BackupUri = crate::binlogs::testing::uri("b1").parse().unwrap();
-    // Servers tell whole seconds only: a minute ago it was surely earlier.
-    let recovery_point = jiff::Timestamp::now() - std::time::Duration::from_secs(60);
+    let recovery_point = catalogue::load_manifest(&*lab.store, &uri).await.unwrap().recovery_point();
     let verified = [NewestBackup { uri, kind: BackupKind::Logical, recovery_point, age_seconds: 0 }];
     assert_eq!(logs::look(&*lab.store, &verified, &cx.cx).await, logs::Logs::default());
     tell(&primary, &["INSERT INTO shop.t VALUES (1)"]).await;

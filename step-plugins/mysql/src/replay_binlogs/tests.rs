@@ -173,6 +173,8 @@ async fn a_log_that_is_missing_in_the_middle_is_refused_by_name_unless_it_is_giv
     insta::assert_snapshot!(error, @"bin.000002 is missing: it was purged before it was archived");
     assert_eq!(ask(&fresh, STATE).await, before);
     let found = lab.preview(json!({ "until": { "end": true } })).await;
+    let told = "gap: bin.000002 is missing: it was purged before it was archived";
+    assert!(found.notes.iter().any(|note| note == told), "{:?}", found.notes);
     insta::assert_snapshot!(found.problems[0], @"
     rekindle::binlog::gap: bin.000002 is missing: it was purged before it was archived (/until)
       help: the target server was not touched; restore a backup that is newer than what is missing, or set `allow_gaps: true` to lose what was in it
