@@ -166,7 +166,7 @@ fn a_gap_in_the_archived_logs_is_told_before_they_are_needed() {
     let newest = backup("b1", BackupKind::Logical, 3600);
     let now = "2026-11-22T16:00:00Z".parse().unwrap();
     let gap = || Some("bin.000002 is missing: it was purged before it was archived".to_owned());
-    let later = newest.recovery_point + std::time::Duration::from_secs(60);
+    let later = newest.recovery_point + std::time::Duration::from_mins(1);
     let some = weigh(Reach { until: Some(later), gap: gap() }, &newest, now);
     assert_eq!(some.replayable.unwrap().age_seconds, 3540);
     insta::assert_snapshot!(some.warning.unwrap(), @"the archived binary logs bring backup://primary/shop/b1 to 2026-11-22T15:01:00Z only: bin.000002 is missing: it was purged before it was archived");
