@@ -20,6 +20,7 @@ mod mistakes;
 mod moto;
 mod parts;
 mod physical;
+mod pitr;
 mod plan;
 mod plugins;
 mod recovery;

@@ -2,6 +2,7 @@
 //!
 //! Shared by the step crates that make, restore and check backups, which do not know each other.
 
+pub mod binlog;
 pub mod catalogue;
 pub mod dump;
 pub mod inventory;

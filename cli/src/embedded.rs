@@ -1,7 +1,7 @@
 //! The runbooks that come with the program.
 
 /// The shipped runbooks by name; a file `runbooks/NAME.yaml` in the working directory takes precedence.
-pub(crate) const RUNBOOKS: [(&str, &str); 13] = [
+pub(crate) const RUNBOOKS: [(&str, &str); 16] = [
     ("backup", include_str!("../../runbooks/backup.yaml")),
     ("backup-physical", include_str!("../../runbooks/backup-physical.yaml")),
     ("verify", include_str!("../../runbooks/verify.yaml")),
@@ -14,6 +14,9 @@ pub(crate) const RUNBOOKS: [(&str, &str); 13] = [
     ("reseed-replica", include_str!("../../runbooks/reseed-replica.yaml")),
     ("assess", include_str!("../../runbooks/assess.yaml")),
     ("restore-physical", include_str!("../../runbooks/restore-physical.yaml")),
+    ("archive-binlogs", include_str!("../../runbooks/archive-binlogs.yaml")),
+    ("point-in-time-recovery", include_str!("../../runbooks/point-in-time-recovery.yaml")),
+    ("undo-drop", include_str!("../../runbooks/undo-drop.yaml")),
     (SANDBOX_CLUSTER, include_str!("../../runbooks/sandbox-cluster.yaml")),
 ];
 

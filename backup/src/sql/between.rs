@@ -36,7 +36,9 @@ const CLIENT_COMMANDS: [&str; 26] = [
     "warnings",
 ];
 
-const SANDBOX: [&[u8]; 2] = [br"/*!999999\-", br"/*M!999999\-"];
+/// Words to the client program, not for the server: to run no commands from here on, and (from MariaDB's reader of
+/// binary logs) which character set the next statement is in, which the statement before it tells the server too.
+const SANDBOX: [&[u8]; 3] = [br"/*!999999\-", br"/*M!999999\-", br"/*!\C "];
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
 impl Splitter {

@@ -91,6 +91,21 @@ fn the_sandbox_line_is_recognised_in_both_spellings() {
 }
 
 #[test]
+fn what_a_reader_of_binary_logs_writes_is_split_at_its_own_delimiter() {
+    let text = "DELIMITER /*!*/;\n# at 4\n/*!\\C utf8mb3 *//*!*/;\nSET @@session.sql_mode=1049600/*!*/;\n\
+                INSERT INTO t VALUES ('\\')/*!*/;\nBINLOG '\nAA==\n'/*!*/;\nDELIMITER ;\nROLLBACK /* x */;\n";
+    assert_eq!(
+        statements(text),
+        [
+            "SET @@session.sql_mode=1049600",
+            "INSERT INTO t VALUES ('\\')",
+            "BINLOG '\nAA==\n'",
+            "ROLLBACK /* x */"
+        ]
+    );
+}
+
+#[test]
 fn client_commands_are_refused_by_name_and_place() {
     insta::assert_snapshot!(error("SELECT 1;\n\\! touch /tmp/x\n"), @"the client command `\\!` is no SQL and is refused (line 2, byte 10 of the SQL text)");
     insta::assert_snapshot!(error("system touch /tmp/x\n"), @"the client command `system` is no SQL and is refused (line 1, byte 0 of the SQL text)");

@@ -167,6 +167,12 @@ pub(super) fn sql_mode_of(raw: &[u8]) -> Option<Escapes> {
                         ansi_quotes: has(b"ANSI") || has(b"ORACLE"),
                     }
                 }
+                // As binary logs hold it: `MODE_ANSI_QUOTES` and `MODE_NO_BACKSLASH_ESCAPES` of both flavours.
+                Token::Word(number) => {
+                    let text = std::str::from_utf8(number).unwrap_or_default();
+                    let bits: u64 = text.parse().unwrap_or(0);
+                    Escapes { no_backslash: bits & (1 << 20) != 0, ansi_quotes: bits & (1 << 2) != 0 }
+                }
                 _ => Escapes::default(),
             });
         }

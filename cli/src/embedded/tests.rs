@@ -59,11 +59,15 @@ fn compiled_runbook(
         .unpinned
         .iter()
         .map(|step| {
-            assert_eq!(step.kind, "backup.find", "of {name}: give this kind's outputs here");
+            let outputs = match step.kind.as_str() {
+                "backup.find" => found(),
+                "mysql.find-in-binlogs" => dropped(),
+                other => panic!("of {name}: give the outputs of {other} here"),
+            };
             PinnedStep {
                 id: step.id.clone(),
                 kind: step.kind.clone(),
-                outputs: found(),
+                outputs,
                 at: Timestamp::UNIX_EPOCH,
                 intent: Intent::default(),
             }
@@ -82,6 +86,13 @@ fn found() -> serde_json::Value {
     })
 }
 
+fn dropped() -> serde_json::Value {
+    json!({
+        "gtid": "0-1-5", "at": "2026-11-22T15:40:00Z", "server": "mariadb-0-1", "log": "bin.000001", "start": 400,
+        "end": 500, "what": "DROP shop.orders", "statement": "DROP TABLE shop.orders", "count": 1, "found": [],
+    })
+}
+
 fn steps(name: &str, sets: &[&str]) -> Vec<String> {
     let plan = compiled(name, &whole(), sets).unwrap_or_else(|errors| panic!("{name} {sets:?}: {errors:#?}"));
     plan.steps.iter().map(|step| step.id.to_string()).collect()
@@ -90,13 +101,15 @@ fn steps(name: &str, sets: &[&str]) -> Vec<String> {
 #[test]
 fn every_shipped_runbook_compiles_with_its_defaults() {
     for (name, _) in RUNBOOKS {
-        // Where a sandbox keeps its data, and what to say of which backup, have no default.
+        // Where a sandbox keeps its data, what to say of which backup, and what to recover have no default.
         let sets: &[&str] = match name {
             SANDBOX_CLUSTER => &["directory=/tmp/sandbox"],
             "mark" => &["backup=b1", "keep=false"],
             "restore-database" => &["database=shop"],
             "restore-table" => &["table=shop.orders", "as=shop.orders_before"],
             "reseed-replica" => &["replica=replica-0"],
+            "point-in-time-recovery" => &["time=2026-11-22T15:40:00Z"],
+            "undo-drop" => &["sandbox=replica-0", "database=shop", "table=orders"],
             _ => &[],
         };
         assert!(!steps(name, sets).is_empty(), "{name}");
@@ -167,6 +180,17 @@ fn files_are_copied_and_come_back_with_replicas() {
     let sets = ["replicas=[replica-0]", "overwrite=true", "verified=false"];
     let restored = ["restore", "reseed[0]", "reset-replication[0]", "compare-replicas[0]", "report"];
     assert_eq!(steps("restore-physical", &sets), restored);
+}
+
+#[test]
+fn a_recovery_to_a_point_says_how_far_in_one_way() {
+    let steps = steps(
+        "point-in-time-recovery",
+        &["gtid=0-1-5", "backup=b1", "provision=sandbox", "expect=[{sql: SELECT 1, expect: 1}]"],
+    );
+    assert_eq!(steps, ["provision", "wait-ready", "restore", "replay", "assert", "report"]);
+    let errors = compiled("point-in-time-recovery", &whole(), &[]).unwrap_err();
+    assert!(errors.iter().any(|error| error.message.contains("`until` does not say how far")), "{errors:#?}");
 }
 
 #[test]

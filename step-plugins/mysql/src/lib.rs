@@ -5,17 +5,22 @@
 //! as child processes.
 
 pub mod client_options;
+pub mod configure;
 pub mod connection;
+pub mod copy_table;
 pub mod dump;
 pub mod error;
+pub mod find_in_binlogs;
 pub mod flavour;
 pub mod inventory;
 
 mod account;
+pub mod archive_binlogs;
 pub mod assert;
 pub mod assess;
 mod backup_part;
 pub mod backup_physical;
+mod binlogs;
 mod body_sink;
 mod checksum;
 mod guard;
@@ -24,6 +29,8 @@ pub mod inspect;
 mod physical_testing;
 mod physical_tool;
 mod preflight;
+mod read_only;
+pub mod replay_binlogs;
 mod replication;
 pub mod reset_replication;
 pub mod restore;
@@ -41,11 +48,16 @@ use rekindle_engine::step::Registry;
 
 /// Adds the step kinds of this crate.
 pub fn register(registry: &mut Registry) {
+    registry.register(archive_binlogs::ArchiveBinlogs);
     registry.register(assert::Assert);
     registry.register(assess::Assess);
     registry.register(backup_physical::BackupPhysical);
+    registry.register(configure::Configure);
+    registry.register(copy_table::CopyTable);
     registry.register(dump::Dump);
+    registry.register(find_in_binlogs::FindInBinlogs);
     registry.register(inspect::Inspect);
+    registry.register(replay_binlogs::ReplayBinlogs);
     registry.register(reset_replication::ResetReplication);
     registry.register(restore::Restore);
     registry.register(restore_physical::RestorePhysical);

@@ -1,8 +1,9 @@
 //! From what was seen to what it means: pure.
 
+use rekindle_backup::layout::BackupUri;
 use rekindle_backup::manifest::BackupKind;
 
-use super::{NewestBackup, Role, ServerState, Strategy};
+use super::{NewestBackup, Replayable, Role, ServerState, Strategy};
 
 /// What was seen.
 pub(super) struct Seen {
@@ -10,6 +11,8 @@ pub(super) struct Seen {
     pub(super) lost: Vec<String>,
     /// The newest verified backup of each kind, the newest first.
     pub(super) verified: Vec<NewestBackup>,
+    /// The backup that archived binary logs bring furthest.
+    pub(super) replayable: Option<Replayable>,
     /// The environment's name, for command lines.
     pub(super) environment: String,
 }
@@ -109,12 +112,28 @@ fn lost(seen: &Seen, primary: &ServerState) -> Judgement {
         why: format!("`{}` is up, but {named}", primary.target),
         next: vec![
             "make sure that it is not meant to be so: what was dropped on purpose is no loss".to_owned(),
-            "one table: load the backup into a spare server, as its RESTORE.txt says, and copy the table from there"
-                .to_owned(),
-            format!("all of it, as of the backup: {}", bring_back(seen, Held::Replaced)),
+            one_table(seen),
+            format!("all of it: {}", bring_back(seen, Held::Replaced)),
         ],
     }
 }
+
+/// Says how one table comes back beside what the server has now.
+fn one_table(seen: &Seen) -> String {
+    let Some(replayable) = &seen.replayable else {
+        return "one table, as of the backup: load that into a spare server, as its RESTORE.txt says, and copy the \
+                table from there"
+            .to_owned();
+    };
+    let (environment, store) = (&seen.environment, in_store(&replayable.uri));
+    format!(
+        "one table, as it was before its loss: archive what was logged since ({ARCHIVE} -e {environment}`), then \
+         `rekindle run undo-drop -e {environment}{store} --set database=DATABASE --set table=TABLE --set \
+         sandbox=TARGET`, with a target on this machine for a throw-away server"
+    )
+}
+
+const ARCHIVE: &str = "`rekindle run archive-binlogs";
 
 fn without_primary(seen: &Seen) -> Judgement {
     let alive: Vec<&ServerState> =
@@ -158,6 +177,29 @@ enum Held {
     Replaced,
 }
 
+/// Names the store, unless it is the one that runbooks look into by themselves.
+fn in_store(uri: &BackupUri) -> String {
+    match uri.store.as_str() {
+        "primary" => String::new(),
+        other => format!(" --set store={other}"),
+    }
+}
+
+/// Says how the archived logs bring back more than any backup alone.
+fn replay(seen: &Seen, held: Held) -> Option<String> {
+    let replayable = seen.replayable.as_ref()?;
+    let (environment, store, until) = (&seen.environment, in_store(&replayable.uri), replayable.until);
+    let command = format!("`rekindle run point-in-time-recovery -e {environment}{store}");
+    Some(match held {
+        Held::Nothing => format!("{command} --set end=true` brings back what was there at {until}"),
+        // What was lost is lost at the end of the logs too.
+        Held::Replaced => format!(
+            "{command} --set overwrite=true --set time=TIME` brings back what was there at that time, {until} at the \
+             latest ({ARCHIVE} -e {environment}` first: the server's own logs are replaced too)"
+        ),
+    })
+}
+
 /// Says what brings the newest verified backup of each kind back: only its own runbook restores a kind.
 fn bring_back(seen: &Seen, held: Held) -> String {
     let environment = &seen.environment;
@@ -170,12 +212,12 @@ fn bring_back(seen: &Seen, held: Held) -> String {
             Held::Nothing => String::new(),
             Held::Replaced => format!(" --set {overwrite}=true"),
         };
-        let point = newest.recovery_point;
+        let (point, store) = (newest.recovery_point, in_store(&newest.uri));
         format!(
-            "`rekindle run {runbook} -e {environment}{overwrite}`{note} brings back what was there at {point}"
+            "`rekindle run {runbook} -e {environment}{store}{overwrite}`{note} brings back what was there at {point}"
         )
     });
-    let ways = ways.collect::<Vec<_>>();
+    let ways = replay(seen, held).into_iter().chain(ways).collect::<Vec<_>>();
     if ways.is_empty() {
         return "there is no verified backup: look for copies in other stores, and verify what there is with \
                 `rekindle backups verify`"
@@ -201,5 +243,9 @@ pub(super) fn achievable_rpo(seen: &Seen) -> Option<(u64, String)> {
         .filter_map(|replica| Some((behind(replica)?, format!("replica {}", replica.target))))
         .min();
     let by_backup = seen.verified.first().map(|newest| (newest.age_seconds, newest.uri.to_string()));
-    by_replica.into_iter().chain(by_backup).min_by_key(|(seconds, _)| *seconds)
+    let by_logs = seen
+        .replayable
+        .as_ref()
+        .map(|one| (one.age_seconds, format!("{} and archived binary logs", one.uri)));
+    by_replica.into_iter().chain(by_backup).chain(by_logs).min_by_key(|(seconds, _)| *seconds)
 }

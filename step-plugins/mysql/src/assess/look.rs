@@ -8,6 +8,7 @@ use rekindle_engine::id::{StoreName, TargetName};
 use rekindle_engine::step::{StepContext, StepError};
 
 use super::judge::Seen;
+use super::logs::{self, Logs};
 use super::{NewestBackup, Params, ReplicationState, Role, ServerState};
 use crate::connection::{Server, quote_identifier};
 use crate::error::ServerError;
@@ -27,10 +28,14 @@ pub(super) async fn look(params: &Params, cx: &StepContext) -> Result<(Seen, Vec
             open.session.close().await;
         }
     }
-    let (mut verified, mut unknown) = (Vec::new(), Vec::new());
+    let (mut verified, mut unknown, mut replayable) = (Vec::new(), Vec::new(), Vec::new());
     for (name, found) in params.stores.iter().zip(stores) {
         match found {
-            Ok(found) => verified.extend(found),
+            Ok((found, logs)) => {
+                verified.extend(found);
+                replayable.extend(logs.replayable);
+                unknown.extend(logs.warning);
+            }
             Err(error) => {
                 unknown.push(format!("the store `{name}` could not be looked into: {}", error.message));
             }
@@ -46,7 +51,9 @@ pub(super) async fn look(params: &Params, cx: &StepContext) -> Result<(Seen, Vec
         server.session.close().await;
     }
     let environment = cx.settings().name.clone();
-    Ok((Seen { servers, lost, verified, environment }, unknown))
+    // The first of several that reach as far.
+    let replayable = replayable.into_iter().rev().max_by_key(|one| one.until);
+    Ok((Seen { servers, lost, verified, replayable, environment }, unknown))
 }
 
 async fn at_server(target: &TargetName, role: Role, cx: &StepContext) -> (ServerState, Option<Server>) {
@@ -98,8 +105,8 @@ async fn ask(server: &mut Server, state: &mut ServerState) -> Result<(), ServerE
     Ok(())
 }
 
-/// Gives the newest verified backups of one store, at most one of each kind.
-async fn newest_verified(name: &StoreName, cx: &StepContext) -> Result<Vec<NewestBackup>, StepError> {
+/// Gives the newest verified backups of one store, at most one of each kind, and how far its logs bring them.
+async fn newest_verified(name: &StoreName, cx: &StepContext) -> Result<(Vec<NewestBackup>, Logs), StepError> {
     let store = cx.store(name).await?;
     let listed = catalogue::list_backups(&*store, name, Some(cx.settings().cluster())).await?;
     let proven = listed.iter().filter(|one| !one.proven().is_empty()).filter_map(|one| {
@@ -109,7 +116,9 @@ async fn newest_verified(name: &StoreName, cx: &StepContext) -> Result<Vec<Newes
         let kind = one.summary.as_ref().ok()?.kind;
         Some(NewestBackup { uri: one.uri.clone(), kind, recovery_point, age_seconds })
     });
-    Ok(newest_of_each_kind(proven.collect()))
+    let newest = newest_of_each_kind(proven.collect());
+    let logs = logs::look(&*store, &newest, cx).await;
+    Ok((newest, logs))
 }
 
 /// Keeps the newest of each kind, the newest first; of equally new ones the first.

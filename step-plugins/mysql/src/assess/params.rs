@@ -98,6 +98,19 @@ pub struct NewestBackup {
     pub age_seconds: u64,
 }
 
+/// A backup that archived binary logs bring forward.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Replayable {
+    /// The newest verified logical backup of its store.
+    pub uri: BackupUri,
+    /// The last point in time that it can be brought to (UTC): the server had written nothing more until then.
+    #[schemars(with = "String")]
+    pub until: Timestamp,
+    /// How long ago that was.
+    #[schemars(extend("x-volatile" = true))]
+    pub age_seconds: u64,
+}
+
 /// Outputs of `mysql.assess`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Outputs {
@@ -115,11 +128,13 @@ pub struct Outputs {
     pub newest_verified: Option<NewestBackup>,
     /// The newest verified backup of each kind, of all stores, the newest first.
     pub verified: Vec<NewestBackup>,
+    /// The backup that archived binary logs of the same store bring furthest; absent when they bring none further.
+    pub replayable: Option<Replayable>,
     /// How much time's writes would be lost if the primary's data were gone now; absent when all would be.
     #[schemars(extend("x-volatile" = true))]
     pub achievable_rpo_seconds: Option<u64>,
-    /// What that is by: a replica or a backup.
+    /// What that is by: a replica, a backup, or a backup and archived binary logs.
     pub achievable_rpo_by: Option<String>,
-    /// Stores that could not be looked into, with why.
+    /// What could not be found out, with why: stores and archived logs that can't be read or have gaps.
     pub unknown: Vec<String>,
 }

@@ -56,6 +56,7 @@ impl Step for Assess {
             lost: seen.lost,
             newest_verified: seen.verified.first().cloned(),
             verified: seen.verified,
+            replayable: seen.replayable,
             achievable_rpo_seconds: rpo.as_ref().map(|(seconds, _)| *seconds),
             achievable_rpo_by: rpo.map(|(_, by)| by),
             unknown,

@@ -11,11 +11,15 @@ use rekindle_engine::testing::{FakeWorld, context};
 use serde_json::json;
 
 use super::judge::{Seen, achievable_rpo, judge};
+use super::logs::{self, weigh};
 use super::look::newest_of_each_kind;
 use super::*;
 use crate::assert::tests::{filled, publish};
+use crate::binlogs::testing::{Lab, tell};
 use crate::connection::Server;
-use crate::testing::{on_both, world_of};
+use crate::replay_binlogs::Reach;
+use crate::sandbox::testing::TempServer;
+use crate::testing::{on_both, processes, world_of};
 
 fn server(target: &str, role: Role) -> ServerState {
     ServerState {
@@ -53,7 +57,7 @@ fn backup(id: &str, kind: BackupKind, age_seconds: u64) -> NewestBackup {
 
 fn seen(servers: Vec<ServerState>) -> Seen {
     let verified = vec![backup("b1", BackupKind::Logical, 3600)];
-    Seen { servers, lost: Vec::new(), verified, environment: "prod".to_owned() }
+    Seen { servers, lost: Vec::new(), verified, replayable: None, environment: "prod".to_owned() }
 }
 
 fn told(seen: &Seen) -> String {
@@ -117,8 +121,8 @@ fn lost_tables_on_a_living_primary_are_brought_back_from_a_backup() {
     insta::assert_snapshot!(told(&seen), @r"
     DataCorruption: `primary` is up, but table shop.t1 is gone; table shop.t2 is gone; table shop.t3 is gone; and 2 more
     make sure that it is not meant to be so: what was dropped on purpose is no loss
-    one table: load the backup into a spare server, as its RESTORE.txt says, and copy the table from there
-    all of it, as of the backup: `rekindle run disaster-recovery -e prod --set overwrite_primary=true` brings back what was there at 2026-11-22T15:00:00Z
+    one table, as of the backup: load that into a spare server, as its RESTORE.txt says, and copy the table from there
+    all of it: `rekindle run disaster-recovery -e prod --set overwrite_primary=true` brings back what was there at 2026-11-22T15:00:00Z
     ");
 }
 
@@ -133,6 +137,46 @@ fn each_kind_of_backup_is_brought_back_by_the_runbook_that_restores_it() {
     seen.servers = vec![server("primary", Role::Primary)];
     seen.lost = vec!["table shop.t1 is gone".to_owned()];
     assert!(judge(&seen).next[2].contains("`rekindle run restore-physical -e prod --set overwrite=true`"));
+}
+
+#[test]
+fn archived_logs_bring_back_more_than_the_backup_alone() {
+    let mut seen = seen(vec![down(server("primary", Role::Primary))]);
+    let newest = backup("b1", BackupKind::Logical, 3600);
+    let until = newest.recovery_point + std::time::Duration::from_secs(3570);
+    let now = "2026-11-22T16:00:00Z".parse().unwrap();
+    seen.replayable = weigh(Reach { until: Some(until), gap: None }, &newest, now).replayable;
+    assert_eq!(
+        achievable_rpo(&seen).unwrap(),
+        (30, "backup://primary/shop/b1 and archived binary logs".to_owned())
+    );
+    insta::assert_snapshot!(judge(&seen).next[1], @"`rekindle run point-in-time-recovery -e prod --set end=true` brings back what was there at 2026-11-22T15:59:30Z; `rekindle run disaster-recovery -e prod` brings back what was there at 2026-11-22T15:00:00Z");
+    seen.servers = vec![server("primary", Role::Primary)];
+    seen.lost = vec!["table shop.t1 is gone".to_owned()];
+    insta::assert_snapshot!(judge(&seen).next[1..].join("\n"), @r"
+    one table, as it was before its loss: archive what was logged since (`rekindle run archive-binlogs -e prod`), then `rekindle run undo-drop -e prod --set database=DATABASE --set table=TABLE --set sandbox=TARGET`, with a target on this machine for a throw-away server
+    all of it: `rekindle run point-in-time-recovery -e prod --set overwrite=true --set time=TIME` brings back what was there at that time, 2026-11-22T15:59:30Z at the latest (`rekindle run archive-binlogs -e prod` first: the server's own logs are replaced too); `rekindle run disaster-recovery -e prod --set overwrite_primary=true` brings back what was there at 2026-11-22T15:00:00Z
+    ");
+    seen.replayable.as_mut().unwrap().uri = "backup://offsite/shop/b1".parse().unwrap();
+    assert!(judge(&seen).next[1].contains("undo-drop -e prod --set store=offsite --set database="));
+}
+
+#[test]
+fn a_gap_in_the_archived_logs_is_told_before_they_are_needed() {
+    let newest = backup("b1", BackupKind::Logical, 3600);
+    let now = "2026-11-22T16:00:00Z".parse().unwrap();
+    let gap = || Some("bin.000002 is missing: it was purged before it was archived".to_owned());
+    let later = newest.recovery_point + std::time::Duration::from_mins(1);
+    let some = weigh(Reach { until: Some(later), gap: gap() }, &newest, now);
+    assert_eq!(some.replayable.unwrap().age_seconds, 3540);
+    insta::assert_snapshot!(some.warning.unwrap(), @"the archived binary logs bring backup://primary/shop/b1 to 2026-11-22T15:01:00Z only: bin.000002 is missing: it was purged before it was archived");
+    for until in [None, Some(newest.recovery_point - std::time::Duration::from_secs(1))] {
+        let none = weigh(Reach { until, gap: gap() }, &newest, now);
+        assert_eq!(none.replayable, None);
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(none.warning.unwrap(), @"the archived binary logs can't bring backup://primary/shop/b1 forward: bin.000002 is missing: it was purged before it was archived");
+        }
+    }
 }
 
 #[test]
@@ -231,4 +275,35 @@ async fn a_dropped_table_and_a_replica_that_is_gone_are_seen_on_real_servers(fla
     assert_eq!(verified, [(&copied, BackupKind::Physical), (&uri, BackupKind::Logical)]);
     assert_eq!(outputs.newest_verified.unwrap().uri, copied);
     assert_eq!(outputs.unknown.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn how_far_archived_logs_bring_a_backup_is_what_a_replay_would_say() {
+    let primary = TempServer::start("primary", &processes()).await.unwrap();
+    let lab = Lab::of(&[&primary]);
+    tell(&primary, &["CREATE DATABASE shop", "CREATE TABLE shop.t (id INT PRIMARY KEY)"]).await;
+    lab.back_up("b1").await;
+    let cx = lab.cx();
+    let uri: BackupUri = crate::binlogs::testing::uri("b1").parse().unwrap();
+    let recovery_point = catalogue::load_manifest(&*lab.store, &uri).await.unwrap().recovery_point();
+    let verified = [NewestBackup { uri, kind: BackupKind::Logical, recovery_point, age_seconds: 0 }];
+    assert_eq!(logs::look(&*lab.store, &verified, &cx.cx).await, logs::Logs::default());
+    tell(&primary, &["INSERT INTO shop.t VALUES (1)"]).await;
+    lab.archive().await;
+
+    let found = logs::look(&*lab.store, &verified, &cx.cx).await;
+
+    assert_eq!(found.warning, None);
+    let until = found.replayable.unwrap().until;
+    assert_eq!(Some(until), lab.timelines().await[0].covered_until());
+    // What is purged before it is archived ends what can be reached.
+    let purged = ["FLUSH BINARY LOGS", "INSERT INTO shop.t VALUES (2)", "FLUSH BINARY LOGS"];
+    tell(&primary, &purged).await;
+    tell(&primary, &["PURGE BINARY LOGS TO 'bin.000004'", "INSERT INTO shop.t VALUES (3)"]).await;
+    lab.archive().await;
+    let found = logs::look(&*lab.store, &verified, &cx.cx).await;
+    let warning = found.warning.unwrap();
+    assert!(warning.starts_with("the archived binary logs bring backup://primary/shop/b1 to "), "{warning}");
+    assert!(warning.contains(" only: bin.00000"), "{warning}");
+    assert!(found.replayable.unwrap().until >= until);
 }

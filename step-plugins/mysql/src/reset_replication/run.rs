@@ -12,6 +12,7 @@ use super::params::{ResetReplicationOutputs, ResetReplicationParams};
 use super::shown;
 use crate::connection::Server;
 use crate::preflight::{Look, check_secret, look_at_target};
+use crate::read_only::become_read_only;
 use crate::replication::position::{self, Role};
 use crate::replication::statements::{Dialect, HEARTBEAT, SourceLogin};
 use crate::replication::status::{FollowsBy, ReplicaStatus, ThreadError};
@@ -118,7 +119,8 @@ async fn point(pair: &mut Pair, gtid: Option<&str>) -> Result<(), StepError> {
             session.run("set its GTID position", &statement).await?;
         }
     }
-    session.run("become read-only", "SET GLOBAL read_only = 1").await?;
+    become_read_only(&mut pair.replica).await?;
+    let session = &mut pair.replica.session;
     // The password is quoted for a session that reads backslashes as escapes.
     session.run("read escapes", "SET SESSION sql_mode = ''").await?;
     session.run("follow its source", dialect.change_source(&pair.login).expose()).await?;

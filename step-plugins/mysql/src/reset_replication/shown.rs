@@ -23,7 +23,7 @@ pub(super) fn statements(
         let unless = |statement| format!("{statement} -- unless it is there already");
         statements.extend(dialect.stand_at_shown(true, &gtid).into_iter().map(unless));
     }
-    statements.push("SET GLOBAL read_only = 1".to_owned());
+    statements.push("SET GLOBAL read_only = ON".to_owned());
     statements.push(dialect.change_source_masked(&source(params, cx)));
     statements.push(dialect.start());
     statements.push(format!("{HEARTBEAT} (at {})", params.show("/source")));

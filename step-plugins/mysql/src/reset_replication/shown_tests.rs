@@ -38,7 +38,7 @@ async fn a_replica_that_is_up_tells_the_exact_statements_before_its_source_is_th
     RESET MASTER -- unless it is there already
     SET GLOBAL gtid_binlog_state = (known after restore) -- unless it is there already
     SET GLOBAL gtid_slave_pos = (known after restore) -- unless it is there already
-    SET GLOBAL read_only = 1
+    SET GLOBAL read_only = ON
     CHANGE MASTER TO MASTER_HOST='db-1', MASTER_PORT=3306, MASTER_USER='replication', MASTER_PASSWORD='***', MASTER_CONNECT_RETRY=10, MASTER_USE_GTID=slave_pos
     START SLAVE
     FLUSH USER_RESOURCES (at source)
@@ -81,7 +81,7 @@ async fn of_a_replica_that_is_not_there_the_statements_of_each_flavour_are_shown
     -- MariaDB: RESET MASTER -- unless it is there already
     -- MariaDB: SET GLOBAL gtid_binlog_state = (known after restore) -- unless it is there already
     -- MariaDB: SET GLOBAL gtid_slave_pos = (known after restore) -- unless it is there already
-    -- MariaDB: SET GLOBAL read_only = 1
+    -- MariaDB: SET GLOBAL read_only = ON
     -- MariaDB: CHANGE MASTER TO MASTER_HOST='db-1', MASTER_PORT=3306, MASTER_USER='replication', MASTER_PASSWORD='***', MASTER_CONNECT_RETRY=10, MASTER_USE_GTID=slave_pos
     -- MariaDB: START SLAVE
     -- MariaDB: FLUSH USER_RESOURCES (at source)
@@ -89,7 +89,7 @@ async fn of_a_replica_that_is_not_there_the_statements_of_each_flavour_are_shown
     -- MySQL: RESET REPLICA ALL
     -- MySQL: RESET MASTER -- unless it is there already
     -- MySQL: SET GLOBAL gtid_purged = (known after restore) -- unless it is there already
-    -- MySQL: SET GLOBAL read_only = 1
+    -- MySQL: SET GLOBAL read_only = ON
     -- MySQL: CHANGE REPLICATION SOURCE TO SOURCE_HOST='db-1', SOURCE_PORT=3306, SOURCE_USER='replication', SOURCE_PASSWORD='***', SOURCE_CONNECT_RETRY=10, SOURCE_AUTO_POSITION=1, GET_SOURCE_PUBLIC_KEY=1
     -- MySQL: START REPLICA
     -- MySQL: FLUSH USER_RESOURCES (at source)

@@ -110,7 +110,7 @@ async fn a_replica_follows_catches_up_and_the_probe_knows(flavour: Flavour) {
     insta::assert_snapshot!(shown, @r"
     STOP SLAVE
     RESET SLAVE ALL
-    SET GLOBAL read_only = 1
+    SET GLOBAL read_only = ON
     CHANGE MASTER TO MASTER_HOST='127.0.0.1', MASTER_PORT=PORT, MASTER_USER='replication', MASTER_PASSWORD='***', MASTER_CONNECT_RETRY=10, MASTER_USE_GTID=slave_pos
     START SLAVE
     FLUSH USER_RESOURCES (at source)

@@ -8,11 +8,13 @@ use rekindle_backup::inventory::MARKER_DATABASE;
 use rekindle_backup::layout::BackupUri;
 use rekindle_backup::manifest::Flavour;
 use rekindle_engine::id::RunId;
+use rekindle_engine::step::StepError;
 use serde::{Deserialize, Serialize};
 
 use super::part::Part;
 use crate::connection::{Server, quote_identifier, quote_string};
 use crate::error::ServerError;
+use crate::read_only::become_read_only;
 use crate::replication::statements::Dialect;
 
 /// How far a restore is.
@@ -195,11 +197,11 @@ pub(super) async fn let_nobody_in(server: &mut Server, before: &Before) -> Resul
 /// Puts the fence up. Everything in it holds when it is up already.
 ///
 /// The marker is there before: it keeps what the server was like.
-pub(super) async fn raise(server: &mut Server, before: &Before) -> Result<(), ServerError> {
+pub(super) async fn raise(server: &mut Server, before: &Before) -> Result<(), StepError> {
     for statement in Dialect::of(&server.version).leave_sources() {
         server.session.run("forget its replication source", statement).await?;
     }
-    server.session.run("become read-only", "SET GLOBAL read_only = ON").await?;
+    become_read_only(server).await?;
     if before.event_scheduler == "ON" {
         server.session.run("stop its event scheduler", "SET GLOBAL event_scheduler = OFF").await?;
     }

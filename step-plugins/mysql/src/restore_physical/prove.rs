@@ -10,6 +10,7 @@ use super::marker::Marker;
 use super::source::Source;
 use super::{Outputs, Params};
 use crate::connection::{Login, Server};
+use crate::read_only::become_read_only;
 use crate::replication::position::{self, Role};
 use crate::replication::statements::Dialect;
 use crate::replication::status::ReplicaStatus;
@@ -73,7 +74,7 @@ async fn fence(server: &mut Server, marker: &mut Marker, data_dir: &Path) -> Res
         marker.read_only = Some(read_only != 0);
         marker.write(data_dir)?;
     }
-    Ok(server.session.run("become read-only", "SET GLOBAL read_only = ON").await?)
+    become_read_only(server).await
 }
 
 /// Files of a replica know its source; it must not go on from where they were before anybody has looked.

@@ -1,5 +1,8 @@
 //! `backup.prune`: removes the backups that no rule keeps, and what failed runs left behind.
 
+mod binlogs;
+#[cfg(test)]
+mod binlogs_tests;
 mod run;
 mod sweep;
 #[cfg(test)]
@@ -11,6 +14,7 @@ use rekindle_engine::id::StoreName;
 use rekindle_engine::step::{
     Effect, Intent, Planned, Preflight, PreflightContext, Probe, Step, StepContext, StepError,
 };
+use rekindle_engine::values::DurationText;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +38,10 @@ pub struct PruneParams {
     pub cluster: Option<String>,
     /// Which backups stay; at least one rule.
     pub keep: KeepRules,
+    /// How far back any point in time is to be reached, by archived binary logs. As far as the oldest backup that stays
+    /// when absent. Logs that are older go; those that are needed from there on never do.
+    #[serde(default)]
+    pub keep_binlogs_within: Option<DurationText>,
 }
 
 /// Outputs of `backup.prune`.
@@ -43,12 +51,15 @@ pub struct PruneOutputs {
     pub kept: Vec<Fate>,
     /// What was removed, the newest first; leftovers of failed runs last.
     pub removed: Vec<Fate>,
+    /// Archived binary logs that were removed, the oldest first: `SERVER/TIMELINE/LOG:POSITION`.
+    #[serde(default)]
+    pub removed_binlogs: Vec<Fate>,
 }
 
 /// What becomes of a backup, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Fate {
-    /// The backup's id.
+    /// The backup's id, or the log's place.
     pub id: String,
     /// Every reason.
     pub reason: String,

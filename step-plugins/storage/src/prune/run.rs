@@ -2,6 +2,7 @@
 
 use rekindle_engine::step::{Progress, StepContext, StepError};
 
+use super::binlogs;
 use super::sweep::{self, Sweep};
 use super::{Fate, PruneOutputs, PruneParams};
 
@@ -15,7 +16,10 @@ pub(super) async fn preview(params: &PruneParams, cx: &StepContext) -> Result<Ve
         .map(|one| format!("{} {}: {}", if one.keep { "keep" } else { "remove" }, one.uri.id, one.reason));
     let leftovers =
         sweep.leftovers.iter().map(|one| format!("remove {}: {}", one.uri.id, sweep::leftover_reason(one)));
-    Ok(decisions.chain(leftovers).collect())
+    let mut lines: Vec<String> = decisions.chain(leftovers).collect();
+    let logs = binlogs::decide(&*store, params, &sweep.decisions, &sweep.found, cx).await?;
+    lines.extend(logs.iter().map(|one| format!("remove {}: {}", binlogs::place(one), one.reason)));
+    Ok(lines)
 }
 
 /// Decides anew and removes.
@@ -24,6 +28,7 @@ pub(super) async fn run(params: &PruneParams, cx: &StepContext) -> Result<PruneO
     let Sweep { decisions, leftovers, found, looked_at, abandoned_before } =
         Sweep::decide(&*store, params, cx).await?;
     let mut outputs = PruneOutputs::default();
+    let logs = binlogs::decide(&*store, params, &decisions, &found, cx).await?;
     let mut doomed = Vec::new();
     for decision in decisions {
         let fate = Fate { id: decision.uri.id.clone(), reason: decision.reason };
@@ -57,6 +62,9 @@ pub(super) async fn run(params: &PruneParams, cx: &StepContext) -> Result<PruneO
     let removed = outputs.removed.iter().map(|fate| fate.id.clone()).collect();
     let cluster = params.cluster.as_deref().unwrap_or(cx.settings().cluster());
     sweep::remember(&*store, cluster, found, &removed, looked_at).await;
+    // After the backups: logs without their backup are worth nothing, a backup without its logs still something.
+    outputs.removed_binlogs = binlogs::remove(&*store, logs, cx).await?;
+    binlogs::remove_strays(&*store, params, abandoned_before, cx).await?;
     let abandoned = store.remove_abandoned(abandoned_before).await?;
     if abandoned > 0 {
         cx.log(&format!("removed {abandoned} unfinished writes that were left behind"));

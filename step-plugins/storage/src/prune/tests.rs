@@ -113,7 +113,7 @@ async fn other_clusters_are_never_touched() {
     assert!(shop.primary.object(&other).is_some());
     let none = json!({ "store": "primary", "cluster": "shop-2", "keep": { "keep_last": 1 } });
     let outputs = shop.run("backup.prune", none).await.unwrap();
-    assert_eq!(outputs, json!({ "kept": [], "removed": [] }));
+    assert_eq!(outputs, json!({ "kept": [], "removed": [], "removed_binlogs": [] }));
 }
 
 #[tokio::test]

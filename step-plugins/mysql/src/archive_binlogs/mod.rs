@@ -1,0 +1,13 @@
+//! `mysql.archive-binlogs`: copies what a server has logged since the last archived log into a store.
+
+mod capture;
+mod cut;
+mod params;
+mod resume;
+mod step;
+#[cfg(test)]
+mod tests;
+mod write;
+
+pub use params::{ArchiveBinlogsOutputs, ArchiveBinlogsParams};
+pub(crate) use step::ArchiveBinlogs;

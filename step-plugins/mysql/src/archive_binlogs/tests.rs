@@ -1,0 +1,218 @@
+//! Archives of real servers.
+
+use serde_json::json;
+
+use crate::binlogs::testing::{Lab, ask, tell};
+use crate::sandbox::testing::TempServer;
+use crate::testing::processes;
+
+async fn primary() -> TempServer {
+    TempServer::start("primary", &processes()).await.unwrap()
+}
+
+const TABLE: [&str; 2] = [
+    "CREATE DATABASE shop",
+    "CREATE TABLE shop.t (id INT PRIMARY KEY AUTO_INCREMENT, v LONGTEXT) ENGINE=InnoDB",
+];
+const ROW: &str = "INSERT INTO shop.t (v) VALUES ('x')";
+
+/// Gives the segments of a timeline as `LOG:FROM-TO TRANSACTIONS`, with `!` where something is missing before.
+async fn shown(lab: &Lab) -> Vec<String> {
+    let mut shown = Vec::new();
+    for timeline in lab.timelines().await {
+        let gaps = rekindle_backup::binlog::chain::gaps(&timeline.segments);
+        for segment in &timeline.segments {
+            let is_after_gap = gaps.iter().any(|gap| gap.before == segment.name());
+            let (from, mark) = (segment.from, if is_after_gap { "!" } else { "" });
+            shown.push(format!("{mark}{}:{from} {}", segment.log, segment.transactions));
+        }
+        shown.push("--".to_owned());
+    }
+    shown
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn finished_logs_are_archived_once_byte_for_byte() {
+    let server = primary().await;
+    let lab = Lab::of(&[&server]);
+    tell(&server, &TABLE).await;
+    tell(&server, &["FLUSH BINARY LOGS", ROW, ROW]).await;
+
+    let first = lab.archive().await;
+    assert_eq!(first.segments, ["bin.000001:4", "bin.000002:4"]);
+    assert_eq!((first.transactions, first.lag_seconds, first.gaps.len()), (4, 0, 0));
+    assert_eq!(first.last_gtid, ask(&server, "SELECT @@gtid_binlog_pos").await);
+    let timeline = lab.timelines().await.remove(0);
+    for (at, name) in ["bin.000001", "bin.000002"].into_iter().enumerate() {
+        let log = std::fs::read(server.directory().join("data").join(name)).unwrap();
+        assert!(lab.log(&timeline, at) == log, "{name}");
+    }
+    let before = lab.archived().await;
+
+    // A server that has written nothing since gets no new log, and nothing is archived again.
+    let second = lab.archive().await;
+    assert_eq!((second.segments.len(), second.lag_seconds), (0, 0));
+    assert!(second.covered_until >= first.covered_until);
+    assert_eq!(ask(&server, "SHOW BINARY LOGS").await.lines().count(), 3);
+    assert_eq!(lab.archived().await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_timeline_goes_on_over_rotation_and_a_restart_of_the_server() {
+    let mut server = primary().await;
+    let lab = Lab::of(&[&server]);
+    tell(&server, &TABLE).await;
+    lab.archive().await;
+    tell(&server, &[ROW]).await;
+    server.kill().await.unwrap();
+    server.start_again().await.unwrap();
+    tell(&server, &[ROW]).await;
+    lab.archive().await;
+    assert_eq!(shown(&lab).await, ["bin.000001:4 2", "bin.000002:4 1", "bin.000003:4 1", "--"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn repeating_names_are_another_timeline() {
+    let server = primary().await;
+    let lab = Lab::of(&[&server]);
+    tell(&server, &TABLE).await;
+    lab.archive().await;
+    tell(&server, &["RESET MASTER", ROW]).await;
+    lab.archive().await;
+    tell(&server, &[ROW]).await;
+    lab.archive().await;
+    // The same name and the same GTIDs once more.
+    tell(&server, &["RESET MASTER", ROW, ROW]).await;
+    let last = lab.archive().await;
+    assert_eq!(last.segments, ["bin.000001:4"]);
+    let mut found = shown(&lab).await;
+    found.sort();
+    assert_eq!(
+        found,
+        ["--", "--", "--", "bin.000001:4 1", "bin.000001:4 2", "bin.000001:4 2", "bin.000002:4 1"]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_was_purged_first_is_missed_by_name() {
+    let server = primary().await;
+    let lab = Lab::of(&[&server]);
+    tell(&server, &TABLE).await;
+    lab.archive().await;
+    tell(&server, &[ROW, "FLUSH BINARY LOGS", ROW, "FLUSH BINARY LOGS", ROW]).await;
+    tell(&server, &["PURGE BINARY LOGS TO 'bin.000003'"]).await;
+
+    let outputs = lab.archive().await;
+
+    assert_eq!(outputs.gaps, ["bin.000002 is missing: it was purged before it was archived"]);
+    assert_eq!(shown(&lab).await, ["bin.000001:4 2", "!bin.000003:4 1", "bin.000004:4 1", "--"]);
+    // What was archived before it was purged is no gap.
+    tell(&server, &[ROW, "FLUSH BINARY LOGS", "PURGE BINARY LOGS TO 'bin.000005'"]).await;
+    assert_eq!(lab.archive().await.gaps.len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn following_archives_parts_of_the_log_that_is_written() {
+    let server = primary().await;
+    let lab = Lab::of(&[&server]);
+    tell(&server, &TABLE).await;
+    let now = json!({ "follow": true, "stop_after": "0s" });
+    assert_eq!(lab.try_archive(now.clone()).await.unwrap().segments, ["bin.000001:4"]);
+    assert_eq!(lab.try_archive(now.clone()).await.unwrap().segments.len(), 0);
+    tell(&server, &[ROW, ROW]).await;
+    let outputs = lab.try_archive(now.clone()).await.unwrap();
+    assert_eq!((outputs.segments.len(), outputs.transactions, outputs.lag_seconds), (1, 2, 0));
+    assert_eq!(ask(&server, "SHOW BINARY LOGS").await.lines().count(), 1, "no new log was begun");
+    tell(&server, &[ROW, "FLUSH BINARY LOGS", ROW]).await;
+    lab.try_archive(now).await.unwrap();
+    // The same archive goes on when it is made once.
+    tell(&server, &[ROW]).await;
+    lab.archive().await;
+
+    let timeline = lab.timelines().await.remove(0);
+    let transactions: Vec<u64> = timeline.segments.iter().map(|segment| segment.transactions).collect();
+    assert_eq!(transactions, [2, 2, 1, 1, 1]);
+    assert_eq!(rekindle_backup::binlog::chain::gaps(&timeline.segments), []);
+    // Put together, the parts are the log.
+    let mut whole = lab.log(&timeline, 0);
+    for at in [1, 2] {
+        let part = lab.log(&timeline, at);
+        let head = 4 + u32::from_le_bytes(part[13..17].try_into().unwrap()) as usize;
+        whole.extend(&part[head..]);
+    }
+    let log = std::fs::read(server.directory().join("data/bin.000001")).unwrap();
+    // The first part was copied while the log was in use, which its head says.
+    assert!(whole[22..] == log[22..]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_archiver_that_died_at_any_write_leaves_nothing_half_made_and_nothing_twice() {
+    use rekindle_engine::host::StoreErrorKind;
+    use rekindle_engine::testing::Operation;
+    let server = primary().await;
+    tell(&server, &TABLE).await;
+    tell(&server, &["FLUSH BINARY LOGS", ROW, "FLUSH BINARY LOGS", ROW]).await;
+    let whole = Lab::of(&[&server]);
+    whole.archive().await;
+    let names = |archived: Vec<(String, Vec<u8>)>| -> Vec<String> {
+        archived.into_iter().map(|(key, _)| key).collect()
+    };
+    let wanted = names(whole.archived().await);
+    for write in 1..=7 {
+        let lab = Lab::of(&[&server]);
+        lab.store.fail(Operation::Put, write, StoreErrorKind::Unavailable);
+        lab.try_archive(json!({})).await.unwrap_err();
+        for timeline in lab.timelines().await {
+            for (at, segment) in timeline.segments.iter().enumerate() {
+                assert_eq!(lab.log(&timeline, at).len() as u64, segment.log_bytes, "write {write}");
+            }
+        }
+        lab.archive().await;
+        assert_eq!(names(lab.archived().await), wanted, "write {write}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn encrypted_logs_are_archived_as_plain_text() {
+    if !std::path::Path::new("/usr/lib/mysql/plugin/file_key_management.so").exists() {
+        return;
+    }
+    let keys = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(keys.path(), "1;770A8A65DA156D24EE2A093277530142\n").unwrap();
+    let file = format!("--file-key-management-filename={}", keys.path().display());
+    let options = ["--plugin-load-add=file_key_management", &file, "--encrypt-binlog=1"];
+    let server = TempServer::start_with("primary", &processes(), &options).await.unwrap();
+    let lab = Lab::of(&[&server]);
+    tell(&server, &TABLE).await;
+    tell(&server, &["INSERT INTO shop.t (v) VALUES ('a needle in a stack')"]).await;
+    let on_disk = std::fs::read(server.directory().join("data/bin.000001")).unwrap();
+    let has_needle = |bytes: &[u8]| bytes.windows(8).any(|window| window == b"a needle");
+    assert!(!has_needle(&on_disk));
+
+    assert_eq!(lab.archive().await.transactions, 3);
+    let timeline = lab.timelines().await.remove(0);
+    assert!(has_needle(&lab.log(&timeline, 0)));
+    // In the middle of a log too, and over to the next.
+    tell(&server, &[ROW]).await;
+    lab.try_archive(json!({ "follow": true, "stop_after": "0s" })).await.unwrap();
+    tell(&server, &[ROW]).await;
+    lab.archive().await;
+    assert_eq!(shown(&lab).await.last().map(String::as_str), Some("--"));
+    let timeline = lab.timelines().await.remove(0);
+    assert_eq!(timeline.segments.iter().map(|segment| segment.transactions).sum::<u64>(), 5);
+    assert_eq!(rekindle_backup::binlog::chain::gaps(&timeline.segments), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_without_binary_logs_is_refused() {
+    let server = TempServer::start_with("primary", &processes(), &["--skip-log-bin"]).await.unwrap();
+    let lab = Lab::of(&[&server]);
+    let error = lab.try_archive(json!({})).await.unwrap_err();
+    insta::assert_snapshot!(error, @"`primary` writes no binary log, so there is nothing to archive");
+    let params = json!({ "target": "primary", "store": "primary" });
+    let found = lab.preflight(&super::ArchiveBinlogs, params).await;
+    insta::assert_snapshot!(found.problems[0], @"
+    rekindle::binlog::not_possible: `primary` writes no binary log, so there is nothing to archive (/target)
+      help: start it with `log_bin` on
+    ");
+}

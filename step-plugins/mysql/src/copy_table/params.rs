@@ -1,0 +1,33 @@
+//! What a runbook says, and what later steps get.
+
+use rekindle_engine::id::TargetName;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Parameters of `mysql.copy-table`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CopyTableParams {
+    /// The server that has the table.
+    pub from: TargetName,
+    /// The server that is to get it.
+    pub to: TargetName,
+    /// Its database, on both; it must be there.
+    pub database: String,
+    /// Its name at `from`.
+    pub table: String,
+    /// Its name at `to`, where there is none of that name yet. Its foreign keys and triggers are left behind.
+    #[serde(rename = "as")]
+    pub new_name: String,
+}
+
+/// Outputs of `mysql.copy-table`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CopyTableOutputs {
+    /// The database and the new name: `shop.orders_recovered`.
+    pub table: String,
+    /// Its rows.
+    pub rows: u64,
+    /// The checksum that both tables have.
+    pub checksum: u64,
+}

@@ -1,0 +1,153 @@
+//! Which archived logs lie between a backup and the goal: the archive in, segments in order out. Pure.
+
+use jiff::{SignedDuration, Timestamp};
+use rekindle_backup::binlog::Segment;
+use rekindle_backup::binlog::archive::Timeline;
+use rekindle_backup::binlog::chain::{Gap, gap_between};
+use rekindle_engine::step::StepError;
+
+use super::base::Base;
+use super::goal::Goal;
+
+/// The clocks of a server and of a runner may differ by this much.
+const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(10);
+
+/// The logs to read.
+#[derive(Debug, Clone)]
+pub(super) struct Selection {
+    /// Where the objects lie.
+    pub(super) prefix: String,
+    /// From the first one that has anything that the backup has not, to the end of the archive.
+    pub(super) segments: Vec<Segment>,
+    /// When the archive is complete until.
+    pub(super) covered_until: Option<Timestamp>,
+    /// The last segment of the archive, whether it is needed or not.
+    pub(super) last: Segment,
+    /// What is missing between the backup and the first of `segments`.
+    gap_before: Option<String>,
+}
+
+impl Selection {
+    /// Says what is missing in the first `count` segments.
+    pub(super) fn gaps(&self, count: usize) -> Vec<String> {
+        let used = self.segments.get(..count).unwrap_or(&self.segments);
+        let inside = used.windows(2).filter_map(|pair| match pair {
+            [one, next] => gap_between(one, next).as_ref().map(Gap::to_string),
+            _ => None,
+        });
+        self.gap_before.iter().filter(|_| count > 0).cloned().chain(inside).collect()
+    }
+}
+
+/// Chooses the timeline that the backup is of, and its segments from the backup on.
+///
+/// # Errors
+/// When nothing of the server is archived, or none of its timelines has the backup's point.
+pub(super) fn select(
+    timelines: &[Timeline],
+    base: &Base,
+    server: &str,
+    goal: &Goal,
+) -> Result<Selection, StepError> {
+    if let Goal::Time(time) = goal
+        && *time < base.at
+    {
+        return Err(StepError::permanent(format!(
+            "{time} is before the backup, whose data are of {}",
+            base.at
+        ))
+        .help("restore an older backup: `rekindle backups list` shows when each is of"));
+    }
+    let own: Vec<&Timeline> = timelines.iter().filter(|timeline| timeline.key.server == server).collect();
+    if own.is_empty() {
+        let mut others: Vec<&str> = timelines.iter().map(|timeline| timeline.key.server.as_str()).collect();
+        others.dedup();
+        let help = if others.is_empty() {
+            "archive them: `rekindle run archive-binlogs`".to_owned()
+        } else {
+            format!("the archive has those of {}; name one by `server`", others.join(", "))
+        };
+        return Err(StepError::permanent(format!("no binary logs of `{server}` are archived")).help(help));
+    }
+    let fits = |timeline: &&&Timeline| holds(timeline, base, server);
+    // The newest one that has the point: names and numbers begin anew with each.
+    let Some(timeline) = own.iter().rev().find(fits) else {
+        let newest = own.last().and_then(|timeline| timeline.segments.last());
+        let ends = newest.map_or_else(String::new, |last| {
+            format!("; the newest of them end with {} at {}", last.log, last.to)
+        });
+        return Err(StepError::permanent(format!(
+            "the archived logs of `{server}` do not have the point of the backup{}{ends}",
+            words(base)
+        ))
+        .help(
+            "archive the server's logs, if it still has those of the backup's time; or restore a backup that is \
+             newer than where the archive begins",
+        ));
+    };
+    let Some(last) = timeline.segments.last().cloned() else {
+        return Err(StepError::permanent(format!("no binary logs of `{server}` are archived")));
+    };
+    let from = timeline.segments.iter().position(|segment| !base.has_all_of(segment));
+    let segments = from.and_then(|from| timeline.segments.get(from..)).unwrap_or_default().to_vec();
+    Ok(Selection {
+        prefix: timeline.key.prefix(),
+        covered_until: timeline.covered_until(),
+        gap_before: from.and_then(|from| gap_before(timeline, from, base)),
+        segments,
+        last,
+    })
+}
+
+/// Says where a backup stands.
+fn words(base: &Base) -> String {
+    match (&base.gtids, &base.place) {
+        (Some(gtids), _) if !gtids.is_empty() => format!(" ({gtids})"),
+        (_, Some((log, _, position))) => format!(" ({log}, {position})"),
+        (_, None) => String::new(),
+    }
+}
+
+/// Tells whether a timeline is the one that the backup's point is of.
+fn holds(timeline: &Timeline, base: &Base, server: &str) -> bool {
+    let (Some(first), Some(last)) = (timeline.segments.first(), timeline.segments.last()) else {
+        return false;
+    };
+    let is_older = base.at.checked_add(CLOCKS_DIFFER).is_ok_and(|at| first.log_created_at <= at);
+    if !is_older {
+        return false;
+    }
+    // Coordinates are those of the server that the backup was taken from.
+    let is_placed = base.place.as_ref().filter(|_| base.server == server).map(|(log, number, position)| {
+        let inside =
+            |segment: &Segment| segment.log == *log && segment.from <= *position && *position <= segment.to;
+        let is_before = first.number > *number;
+        is_before || timeline.segments.iter().any(inside) || (last.number, last.to) <= (*number, *position)
+    });
+    let is_named = match (&base.gtids, last.after_it()) {
+        (Some(gtids), Some(after)) => {
+            Some(after.covers(gtids) || base.has_all_of(last) && gtids.covers(&after))
+        }
+        (None, _) | (_, None) => None,
+    };
+    match (is_placed, is_named) {
+        (Some(placed), Some(named)) => placed && named,
+        (Some(one), None) | (None, Some(one)) => one,
+        (None, None) => false,
+    }
+}
+
+fn gap_before(timeline: &Timeline, from: usize, base: &Base) -> Option<String> {
+    let first = timeline.segments.get(from)?;
+    if base.reaches(first) {
+        return None;
+    }
+    // The segment before it is in the backup: what is missing is missing between the two.
+    if let Some(gap) = from.checked_sub(1).and_then(|at| gap_between(timeline.segments.get(at)?, first)) {
+        return Some(gap.to_string());
+    }
+    let (log, point) = (&first.log, words(base));
+    Some(format!(
+        "what was logged between the backup{point} and {log} is missing: the archive begins after it"
+    ))
+}

@@ -1,0 +1,112 @@
+//! Archived binary logs: which go with the backups that go.
+
+use jiff::{SignedDuration, Timestamp};
+use rekindle_backup::binlog::archive::{self, Timeline};
+use rekindle_backup::binlog::prune::{Unneeded, unneeded};
+use rekindle_backup::binlog::{SegmentKey, TimelineKey};
+use rekindle_backup::catalogue::Catalogue;
+use rekindle_backup::retention::Decision;
+use rekindle_engine::host::{Key, KeyError, ObjectStore};
+use rekindle_engine::step::{ErrorClass, Progress, StepContext, StepError};
+
+use super::{Fate, PruneParams};
+
+/// Decides by the backups that stay.
+///
+/// An archive with a damaged entry is left as it is, with a warning: a person should look at it, and backups are to be
+/// thinned out all the same.
+///
+/// # Errors
+/// When the store can't be read.
+pub(super) async fn decide(
+    store: &dyn ObjectStore,
+    params: &PruneParams,
+    decisions: &[Decision],
+    found: &Catalogue,
+    cx: &StepContext,
+) -> Result<Vec<Unneeded>, StepError> {
+    let cluster = params.cluster.as_deref().unwrap_or(cx.settings().cluster());
+    let Some(timelines) = load(store, cluster, cx).await? else { return Ok(Vec::new()) };
+    let kept: Vec<Timestamp> = found
+        .backups
+        .iter()
+        .filter(|listed| decisions.iter().any(|decision| decision.keep && decision.uri == listed.uri))
+        .map(rekindle_backup::catalogue::Listed::recovery_point)
+        .collect();
+    let Some(from) = window_start(&kept, params, cx.world().clock.now()) else { return Ok(Vec::new()) };
+    Ok(unneeded(&timelines, from))
+}
+
+async fn load(
+    store: &dyn ObjectStore,
+    cluster: &str,
+    cx: &StepContext,
+) -> Result<Option<Vec<Timeline>>, StepError> {
+    match archive::load(store, cluster).await {
+        Ok(timelines) => Ok(Some(timelines)),
+        Err(error) if error.class == ErrorClass::Permanent => {
+            cx.warn(&format!("no binary logs are removed: {error}"));
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Gives the point of the backup that the oldest point in time is reached from; none when no backup stays.
+fn window_start(kept: &[Timestamp], params: &PruneParams, now: Timestamp) -> Option<Timestamp> {
+    let oldest = kept.iter().min().copied()?;
+    let Some(within) = params.keep_binlogs_within else { return Some(oldest) };
+    let age = SignedDuration::try_from(within.0).unwrap_or(SignedDuration::MAX);
+    let begin = now.checked_sub(age).unwrap_or(Timestamp::MIN);
+    Some(kept.iter().filter(|at| **at <= begin).max().copied().unwrap_or(oldest))
+}
+
+/// Names a segment.
+pub(super) fn place(one: &Unneeded) -> String {
+    format!("{}/{}/{}", one.timeline.server, one.timeline.timeline, one.segment.name())
+}
+
+/// Removes segments, the oldest first, and each one's entry before its object: what remains after a crash is no segment
+/// but a stray.
+pub(super) async fn remove(
+    store: &dyn ObjectStore,
+    logs: Vec<Unneeded>,
+    cx: &StepContext,
+) -> Result<Vec<Fate>, StepError> {
+    let mut fates = Vec::with_capacity(logs.len());
+    for one in logs {
+        if cx.cancel().is_cancelled() {
+            return Err(StepError::cancelled());
+        }
+        let fate = Fate { id: place(&one), reason: one.reason.clone() };
+        cx.progress(Progress { note: format!("removing {}", fate.id), ..Progress::default() });
+        let segment = &one.segment;
+        let name =
+            SegmentKey { number: segment.number, from: segment.from, log: segment.log.clone() }.entry();
+        store.delete(&key(&one.timeline, &name)?).await?;
+        store.delete(&key(&one.timeline, &segment.object)?).await?;
+        cx.log(&format!("removed {}: {}", fate.id, fate.reason));
+        fates.push(fate);
+    }
+    Ok(fates)
+}
+
+/// Removes what archivers that died have left.
+pub(super) async fn remove_strays(
+    store: &dyn ObjectStore,
+    params: &PruneParams,
+    before: Timestamp,
+    cx: &StepContext,
+) -> Result<(), StepError> {
+    let cluster = params.cluster.as_deref().unwrap_or(cx.settings().cluster());
+    let Some(timelines) = load(store, cluster, cx).await? else { return Ok(()) };
+    for stray in archive::strays(store, cluster, &timelines, before).await? {
+        store.delete(&stray.object.key).await?;
+        cx.log(&format!("removed {}: an archiver that did not finish has left it", stray.object.key));
+    }
+    Ok(())
+}
+
+fn key(timeline: &TimelineKey, name: &str) -> Result<Key, StepError> {
+    timeline.key(name).map_err(|error: KeyError| StepError::permanent(error.to_string()))
+}

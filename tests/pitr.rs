@@ -1,0 +1,149 @@
+//! Binary logs: archived, and replayed to a point in time.
+
+use crate::support::Cluster;
+
+/// Half past two on the night when Berlin's clocks go back, the second time.
+const TARGET: &str = "2027-10-31T02:30:00+01:00";
+
+/// A row written at a time of our choosing.
+async fn row_at(cluster: &Cluster, id: u32, time: &str) {
+    let seconds = time.parse::<jiff::Timestamp>().unwrap().as_second();
+    cluster
+        .sql(&[
+            &format!("SET TIMESTAMP = {seconds}"),
+            &format!("INSERT INTO shop.counter VALUES ({id}, {id})"),
+        ])
+        .await;
+}
+
+/// Runs a command line as if in another time zone.
+fn in_zone(cluster: &Cluster, zone: &str, args: &[&str]) -> crate::support::Answer {
+    let environment = cluster.environment();
+    let mut all = args.to_vec();
+    all.extend(["-e", environment.to_str().unwrap()]);
+    crate::support::Answer::from(cluster.project.command(&all).env("TZ", zone).output().unwrap())
+}
+
+#[tokio::test]
+async fn rows_before_the_target_are_there_and_those_after_it_are_not_whatever_the_zones_are() {
+    for zone in ["Asia/Seoul", "Europe/Berlin"] {
+        let cluster = Cluster::up(0);
+        cluster.sql(&["SET GLOBAL time_zone = '-05:00'"]).await;
+        cluster.fill(100).await;
+        in_zone(&cluster, zone, &["run", "backup", "--yes"]).success();
+        row_at(&cluster, 1001, "2027-10-31T00:30:00Z").await;
+        row_at(&cluster, 1002, "2027-10-31T01:29:59Z").await;
+        row_at(&cluster, 1003, "2027-10-31T01:30:00Z").await;
+        in_zone(&cluster, zone, &["run", "archive-binlogs", "--yes"]).success();
+
+        let time = format!("time={TARGET}");
+        let expect = r#"expect=[{"sql":"SELECT id FROM shop.counter WHERE id > 1000 ORDER BY id","expect":[1001,1002]}]"#;
+        let recover = ["point-in-time-recovery", "--set", &time, "--set", "overwrite=true", "--set", expect];
+        let dry = in_zone(&cluster, zone, &[&["run"][..], &recover, &["--dry-run"]].concat()).success();
+        for said in ["base: backup://", "logs: bin.0", "last kept: ", "first lost: ", "2027-10-31T01:29:59Z"]
+        {
+            assert!(dry.stdout.contains(said), "no `{said}` in:\n{}", dry.stdout);
+        }
+        in_zone(&cluster, zone, &[&["run"][..], &recover, &["--yes"]].concat()).success();
+
+        let mut conn = cluster.connect(0).await;
+        let ids: Vec<u32> = mysql_async::prelude::Queryable::query(
+            &mut conn,
+            "SELECT id FROM shop.counter WHERE id > 1000 ORDER BY id",
+        )
+        .await
+        .unwrap();
+        assert_eq!(ids, [1001, 1002], "{zone}");
+    }
+}
+
+#[tokio::test]
+async fn a_point_that_can_not_be_reached_stops_the_run_before_anything_is_restored() {
+    let cluster = Cluster::up(0);
+    cluster.fill(100).await;
+    cluster.with_environment(&["run", "backup", "--yes"]).success();
+    cluster.with_environment(&["run", "archive-binlogs", "--yes"]).success();
+    let before = cluster.checksums(0).await;
+    let args = [
+        "run",
+        "point-in-time-recovery",
+        "--yes",
+        "--set",
+        "time=2030-01-01T00:00:00Z",
+        "--set",
+        "overwrite=true",
+    ];
+
+    let answer = cluster.with_environment(&args).code(2);
+
+    assert!(answer.stderr.contains("2030-01-01T00:00:00Z is not in the archive"), "{}", answer.stderr);
+    assert_eq!(cluster.checksums(0).await, before);
+}
+
+#[tokio::test]
+async fn a_lost_server_comes_back_with_everything_that_was_archived_as_the_assessment_said() {
+    let cluster = Cluster::up(1);
+    cluster.fill(100).await;
+    cluster.with_environment(&["run", "backup", "--yes"]).success();
+    cluster.sql(&["INSERT INTO shop.counter VALUES (7, 7)"]).await;
+    cluster.with_environment(&["run", "archive-binlogs", "--yes"]).success();
+    let archived = cluster.checksums(0).await;
+    cluster.sql(&["INSERT INTO shop.counter VALUES (8, 8)"]).await;
+    cluster.destroy_primary();
+
+    let told = cluster.with_environment(&["run", "assess", "--yes"]).success();
+    let advice = "rekindle run point-in-time-recovery -e sandbox --set end=true";
+    assert!(told.stderr.contains(advice), "{}", told.stderr);
+    cluster.with_environment(&["run", "point-in-time-recovery", "--yes", "--set", "end=true"]).success();
+
+    assert_eq!(cluster.checksums(0).await, archived);
+    cluster.with_environment(&["run", "reseed-replica", "--yes", "--set", "replica=replica-0"]).success();
+    assert_eq!(cluster.checksums(1).await, archived);
+}
+
+#[tokio::test]
+async fn a_dropped_table_comes_back_under_a_new_name_while_production_goes_on() {
+    let cluster = Cluster::up(0);
+    cluster.fill(100).await;
+    cluster.with_environment(&["run", "backup", "--yes"]).success();
+    cluster.sql(&["INSERT INTO shop.counter VALUES (7, 7)"]).await;
+    let before = cluster.checksums(0).await;
+    // In a later second than the backup's: of that one nobody could tell whether it has the table.
+    let later = "SET TIMESTAMP = UNIX_TIMESTAMP() + 60";
+    cluster.sql(&[later, "DROP TABLE shop.counter", "CREATE TABLE shop.later (id INT PRIMARY KEY)"]).await;
+    cluster.with_environment(&["run", "archive-binlogs", "--yes"]).success();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let text = format!(
+        "apiVersion: rekindle/v1\nkind: Environment\nname: undo\ncluster: sandbox\nextends: sandbox\ntargets:\n  scratch: {{ host: \
+         127.0.0.1, port: {port}, user: root, password: {{ secret: root }} }}\n"
+    );
+    let environment = cluster.project.write("box/environments/undo.yaml", &text);
+    let args = [
+        "run",
+        "undo-drop",
+        "--yes",
+        "-e",
+        environment.to_str().unwrap(),
+        "--set",
+        "sandbox=scratch",
+        "--set",
+        "database=shop",
+        "--set",
+        "table=counter",
+        "--set",
+        "deeds=[drop]",
+        "--set",
+        "undo_dir=scratch",
+    ];
+
+    cluster.run(&args).success();
+
+    let after = cluster.checksums(0).await;
+    let checksum = |all: &[(String, u64, u64)], name: &str| {
+        all.iter().find(|(table, ..)| table == name).map(|(_, checksum, rows)| (*checksum, *rows))
+    };
+    assert_eq!(checksum(&after, "counter_recovered"), checksum(&before, "counter"));
+    assert_eq!(checksum(&after, "counter"), None);
+    assert!(checksum(&after, "later").is_some());
+    assert!(!cluster.project.path().join("scratch").exists(), "the throw-away server is gone");
+}
