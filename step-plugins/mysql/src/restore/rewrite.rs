@@ -163,11 +163,11 @@ mod tests {
         };
         insta::assert_snapshot!(
             written("/*!50003 CREATE*/ /*!50017 DEFINER=`shop`@`%`*/ /*!50003 TRIGGER shop.x BEFORE INSERT ON `shop`.`t` FOR EACH ROW insert into shop.u values (1) */"),
-            @""
+            @"/*!50003 CREATE*/ /*!50017 DEFINER=`shop`@`%`*/ /*!50003 TRIGGER `a``b`.x BEFORE INSERT ON `a``b`.`t` FOR EACH ROW insert into shop.u values (1) */"
         );
-        insta::assert_snapshot!(written("CREATE PROCEDURE `shop`.`p`(a int) select * from shop.t"), @"");
-        insta::assert_snapshot!(written("CREATE EVENT shop . e ON SCHEDULE EVERY 1 DAY DO call shop.p()"), @"");
-        insta::assert_snapshot!(written("CREATE TRIGGER `x` BEFORE INSERT ON `shop` FOR EACH ROW set @a = 1"), @"");
+        insta::assert_snapshot!(written("CREATE PROCEDURE `shop`.`p`(a int) select * from shop.t"), @"CREATE PROCEDURE `a``b`.`p`(a int) select * from shop.t");
+        insta::assert_snapshot!(written("CREATE EVENT shop . e ON SCHEDULE EVERY 1 DAY DO call shop.p()"), @"CREATE EVENT `a``b` . e ON SCHEDULE EVERY 1 DAY DO call shop.p()");
+        insta::assert_snapshot!(written("CREATE TRIGGER `x` BEFORE INSERT ON `shop` FOR EACH ROW set @a = 1"), @"CREATE TRIGGER `x` BEFORE INSERT ON `shop` FOR EACH ROW set @a = 1");
     }
 
     #[test]
