@@ -1,8 +1,9 @@
 //! One database or one table out of a full backup, on a cluster that is in use.
 
 use mysql_async::prelude::Queryable as _;
+use rekindle_backup::manifest::Flavour;
 
-use crate::support::Cluster;
+use crate::support::{Cluster, on_both};
 
 async fn ask(cluster: &Cluster, server: usize, query: &str) -> String {
     let mut conn = cluster.connect(server).await;
@@ -10,9 +11,9 @@ async fn ask(cluster: &Cluster, server: usize, query: &str) -> String {
     answer.flatten().unwrap_or_default()
 }
 
-#[tokio::test]
-async fn a_database_comes_back_beside_the_one_that_is_there() {
-    let cluster = Cluster::up(0);
+on_both!(a_database_comes_back_beside_the_one_that_is_there);
+async fn a_database_comes_back_beside_the_one_that_is_there(flavour: Flavour) {
+    let cluster = Cluster::up_of(flavour, 0);
     cluster.fill(500).await;
     cluster.with_environment(&["run", "backup", "--yes"]).success();
     let count =
@@ -29,9 +30,9 @@ async fn a_database_comes_back_beside_the_one_that_is_there() {
     assert_eq!(ask(&cluster, 0, "SELECT IF(@@read_only, 'yes', 'no')").await, "no");
 }
 
-#[tokio::test]
-async fn a_dropped_table_comes_back_and_replicas_get_it() {
-    let cluster = Cluster::up(1);
+on_both!(a_dropped_table_comes_back_and_replicas_get_it);
+async fn a_dropped_table_comes_back_and_replicas_get_it(flavour: Flavour) {
+    let cluster = Cluster::up_of(flavour, 1);
     cluster.fill(500).await;
     cluster
         .sql(&["CREATE TABLE shop.kept (id INT PRIMARY KEY)", "INSERT INTO shop.kept VALUES (1), (2)"])
@@ -49,8 +50,12 @@ async fn a_dropped_table_comes_back_and_replicas_get_it() {
     cluster.with_environment(&["run", "restore-table", "--yes", "--set", "table=shop.kept"]).success();
     assert_eq!(ask(&cluster, 0, both).await, "2 2");
     assert_eq!(ask(&cluster, 0, "SELECT CAST(COUNT(*) AS CHAR) FROM shop.later").await, "0");
-    let gtid = ask(&cluster, 0, "SELECT @@gtid_binlog_pos").await;
-    let caught_up = format!("SELECT CAST(MASTER_GTID_WAIT('{gtid}', 20) AS CHAR)");
+    let (position, wait) = match flavour {
+        Flavour::Mariadb => ("SELECT @@gtid_binlog_pos", "MASTER_GTID_WAIT"),
+        Flavour::Mysql => ("SELECT @@gtid_executed", "WAIT_FOR_EXECUTED_GTID_SET"),
+    };
+    let gtid = ask(&cluster, 0, position).await;
+    let caught_up = format!("SELECT CAST({wait}('{gtid}', 20) AS CHAR)");
     assert_eq!(ask(&cluster, 1, &caught_up).await, "0");
     assert_eq!(ask(&cluster, 1, both).await, "2 2");
 }

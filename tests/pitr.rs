@@ -1,6 +1,8 @@
 //! Binary logs: archived, and replayed to a point in time.
 
-use crate::support::Cluster;
+use rekindle_backup::manifest::Flavour;
+
+use crate::support::{Cluster, on_both};
 
 /// Half past two on the night when Berlin's clocks go back, the second time.
 const TARGET: &str = "2027-10-31T02:30:00+01:00";
@@ -24,10 +26,12 @@ fn in_zone(cluster: &Cluster, zone: &str, args: &[&str]) -> crate::support::Answ
     crate::support::Answer::from(cluster.project.command(&all).env("TZ", zone).output().unwrap())
 }
 
-#[tokio::test]
-async fn rows_before_the_target_are_there_and_those_after_it_are_not_whatever_the_zones_are() {
+on_both!(rows_before_the_target_are_there_and_those_after_it_are_not_whatever_the_zones_are);
+async fn rows_before_the_target_are_there_and_those_after_it_are_not_whatever_the_zones_are(
+    flavour: Flavour,
+) {
     for zone in ["Asia/Seoul", "Europe/Berlin"] {
-        let cluster = Cluster::up(0);
+        let cluster = Cluster::up_of(flavour, 0);
         cluster.sql(&["SET GLOBAL time_zone = '-05:00'"]).await;
         cluster.fill(100).await;
         in_zone(&cluster, zone, &["run", "backup", "--yes"]).success();
@@ -80,9 +84,9 @@ async fn a_point_that_can_not_be_reached_stops_the_run_before_anything_is_restor
     assert_eq!(cluster.checksums(0).await, before);
 }
 
-#[tokio::test]
-async fn a_lost_server_comes_back_with_everything_that_was_archived_as_the_assessment_said() {
-    let cluster = Cluster::up(1);
+on_both!(a_lost_server_comes_back_with_everything_that_was_archived_as_the_assessment_said);
+async fn a_lost_server_comes_back_with_everything_that_was_archived_as_the_assessment_said(flavour: Flavour) {
+    let cluster = Cluster::up_of(flavour, 1);
     cluster.fill(100).await;
     cluster.with_environment(&["run", "backup", "--yes"]).success();
     cluster.sql(&["INSERT INTO shop.counter VALUES (7, 7)"]).await;
@@ -101,9 +105,9 @@ async fn a_lost_server_comes_back_with_everything_that_was_archived_as_the_asses
     assert_eq!(cluster.checksums(1).await, archived);
 }
 
-#[tokio::test]
-async fn a_dropped_table_comes_back_under_a_new_name_while_production_goes_on() {
-    let cluster = Cluster::up(0);
+on_both!(a_dropped_table_comes_back_under_a_new_name_while_production_goes_on);
+async fn a_dropped_table_comes_back_under_a_new_name_while_production_goes_on(flavour: Flavour) {
+    let cluster = Cluster::up_of(flavour, 0);
     cluster.fill(100).await;
     cluster.with_environment(&["run", "backup", "--yes"]).success();
     cluster.sql(&["INSERT INTO shop.counter VALUES (7, 7)"]).await;

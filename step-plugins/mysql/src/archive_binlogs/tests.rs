@@ -1,19 +1,28 @@
 //! Archives of real servers.
 
+use rekindle_backup::manifest::Flavour;
 use serde_json::json;
 
-use crate::binlogs::testing::{Lab, ask, tell};
+use crate::binlogs::testing::{Lab, ask, back, tell};
 use crate::sandbox::testing::TempServer;
-use crate::testing::processes;
+use crate::testing::{on_both, position_query, processes, server_of};
 
-async fn primary() -> TempServer {
-    TempServer::start("primary", &processes()).await.unwrap()
+async fn primary(flavour: Flavour) -> TempServer {
+    server_of(flavour, "primary").await
 }
 
 const TABLE: [&str; 2] = [
     "CREATE DATABASE shop",
     "CREATE TABLE shop.t (id INT PRIMARY KEY AUTO_INCREMENT, v LONGTEXT) ENGINE=InnoDB",
 ];
+/// Begins the logs anew.
+fn reset(flavour: Flavour) -> &'static str {
+    match flavour {
+        Flavour::Mariadb => "RESET MASTER",
+        Flavour::Mysql => "RESET BINARY LOGS AND GTIDS",
+    }
+}
+
 const ROW: &str = "INSERT INTO shop.t (v) VALUES ('x')";
 
 /// Gives the segments of a timeline as `LOG:FROM-TO TRANSACTIONS`, with `!` where something is missing before.
@@ -31,9 +40,9 @@ async fn shown(lab: &Lab) -> Vec<String> {
     shown
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn finished_logs_are_archived_once_byte_for_byte() {
-    let server = primary().await;
+on_both!(finished_logs_are_archived_once_byte_for_byte);
+async fn finished_logs_are_archived_once_byte_for_byte(flavour: Flavour) {
+    let server = primary(flavour).await;
     let lab = Lab::of(&[&server]);
     tell(&server, &TABLE).await;
     tell(&server, &["FLUSH BINARY LOGS", ROW, ROW]).await;
@@ -41,7 +50,7 @@ async fn finished_logs_are_archived_once_byte_for_byte() {
     let first = lab.archive().await;
     assert_eq!(first.segments, ["bin.000001:4", "bin.000002:4"]);
     assert_eq!((first.transactions, first.lag_seconds, first.gaps.len()), (4, 0, 0));
-    assert_eq!(first.last_gtid, ask(&server, "SELECT @@gtid_binlog_pos").await);
+    assert_eq!(first.last_gtid, back(&ask(&server, position_query(flavour)).await, 0));
     let timeline = lab.timelines().await.remove(0);
     for (at, name) in ["bin.000001", "bin.000002"].into_iter().enumerate() {
         let log = std::fs::read(server.directory().join("data").join(name)).unwrap();
@@ -57,9 +66,9 @@ async fn finished_logs_are_archived_once_byte_for_byte() {
     assert_eq!(lab.archived().await, before);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_timeline_goes_on_over_rotation_and_a_restart_of_the_server() {
-    let mut server = primary().await;
+on_both!(a_timeline_goes_on_over_rotation_and_a_restart_of_the_server);
+async fn a_timeline_goes_on_over_rotation_and_a_restart_of_the_server(flavour: Flavour) {
+    let mut server = primary(flavour).await;
     let lab = Lab::of(&[&server]);
     tell(&server, &TABLE).await;
     lab.archive().await;
@@ -71,18 +80,18 @@ async fn a_timeline_goes_on_over_rotation_and_a_restart_of_the_server() {
     assert_eq!(shown(&lab).await, ["bin.000001:4 2", "bin.000002:4 1", "bin.000003:4 1", "--"]);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn repeating_names_are_another_timeline() {
-    let server = primary().await;
+on_both!(repeating_names_are_another_timeline);
+async fn repeating_names_are_another_timeline(flavour: Flavour) {
+    let server = primary(flavour).await;
     let lab = Lab::of(&[&server]);
     tell(&server, &TABLE).await;
     lab.archive().await;
-    tell(&server, &["RESET MASTER", ROW]).await;
+    tell(&server, &[reset(flavour), ROW]).await;
     lab.archive().await;
     tell(&server, &[ROW]).await;
     lab.archive().await;
     // The same name and the same GTIDs once more.
-    tell(&server, &["RESET MASTER", ROW, ROW]).await;
+    tell(&server, &[reset(flavour), ROW, ROW]).await;
     let last = lab.archive().await;
     assert_eq!(last.segments, ["bin.000001:4"]);
     let mut found = shown(&lab).await;
@@ -93,9 +102,9 @@ async fn repeating_names_are_another_timeline() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_log_that_was_purged_first_is_missed_by_name() {
-    let server = primary().await;
+on_both!(a_log_that_was_purged_first_is_missed_by_name);
+async fn a_log_that_was_purged_first_is_missed_by_name(flavour: Flavour) {
+    let server = primary(flavour).await;
     let lab = Lab::of(&[&server]);
     tell(&server, &TABLE).await;
     lab.archive().await;
@@ -111,9 +120,9 @@ async fn a_log_that_was_purged_first_is_missed_by_name() {
     assert_eq!(lab.archive().await.gaps.len(), 0);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn following_archives_parts_of_the_log_that_is_written() {
-    let server = primary().await;
+on_both!(following_archives_parts_of_the_log_that_is_written);
+async fn following_archives_parts_of_the_log_that_is_written(flavour: Flavour) {
+    let server = primary(flavour).await;
     let lab = Lab::of(&[&server]);
     tell(&server, &TABLE).await;
     let now = json!({ "follow": true, "stop_after": "0s" });
@@ -145,11 +154,11 @@ async fn following_archives_parts_of_the_log_that_is_written() {
     assert!(whole[22..] == log[22..]);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_archiver_that_died_at_any_write_leaves_nothing_half_made_and_nothing_twice() {
+on_both!(an_archiver_that_died_at_any_write_leaves_nothing_half_made_and_nothing_twice);
+async fn an_archiver_that_died_at_any_write_leaves_nothing_half_made_and_nothing_twice(flavour: Flavour) {
     use rekindle_engine::host::StoreErrorKind;
     use rekindle_engine::testing::Operation;
-    let server = primary().await;
+    let server = primary(flavour).await;
     tell(&server, &TABLE).await;
     tell(&server, &["FLUSH BINARY LOGS", ROW, "FLUSH BINARY LOGS", ROW]).await;
     let whole = Lab::of(&[&server]);

@@ -128,6 +128,16 @@ fn with(mut params: Value, more: Value) -> Value {
     params
 }
 
+/// Gives the GTID of the transaction so many before the last of a position: `0-1-7`, or `UUID:1-7`.
+pub(crate) fn back(position: &str, before: u64) -> String {
+    let (first, last) = position.rsplit_once(['-', ':']).unwrap();
+    let last: u64 = last.parse().unwrap();
+    match position.rsplit_once(':') {
+        Some((server, _)) => format!("{server}:{}", last - before),
+        None => format!("{first}-{}", last - before),
+    }
+}
+
 pub(crate) async fn tell(server: &TempServer, statements: &[&str]) {
     let mut open = server.login().connect().await.unwrap();
     fill(&mut open.session, statements).await;

@@ -1,20 +1,18 @@
 //! Copies between real servers.
 
+use rekindle_backup::manifest::Flavour;
 use rekindle_engine::step::{Probe, Step as _};
 use serde_json::json;
 
 use super::*;
 use crate::binlogs::testing::{Lab, ask, tell};
-use crate::sandbox::testing::TempServer;
-use crate::testing::processes;
+use crate::testing::{on_both, server_of, shop_of};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_table_comes_over_equal_under_another_name_and_never_in_place_of_one() {
-    let processes = processes();
-    let (from, to) = tokio::join!(TempServer::start("from", &processes), TempServer::start("to", &processes));
-    let (from, to) = (from.unwrap(), to.unwrap());
+on_both!(a_table_comes_over_equal_under_another_name_and_never_in_place_of_one);
+async fn a_table_comes_over_equal_under_another_name_and_never_in_place_of_one(flavour: Flavour) {
+    let (from, to) = tokio::join!(server_of(flavour, "from"), server_of(flavour, "to"));
     let lab = Lab::of(&[&from, &to]);
-    tell(&from, crate::testing::SHOP).await;
+    tell(&from, &shop_of(flavour)).await;
     tell(&to, &["CREATE DATABASE shop", "CREATE TABLE shop.taken (id INT)"]).await;
     let params = |name: &str| json!({ "from": "from", "to": "to", "database": "shop", "table": "odd`na.me", "as": name });
 

@@ -138,7 +138,8 @@ fn look(
             if is_statement && current.is_none() {
                 current = matching::of_query(params, &query).map(|what| (what, shortened(&query.sql)));
             }
-            statement = query.sql;
+            // Of changes of rows the log has the statement only where the server was told to keep it.
+            statement = if query.sql.eq_ignore_ascii_case("BEGIN") { String::new() } else { query.sql };
         }
         if let (None, Some(change)) = (&current, change) {
             current = matching::of_rows(params, &change).map(|what| (what, shortened(&statement)));

@@ -1,19 +1,20 @@
 //! Replays onto real servers.
 
+use rekindle_backup::manifest::Flavour;
 use rekindle_engine::step::{ErrorClass, Probe};
 use serde_json::json;
 
-use crate::binlogs::testing::{Lab, ask, tell};
+use crate::binlogs::testing::{Lab, ask, back, tell};
 use crate::sandbox::testing::TempServer;
-use crate::testing::processes;
+use crate::testing::{on_both, position_query, processes};
 
-async fn servers() -> (TempServer, TempServer) {
+async fn servers(flavour: Flavour) -> (TempServer, TempServer) {
     let processes = processes();
     // Their time zones differ from the runner's and from each other's.
     let (berlin, seoul) = (["--default-time-zone=+01:00"], ["--default-time-zone=+09:00"]);
     let (primary, fresh) = tokio::join!(
-        TempServer::start_with("primary", &processes, &berlin),
-        TempServer::start_with("fresh", &processes, &seoul)
+        TempServer::start_of(flavour, "primary", &processes, &berlin),
+        TempServer::start_of(flavour, "fresh", &processes, &seoul)
     );
     (primary.unwrap(), fresh.unwrap())
 }
@@ -39,12 +40,20 @@ async fn ids(server: &TempServer) -> String {
     ask(server, "SELECT GROUP_CONCAT(id ORDER BY id) FROM shop.t").await
 }
 
-const STATE: &str = "SELECT @@read_only, @@event_scheduler, @@max_allowed_packet, @@gtid_binlog_pos";
+/// Gives what a replay leaves as it was, and at the end the position.
+async fn state(server: &TempServer) -> String {
+    let state = ask(server, "SELECT @@read_only, @@event_scheduler, @@max_allowed_packet").await;
+    format!("{state}|{}", position(server).await)
+}
+
+async fn position(server: &TempServer) -> String {
+    ask(server, position_query(server.flavour())).await
+}
 
 /// A backup with row 1, then rows 2 and 3 in a log, 4 in the next, and 5 in a third, around the hour that Berlin
 /// has twice on the last Sunday of October.
-async fn shop() -> (Lab, TempServer, TempServer) {
-    let (primary, fresh) = servers().await;
+async fn shop(flavour: Flavour) -> (Lab, TempServer, TempServer) {
+    let (primary, fresh) = servers(flavour).await;
     let lab = Lab::of(&[&primary, &fresh]);
     tell(&primary, &TABLE).await;
     lab.back_up("b1").await;
@@ -59,10 +68,10 @@ async fn shop() -> (Lab, TempServer, TempServer) {
     (lab, primary, fresh)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_replay_to_a_time_lands_exactly_before_it_and_a_second_one_changes_nothing() {
-    let (lab, primary, fresh) = shop().await;
-    let before = ask(&fresh, STATE).await;
+on_both!(a_replay_to_a_time_lands_exactly_before_it_and_a_second_one_changes_nothing);
+async fn a_replay_to_a_time_lands_exactly_before_it_and_a_second_one_changes_nothing(flavour: Flavour) {
+    let (lab, primary, fresh) = shop(flavour).await;
+    let before = state(&fresh).await;
     // Half past two in Berlin, the second time.
     let until = json!({ "until": { "time": "2027-10-31T02:30:00+01:00" } });
 
@@ -81,29 +90,24 @@ async fn a_replay_to_a_time_lands_exactly_before_it_and_a_second_one_changes_not
     assert!(notes.contains(&format!("last kept: {kept}\nfirst lost: {lost}")), "{notes}");
     assert!(notes.contains("logs: bin.000001, bin.000002, bin.000003"), "{notes}");
     // Everything but the position is as before.
-    let (after, gtid) = (ask(&fresh, STATE).await, done.gtid.clone());
+    let (after, gtid) = (state(&fresh).await, done.gtid.clone());
     assert_eq!(after, format!("{}|{gtid}", before.rsplit_once('|').unwrap().0));
 
     assert_eq!(lab.probe(until.clone()).await, Probe::Complete(done.clone()));
     assert_eq!(lab.replay(until).await.unwrap(), done);
-    assert_eq!((ids(&fresh).await, ask(&fresh, STATE).await), ("1,2,3,4".to_owned(), after));
+    assert_eq!((ids(&fresh).await, state(&fresh).await), ("1,2,3,4".to_owned(), after));
 
     // Further, from where it stands.
     lab.replay(json!({ "until": { "end": true } })).await.unwrap();
     assert_eq!(ids(&fresh).await, "1,2,3,4,5");
-    assert_eq!(
-        ask(&fresh, "SELECT @@gtid_binlog_pos").await,
-        ask(&primary, "SELECT @@gtid_binlog_pos").await
-    );
+    assert_eq!(position(&fresh).await, position(&primary).await);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_replay_stops_at_a_gtid_before_one_and_at_a_position() {
-    let (lab, primary, fresh) = shop().await;
-    let last = ask(&primary, "SELECT @@gtid_binlog_pos").await;
-    let (server, number) = last.rsplit_once('-').unwrap();
-    let number: u64 = number.parse().unwrap();
-    let gtid = |before: u64| format!("{server}-{}", number - before);
+on_both!(a_replay_stops_at_a_gtid_before_one_and_at_a_position);
+async fn a_replay_stops_at_a_gtid_before_one_and_at_a_position(flavour: Flavour) {
+    let (lab, primary, fresh) = shop(flavour).await;
+    let last = position(&primary).await;
+    let gtid = |before: u64| back(&last, before);
     let segment = lab.timelines().await.remove(0).segments.remove(1);
     let fourth = lab.replay(json!({ "until": { "gtid": gtid(1) } })).await.unwrap().last_kept.unwrap();
 
@@ -125,10 +129,10 @@ async fn a_replay_stops_at_a_gtid_before_one_and_at_a_position() {
     assert_eq!((ids(&fresh).await.as_str(), done.transactions), ("1,2,4,5", 3));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_goal_that_can_not_be_reached_leaves_the_server_as_it_was() {
-    let (lab, _primary, fresh) = shop().await;
-    let before = ask(&fresh, STATE).await;
+on_both!(a_goal_that_can_not_be_reached_leaves_the_server_as_it_was);
+async fn a_goal_that_can_not_be_reached_leaves_the_server_as_it_was(flavour: Flavour) {
+    let (lab, _primary, fresh) = shop(flavour).await;
+    let before = state(&fresh).await;
     let refused = async |until: serde_json::Value| {
         let error = lab.replay(json!({ "until": until })).await.unwrap_err();
         assert_eq!(error.class, ErrorClass::Permanent, "{error}");
@@ -144,19 +148,26 @@ async fn a_goal_that_can_not_be_reached_leaves_the_server_as_it_was() {
     );
     let early = refused(json!({ "time": "2026-01-01T00:00:00Z" })).await;
     assert!(early.starts_with("2026-01-01T00:00:00Z is before the backup, whose data are of "), "{early}");
-    let unknown = refused(json!({ "gtid": "0-77-4711" })).await;
-    assert!(unknown.starts_with("the end of transaction 0-77-4711 is not in the archive"), "{unknown}");
+    let never = match flavour {
+        Flavour::Mariadb => "0-77-4711",
+        Flavour::Mysql => "3e11fa47-71ca-11e1-9e33-c80aa9429562:4711",
+    };
+    let unknown = refused(json!({ "gtid": never })).await;
+    assert!(
+        unknown.starts_with(&format!("the end of transaction {never} is not in the archive")),
+        "{unknown}"
+    );
     assert!(refused(json!({ "log": "bin.000077", "position": 4 })).await.contains("is not in the archive"));
-    let base = before.rsplit_once('|').unwrap().1;
+    let base = back(before.rsplit_once('|').unwrap().1, 0);
     let contained = refused(json!({ "before_gtid": base })).await;
     assert_eq!(contained, format!("the transaction {base} is in the backup already"));
 
-    assert_eq!((ids(&fresh).await.as_str(), ask(&fresh, STATE).await), ("1", before));
+    assert_eq!((ids(&fresh).await.as_str(), state(&fresh).await), ("1", before));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_log_that_is_missing_in_the_middle_is_refused_by_name_unless_it_is_given_up() {
-    let (primary, fresh) = servers().await;
+on_both!(a_log_that_is_missing_in_the_middle_is_refused_by_name_unless_it_is_given_up);
+async fn a_log_that_is_missing_in_the_middle_is_refused_by_name_unless_it_is_given_up(flavour: Flavour) {
+    let (primary, fresh) = servers(flavour).await;
     let lab = Lab::of(&[&primary, &fresh]);
     tell(&primary, &TABLE).await;
     lab.back_up("b1").await;
@@ -166,12 +177,12 @@ async fn a_log_that_is_missing_in_the_middle_is_refused_by_name_unless_it_is_giv
     tell(&primary, &["PURGE BINARY LOGS TO 'bin.000003'"]).await;
     lab.archive().await;
     lab.restore("b1").await;
-    let before = ask(&fresh, STATE).await;
+    let before = state(&fresh).await;
 
     let error = lab.replay(json!({ "until": { "end": true } })).await.unwrap_err();
 
     insta::assert_snapshot!(error, @"bin.000002 is missing: it was purged before it was archived");
-    assert_eq!(ask(&fresh, STATE).await, before);
+    assert_eq!(state(&fresh).await, before);
     let found = lab.preview(json!({ "until": { "end": true } })).await;
     let told = "gap: bin.000002 is missing: it was purged before it was archived";
     assert!(found.notes.iter().any(|note| note == told), "{:?}", found.notes);
@@ -183,15 +194,15 @@ async fn a_log_that_is_missing_in_the_middle_is_refused_by_name_unless_it_is_giv
     assert_eq!(ids(&fresh).await, "1,3,4");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_has_more_than_the_backup_is_refused() {
-    let (lab, primary, fresh) = shop().await;
+on_both!(a_server_that_has_more_than_the_backup_is_refused);
+async fn a_server_that_has_more_than_the_backup_is_refused(flavour: Flavour) {
+    let (lab, primary, fresh) = shop(flavour).await;
     let written = row(99);
     tell(&fresh, &[&written]).await;
-    let before = ask(&fresh, STATE).await;
+    let before = state(&fresh).await;
     let error = lab.replay(json!({ "until": { "end": true } })).await.unwrap_err();
     assert!(error.message.contains("it has transactions that the backup has not"), "{error}");
-    assert_eq!(ask(&fresh, STATE).await, before);
+    assert_eq!(state(&fresh).await, before);
     let Probe::Partial { .. } = lab.probe(json!({ "until": { "end": true } })).await else {
         panic!("not seen")
     };
@@ -203,10 +214,10 @@ async fn a_server_that_has_more_than_the_backup_is_refused() {
     assert_eq!(ids(&primary).await, "1,2,3,4,5");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_damaged_log_is_found_before_the_server_is_touched() {
-    let (lab, _primary, fresh) = shop().await;
-    let before = ask(&fresh, STATE).await;
+on_both!(a_damaged_log_is_found_before_the_server_is_touched);
+async fn a_damaged_log_is_found_before_the_server_is_touched(flavour: Flavour) {
+    let (lab, _primary, fresh) = shop(flavour).await;
+    let before = state(&fresh).await;
     let timeline = lab.timelines().await.remove(0);
     let key = Lab::key(&timeline, &timeline.segments[1].object);
     lab.store
@@ -214,12 +225,12 @@ async fn a_damaged_log_is_found_before_the_server_is_touched() {
     let error = lab.replay(json!({ "until": { "end": true } })).await.unwrap_err();
     assert_eq!(error.class, ErrorClass::Permanent);
     assert!(error.message.contains("is damaged: "), "{error}");
-    assert_eq!((ids(&fresh).await.as_str(), ask(&fresh, STATE).await), ("1", before));
+    assert_eq!((ids(&fresh).await.as_str(), state(&fresh).await), ("1", before));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_replay_that_was_interrupted_goes_on_from_the_last_transaction() {
-    let (mut lab, _primary, mut fresh) = shop().await;
+on_both!(a_replay_that_was_interrupted_goes_on_from_the_last_transaction);
+async fn a_replay_that_was_interrupted_goes_on_from_the_last_transaction(flavour: Flavour) {
+    let (mut lab, _primary, mut fresh) = shop(flavour).await;
     let until = json!({ "until": { "end": true } });
     // Somebody holds the place of the next rows: the replay waits at its first one.
     let mut holding = fresh.login().connect().await.unwrap();
@@ -235,7 +246,8 @@ async fn a_replay_that_was_interrupted_goes_on_from_the_last_transaction() {
     let waiting = "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'";
     while ask(&fresh, waiting).await == "0" {
         assert!(!running.is_finished());
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        // The server keeps what this table said for as long as it is asked more often than every 100 ms.
+        tokio::time::sleep(std::time::Duration::from_millis(150)).await;
     }
     assert_eq!(ask(&fresh, "SELECT @@read_only, @@event_scheduler").await, "1|OFF");
     cancel.cancel();

@@ -57,7 +57,7 @@ impl SandboxSpec {
         }
     }
 
-    /// Looks, without touching anything, for what would make [`up`] fail.
+    /// Looks, without touching anything, for what would make [`up`](super::up) fail.
     ///
     /// # Errors
     /// The first such thing.
