@@ -1,9 +1,10 @@
 //! One database or one table out of a full backup, on a cluster that is in use.
 
 use mysql_async::prelude::Queryable as _;
-use rekindle_backup::manifest::Flavour;
+use rekindle_backup::manifest::{DumpIndex, Flavour};
+use rekindle_emulators::{ACCESS_KEY, FaultProxy, S3Server, SECRET_KEY, Way};
 
-use crate::support::{Cluster, on_both};
+use crate::support::{Answer, Cluster, on_both};
 
 async fn ask(cluster: &Cluster, server: usize, query: &str) -> String {
     let mut conn = cluster.connect(server).await;
@@ -58,4 +59,57 @@ async fn a_dropped_table_comes_back_and_replicas_get_it(flavour: Flavour) {
     let caught_up = format!("SELECT CAST({wait}('{gtid}', 20) AS CHAR)");
     assert_eq!(ask(&cluster, 1, &caught_up).await, "0");
     assert_eq!(ask(&cluster, 1, both).await, "2 2");
+}
+
+/// Six tables of rows that hardly get smaller when they are compressed.
+async fn fill_six(cluster: &Cluster) {
+    cluster.sql(&["CREATE DATABASE six"]).await;
+    for table in 1..=6 {
+        let rows = format!(
+            "CREATE TABLE six.t{table} (id INT PRIMARY KEY, v VARCHAR(128), KEY (v)) WITH RECURSIVE n (i) AS (SELECT 1 \
+             UNION ALL SELECT i + 1 FROM n WHERE i < 1000) SELECT (a.i - 1) * 1000 + b.i AS id, \
+             SHA2(CONCAT(a.i, '-', b.i, '-{table}'), 512) AS v FROM n a JOIN n b ON a.i <= 30"
+        );
+        cluster.sql(&[rows.as_str()]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_backup_in_a_bucket_hardly_more_than_the_table_is_read() {
+    let server = S3Server::start("backups").await.unwrap();
+    let proxy = FaultProxy::before(server.endpoint()).await.unwrap();
+    let cluster = Cluster::up(0);
+    fill_six(&cluster).await;
+    let environment = format!(
+        "apiVersion: rekindle/v1\nkind: Environment\nname: bucket\nextends: box/environments/sandbox.yaml\n\
+         stores:\n  primary: {{ url: 's3://backups', endpoint: '{}', path_style: true, region: eu-central-1 }}\n",
+        proxy.endpoint()
+    );
+    cluster.project.write("bucket.yaml", &environment);
+    let run = |args: &[&str]| {
+        let mut command = cluster.project.command(&[args, &["--yes", "-e", "bucket.yaml"]].concat());
+        command.env("AWS_ACCESS_KEY_ID", ACCESS_KEY).env("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
+        Answer::from(command.output().unwrap()).success()
+    };
+    run(&["run", "backup", "--set", "copy_to=[]"]);
+    let backups = server.root().join("backups/backups/bucket");
+    let ids = std::fs::read_dir(backups).unwrap().map(|entry| entry.unwrap().path());
+    let backup = ids.into_iter().find(|path| path.is_dir()).unwrap();
+    let index = std::fs::read(backup.join("full.index.json")).unwrap();
+    let index: DumpIndex = serde_json::from_slice(&index).unwrap();
+    let of_table = index.members.iter().filter(|member| member.table.as_deref() == Some("t4"));
+    let table_bytes: u64 = of_table.map(|member| member.size_bytes).sum();
+    cluster.sql(&["DROP TABLE six.t4"]).await;
+    let before = proxy.carried(Way::Down);
+
+    run(&["run", "restore-table", "--set", "table=six.t4"]);
+
+    let read_bytes = proxy.carried(Way::Down) - before;
+    assert!(
+        table_bytes > 2_000_000 && read_bytes >= table_bytes && read_bytes * 10 <= table_bytes * 11,
+        "{read_bytes} bytes were read for a table of {table_bytes}, of {} in all",
+        index.object.size_bytes
+    );
+    let restored = "SELECT CONCAT((SELECT COUNT(*) FROM six.t4), ' ', (SELECT COUNT(*) FROM six.t3))";
+    assert_eq!(ask(&cluster, 0, restored).await, "30000 30000");
 }

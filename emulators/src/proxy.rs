@@ -54,6 +54,8 @@ struct State {
     refused: usize,
     delay: Duration,
     broken: usize,
+    /// Bytes to the server and to the client.
+    carried: (u64, u64),
 }
 
 struct Rule {
@@ -74,6 +76,10 @@ impl Plan {
     /// Counts bytes; tells how many of them still pass when the connection breaks in them.
     fn count(&self, way: Way, passed: &mut Passed, bytes: usize) -> Option<(usize, Break)> {
         let mut state = self.state();
+        match way {
+            Way::Up => state.carried.0 += bytes as u64,
+            Way::Down => state.carried.1 += bytes as u64,
+        }
         let mut broken = None;
         for (place, rule) in state.rules.iter_mut().enumerate().filter(|(_, rule)| rule.is_due) {
             let before = passed.entry(place).or_default();
@@ -126,6 +132,15 @@ impl FaultProxy {
     /// Holds back whatever comes for so long, from now on.
     pub fn delay(&self, delay: Duration) {
         self.plan.state().delay = delay;
+    }
+
+    /// Gives how many bytes came to be sent one way, over all connections, heads of requests and answers among them.
+    pub fn carried(&self, way: Way) -> u64 {
+        let (up, down) = self.plan.state().carried;
+        match way {
+            Way::Up => up,
+            Way::Down => down,
+        }
     }
 
     /// Gives how many connections were broken or refused.

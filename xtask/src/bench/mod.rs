@@ -5,6 +5,7 @@
 mod listing;
 mod measure;
 mod servers;
+mod sql;
 mod streams;
 mod transfers;
 
@@ -35,6 +36,10 @@ enum What {
     Listing,
     /// 1 GiB of a length that nobody knows beforehand to buckets of both
     Streams,
+    /// Six tables of a million rows to a dump, beside `mariadb-dump | gzip`
+    Dump,
+    /// That dump to a server, beside `gunzip | mariadb`
+    Restore,
 }
 
 /// Runs the benchmarks and prints what they measured.
@@ -47,7 +52,7 @@ pub(crate) fn bench(args: &Args) -> Result<(), Failure> {
 
 fn run(args: &Args) -> Result<()> {
     let programs = servers::Programs::build()?;
-    let all = [What::S3, What::Gcs, What::Listing, What::Streams];
+    let all = [What::S3, What::Gcs, What::Listing, What::Streams, What::Dump, What::Restore];
     let chosen = if args.what.is_empty() { &all[..] } else { &args.what };
     for what in chosen {
         match what {
@@ -55,6 +60,8 @@ fn run(args: &Args) -> Result<()> {
             What::Gcs => transfers::gcs(&programs, args.rounds)?,
             What::Listing => listing::listing(&programs)?,
             What::Streams => streams::streams(&programs)?,
+            What::Dump => sql::dump(&programs, args.rounds)?,
+            What::Restore => sql::restore(&programs, args.rounds)?,
         }
     }
     Ok(())

@@ -1,12 +1,13 @@
 //! Variables of real servers.
 
+use rekindle_backup::manifest::Flavour;
 use rekindle_engine::step::{Probe, Step as _};
 use serde_json::{Value, json};
 
 use super::*;
 use crate::binlogs::testing::{Lab, ask};
 use crate::sandbox::testing::TempServer;
-use crate::testing::processes;
+use crate::testing::{processes, server_of};
 
 async fn lab() -> (Lab, TempServer) {
     let server = TempServer::start("primary", &processes()).await.unwrap();
@@ -89,4 +90,24 @@ async fn what_a_server_does_not_take_as_it_is_is_no_success() {
     let odd = json!({ "target": "primary", "variables": { "max_binlog_size": 104_857_601 } });
     let error = lab.run(&Configure, odd).await.unwrap_err();
     insta::assert_snapshot!(error, @"`primary` made max_binlog_size 104857600 instead of 104857601");
+}
+
+mod a_server_that_keeps_variables_itself_needs_no_file {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn mysql() {
+        let server = server_of(Flavour::Mysql, "primary").await;
+        let lab = Lab::of(&[&server]);
+        let read = || serde_json::from_value(params()).unwrap();
+        assert_eq!(Configure.probe(&read(), &lab.cx().cx).await.unwrap(), Probe::Absent);
+
+        let outputs = lab.run(&Configure, params()).await.unwrap();
+
+        assert_eq!((outputs.changed.len(), outputs.kept), (2, Kept::Persisted));
+        let kept = std::fs::read_to_string(server.directory().join("data/mysqld-auto.cnf")).unwrap();
+        assert!(kept.contains("max_binlog_size") && kept.contains("104857600"), "{kept}");
+        let nothing = ConfigureOutputs { changed: Vec::new(), kept: Kept::Persisted };
+        assert_eq!(Configure.probe(&read(), &lab.cx().cx).await.unwrap(), Probe::Complete(nothing));
+    }
 }

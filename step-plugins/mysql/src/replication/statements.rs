@@ -9,6 +9,7 @@ use rekindle_engine::host::Secret;
 
 use crate::connection::quote_string;
 use crate::flavour::ServerVersion;
+use crate::reset_replication::SourceTls;
 
 /// Which words a server understands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +43,8 @@ pub(crate) struct SourceLogin {
     pub(crate) user: String,
     /// Its password.
     pub(crate) password: Secret,
+    /// Whether over TLS, and how.
+    pub(crate) tls: Option<SourceTls>,
 }
 
 impl Dialect {
@@ -167,10 +170,11 @@ impl Dialect {
         };
         format!(
             "{statement} {word}_HOST={}, {word}_PORT={}, {word}_USER={}, {word}_PASSWORD={password}, \
-             {word}_CONNECT_RETRY=10, {by_gtid}",
+             {word}_CONNECT_RETRY=10, {by_gtid}{}",
             quote_string(&source.host),
             source.port,
             quote_string(&source.user),
+            source.tls.as_ref().map_or_else(String::new, |tls| over_tls(tls, word)),
         )
     }
 
@@ -207,6 +211,13 @@ impl Dialect {
     }
 }
 
+/// The part of `CHANGE … TO` that is about TLS.
+fn over_tls(tls: &SourceTls, word: &str) -> String {
+    let ca = tls.ca.as_ref().map(|ca| format!(", {word}_SSL_CA={}", quote_string(ca)));
+    let verify = tls.verify.map(|verify| format!(", {word}_SSL_VERIFY_SERVER_CERT={}", u8::from(verify)));
+    format!(", {word}_SSL=1{}{}", ca.unwrap_or_default(), verify.unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -222,6 +233,7 @@ mod tests {
             port: 3306,
             user: "repl".to_owned(),
             password: Secret::new("p'a"),
+            tls: None,
         };
         [
             dialect.stop(),
@@ -282,6 +294,26 @@ mod tests {
     }
 
     #[test]
+    fn over_tls_each_says_it_in_its_words() {
+        let tls = SourceTls { ca: Some("/etc/ca'.pem".to_owned()), verify: Some(true) };
+        let source = SourceLogin {
+            host: "h".to_owned(),
+            port: 1,
+            user: "u".to_owned(),
+            password: Secret::new("p"),
+            tls: Some(tls),
+        };
+        let end = |version: &str, source: &SourceLogin| {
+            let text = dialect(version).change_source_masked(source);
+            text.split_once("_CONNECT_RETRY=10, ").unwrap().1.to_owned()
+        };
+        insta::assert_snapshot!(end("10.11.14-MariaDB", &source), @r"MASTER_USE_GTID=slave_pos, MASTER_SSL=1, MASTER_SSL_CA='/etc/ca\'.pem', MASTER_SSL_VERIFY_SERVER_CERT=1");
+        insta::assert_snapshot!(end("5.7.44-log", &source), @r"MASTER_AUTO_POSITION=1, MASTER_SSL=1, MASTER_SSL_CA='/etc/ca\'.pem', MASTER_SSL_VERIFY_SERVER_CERT=1");
+        let source = SourceLogin { tls: Some(SourceTls::default()), ..source };
+        insta::assert_snapshot!(end("8.4.3", &source), @"SOURCE_AUTO_POSITION=1, GET_SOURCE_PUBLIC_KEY=1, SOURCE_SSL=1");
+    }
+
+    #[test]
     fn mysql_8_4_and_9_reset_binary_logs() {
         for version in ["8.4.3", "9.7.0"] {
             let text = statements(version);
@@ -317,6 +349,7 @@ mod tests {
             port: 1,
             user: "u".to_owned(),
             password: Secret::new("canary"),
+            tls: None,
         };
         let shown = dialect("10.11.14-MariaDB").change_source_masked(&source);
         assert!(shown.contains("MASTER_PASSWORD='***'") && !shown.contains("canary"), "{shown}");

@@ -18,5 +18,5 @@ mod shown_tests;
 #[cfg(test)]
 mod tests;
 
-pub use self::params::{ResetReplicationOutputs, ResetReplicationParams, SourceAddress};
+pub use self::params::{ResetReplicationOutputs, ResetReplicationParams, SourceAddress, SourceTls};
 pub(crate) use self::run::ResetReplication;

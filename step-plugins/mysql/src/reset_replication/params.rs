@@ -20,6 +20,9 @@ pub struct ResetReplicationParams {
     /// Where the replica finds the source, when that is not where rekindle finds it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_address: Option<SourceAddress>,
+    /// Makes the replica connect to its source over TLS, and over nothing else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<SourceTls>,
     /// The position that the replica's data are of: `steps.restore.outputs.gtid`. Set on a replica that does not
     /// have it yet; its own binary log is emptied then. One that is there or further stays where it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -37,6 +40,19 @@ pub struct SourceAddress {
     pub host: String,
     /// Port.
     pub port: u16,
+}
+
+/// How a replica proves who its source is (`MASTER_SSL_…` and `SOURCE_SSL_…` of the servers' manuals).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SourceTls {
+    /// The certificates of authorities it trusts: a file in PEM on the replica's machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<String>,
+    /// Whether the source's certificate must be of one of them and name the host it is reached by; what the server
+    /// does by itself when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verify: Option<bool>,
 }
 
 /// Outputs of `mysql.reset-replication`.

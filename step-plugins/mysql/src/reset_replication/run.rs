@@ -40,7 +40,8 @@ impl Pair {
             None => (target.host.clone(), target.port),
         };
         let password = cx.secret(&params.account.password).await?;
-        let login = SourceLogin { host, port, user: params.account.user.clone(), password };
+        let (user, tls) = (params.account.user.clone(), params.tls.clone());
+        let login = SourceLogin { host, port, user, password, tls };
         let source = Server::open(cx, &params.source).await?;
         let replica = Server::open(cx, &params.replica).await?;
         Ok(Self { source, replica, login })

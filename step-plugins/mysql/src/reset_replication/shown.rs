@@ -55,5 +55,6 @@ fn source(params: &Planned<ResetReplicationParams>, cx: &PreflightContext) -> So
     let port = params.value("/source_address/port").and_then(serde_json::Value::as_u64);
     let port = port.and_then(|port| u16::try_from(port).ok()).or(target.map(|target| target.port));
     let (port, user) = (port.unwrap_or_default(), params.show("/account/user"));
-    SourceLogin { host, port, user, password: Secret::new("") }
+    let tls = params.value("/tls").and_then(|tls| serde_json::from_value(tls.clone()).ok());
+    SourceLogin { host, port, user, password: Secret::new(""), tls }
 }

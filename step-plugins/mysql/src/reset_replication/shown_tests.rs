@@ -56,7 +56,7 @@ mod a_replica_of_mysql_tells_them_too {
         RESET REPLICA ALL
         RESET BINARY LOGS AND GTIDS -- unless it is there already
         SET GLOBAL gtid_purged = (known after restore) -- unless it is there already
-        SET GLOBAL read_only = 1
+        SET GLOBAL read_only = ON
         CHANGE REPLICATION SOURCE TO SOURCE_HOST='db-1', SOURCE_PORT=3306, SOURCE_USER='replication', SOURCE_PASSWORD='***', SOURCE_CONNECT_RETRY=10, SOURCE_AUTO_POSITION=1, GET_SOURCE_PUBLIC_KEY=1
         START REPLICA
         FLUSH USER_RESOURCES (at source)

@@ -246,3 +246,50 @@ async fn a_server_can_not_follow_itself_or_its_own_number(flavour: Flavour) {
     assert_eq!(found.problems.len(), 1);
     assert_eq!(found.problems[0].pointer, Some("/replica"));
 }
+
+on_both!(a_source_that_demands_tls_is_followed_over_it_and_only_when_it_is_who_it_should_be);
+async fn a_source_that_demands_tls_is_followed_over_it_and_only_when_it_is_who_it_should_be(
+    flavour: Flavour,
+) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let rcgen::CertifiedKey { cert, signing_key } =
+        rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+    let other = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    std::fs::write(file("cert.pem"), cert.pem()).unwrap();
+    std::fs::write(file("key.pem"), signing_key.serialize_pem()).unwrap();
+    std::fs::write(file("other.pem"), other.cert.pem()).unwrap();
+    let options = ["cert", "key"].map(|what| format!("--ssl-{what}={}", file(&format!("{what}.pem"))));
+    let (processes, options) = (crate::testing::processes(), options.each_ref().map(String::as_str));
+    let (source, replica) = tokio::join!(
+        TempServer::start_of(flavour, "source", &processes, &options),
+        server_of(flavour, "replica")
+    );
+    let source = source.unwrap();
+    let password = crate::connection::quote_string(CANARY_PASSWORD);
+    let account = format!("CREATE USER 'secure'@'%' IDENTIFIED BY {password} REQUIRE SSL");
+    tell(&source, &[&account, "GRANT REPLICATION SLAVE ON *.* TO 'secure'@'%'", "CREATE DATABASE shop"])
+        .await;
+    let (_world, _settings, test) = context(source.login(), replica.login());
+    let over = |tls: Value| {
+        let account = json!({ "user": "secure", "password": { "secret": "root" } });
+        json!({ "account": account, "tls": tls, "catch_up_timeout": "5s" })
+    };
+
+    // MySQL 9 tries TLS by itself.
+    if flavour == Flavour::Mariadb {
+        run(&test, &over(Value::Null)).await.unwrap_err();
+    }
+    run(&test, &over(json!({ "ca": file("other.pem"), "verify": true }))).await.unwrap_err();
+    let outputs = run(&test, &over(json!({ "ca": file("cert.pem") }))).await.unwrap();
+
+    assert_eq!(applied(&replica).await, outputs.source_gtid);
+    assert_eq!(
+        ask(
+            &replica,
+            "SELECT CAST(COUNT(*) AS CHAR) FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = 'shop'"
+        )
+        .await,
+        "1"
+    );
+}

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use rekindle_backup::manifest::Flavour;
 use rekindle_engine::step::{ErrorClass, Probe, Step as _};
 use rekindle_engine::testing::context;
 use serde_json::json;
@@ -11,25 +12,25 @@ use super::*;
 use crate::physical_testing::{Bench, ask, bench, key, tell};
 use crate::reset_replication::ResetReplication;
 use crate::sandbox::testing::{REPLICATION_USER, TempServer};
-use crate::testing::{SHOP, planned, processes};
+use crate::testing::{on_both, planned, position_query, server_of, shop_of};
 
 /// A server with a shop, and one whose disk was lost: its data directory is empty.
 async fn shop() -> (TempServer, TempServer, Bench) {
-    let processes = processes();
-    let (source, fresh) =
-        tokio::join!(TempServer::start("source", &processes), TempServer::start("fresh", &processes));
-    let (source, fresh) = (source.unwrap(), fresh.unwrap());
-    tell(source.login(), SHOP).await;
+    shop_on(Flavour::Mariadb).await
+}
+
+async fn shop_on(flavour: Flavour) -> (TempServer, TempServer, Bench) {
+    let (source, fresh) = tokio::join!(server_of(flavour, "source"), server_of(flavour, "fresh"));
+    tell(source.login(), &shop_of(flavour)).await;
     tell(
         source.login(),
-        &[
-            "CREATE TABLE shop.aria (id INT) ENGINE=Aria",
-            "CREATE TABLE shop.old (id INT) ENGINE=MyISAM",
-            "INSERT INTO shop.aria VALUES (1)",
-            "INSERT INTO shop.old VALUES (2)",
-        ],
+        &["CREATE TABLE shop.old (id INT) ENGINE=MyISAM", "INSERT INTO shop.old VALUES (2)"],
     )
     .await;
+    if flavour == Flavour::Mariadb {
+        let aria = ["CREATE TABLE shop.aria (id INT) ENGINE=Aria", "INSERT INTO shop.aria VALUES (1)"];
+        tell(source.login(), &aria).await;
+    }
     let bench = bench(&[("source", &source), ("fresh", &fresh)]);
     fresh.kill().await.unwrap();
     let data = bench.data_dir("fresh");
@@ -101,15 +102,15 @@ async fn a_full_backup_and_its_increments_come_back_as_one_server_that_replicas_
     assert_equal(&bench).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_cold_backup_comes_back_at_its_own_position() {
-    let (source, fresh, bench) = shop().await;
+on_both!(a_cold_backup_comes_back_at_its_own_position);
+async fn a_cold_backup_comes_back_at_its_own_position(flavour: Flavour) {
+    let (source, fresh, bench) = shop_on(flavour).await;
     let copied = bench.publish("b1", json!({ "mode": "cold" })).await;
     let outputs = bench.restore("b1", json!({})).await.unwrap();
     assert_equal(&bench).await;
     assert_eq!(outputs.gtid, copied.gtid);
-    assert_eq!(ask(fresh.login(), "SELECT @@gtid_binlog_pos").await, copied.gtid);
-    assert_eq!(ask(source.login(), "SELECT @@gtid_binlog_pos").await, copied.gtid);
+    assert_eq!(ask(fresh.login(), position_query(flavour)).await, copied.gtid);
+    assert_eq!(ask(source.login(), position_query(flavour)).await, copied.gtid);
 }
 
 #[tokio::test(flavor = "multi_thread")]
