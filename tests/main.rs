@@ -14,6 +14,7 @@ mod damage;
 mod drill;
 mod encrypted;
 mod environments;
+mod import;
 mod large;
 mod locks;
 mod mistakes;

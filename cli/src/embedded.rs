@@ -1,9 +1,10 @@
 //! The runbooks that come with the program.
 
 /// The shipped runbooks by name; a file `runbooks/NAME.yaml` in the working directory takes precedence.
-pub(crate) const RUNBOOKS: [(&str, &str); 16] = [
+pub(crate) const RUNBOOKS: [(&str, &str); 17] = [
     ("backup", include_str!("../../runbooks/backup.yaml")),
     ("backup-physical", include_str!("../../runbooks/backup-physical.yaml")),
+    ("import-dump", include_str!("../../runbooks/import-dump.yaml")),
     ("verify", include_str!("../../runbooks/verify.yaml")),
     ("restore-drill", include_str!("../../runbooks/restore-drill.yaml")),
     ("mark", include_str!("../../runbooks/mark.yaml")),

@@ -73,6 +73,11 @@ impl Cluster {
         self.run(&all)
     }
 
+    /// Gives a server's port: 0 is the primary.
+    pub(crate) fn port(&self, server: usize) -> u16 {
+        self.ports[server]
+    }
+
     /// Connects: 0 is the primary.
     pub(crate) async fn connect(&self, server: usize) -> Conn {
         let options = OptsBuilder::default()

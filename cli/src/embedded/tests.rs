@@ -105,6 +105,7 @@ fn every_shipped_runbook_compiles_with_its_defaults() {
         let sets: &[&str] = match name {
             SANDBOX_CLUSTER => &["directory=/tmp/sandbox"],
             "mark" => &["backup=b1", "keep=false"],
+            "import-dump" => &["from=old.sql.gz", "taken_at=2026-11-22T15:00:00Z"],
             "restore-database" => &["database=shop"],
             "restore-table" => &["table=shop.orders", "as=shop.orders_before"],
             "reseed-replica" => &["replica=replica-0"],

@@ -24,6 +24,7 @@ mod binlogs;
 mod body_sink;
 mod checksum;
 mod guard;
+pub mod import_dump;
 pub mod inspect;
 #[cfg(test)]
 mod physical_testing;
@@ -56,6 +57,7 @@ pub fn register(registry: &mut Registry) {
     registry.register(copy_table::CopyTable);
     registry.register(dump::Dump);
     registry.register(find_in_binlogs::FindInBinlogs);
+    registry.register(import_dump::ImportDump);
     registry.register(inspect::Inspect);
     registry.register(replay_binlogs::ReplayBinlogs);
     registry.register(reset_replication::ResetReplication);
