@@ -19,7 +19,9 @@ const BACKUP: &str = "
 version: 1.0.0
 values: { id: { type: string } }
 steps:
-  - { id: full, uses: mysql.dump, with: { target: server, store: bench, name: full, id: '{{ values.id }}' } }
+  - id: full
+    uses: mysql.dump
+    with: { target: server, store: bench, name: full, scope: databases, databases: [bench], id: '{{ values.id }}' }
 ";
 
 const PUBLISH: &str = "

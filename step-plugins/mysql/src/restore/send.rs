@@ -190,6 +190,15 @@ impl<'a> StatementSender<'a> {
                 cx.warn(&format!("a privilege is not restored, what it is for is gone: {}", error.message));
                 Ok(())
             }
+            Err(mysql_async::Error::Server(error))
+                if error.code == NO_PROXY && gives_proxy(statement.sql) =>
+            {
+                cx.warn(
+                    "a privilege PROXY is not restored: only an account that has it itself may give it; servers give it to \
+                     their own `root`@`localhost`",
+                );
+                Ok(())
+            }
             Err(error) => Err(self.refused(statement, &error)),
             Ok(()) => Ok(()),
         }
@@ -232,6 +241,16 @@ impl<'a> StatementSender<'a> {
 
 /// `ER_NO_SUCH_TABLE`, `ER_SP_DOES_NOT_EXIST`, `ER_BAD_FIELD_ERROR`, `ER_NONEXISTING_GRANT`
 const NO_SUCH_THING: [u16; 4] = [1146, 1305, 1054, 1141];
+
+/// `ER_ACCESS_DENIED_NO_PASSWORD_ERROR`: what servers answer to `GRANT PROXY` of an account that has no such privilege;
+/// `ALL PRIVILEGES` does not include it (MySQL Reference Manual 8.2.19, "Proxy Users").
+const NO_PROXY: u16 = 1698;
+
+fn gives_proxy(sql: &[u8]) -> bool {
+    let mut tokens = Tokens::new(sql, Escapes::default());
+    tokens.next().is_some_and(|token| token.is("GRANT"))
+        && tokens.next().is_some_and(|token| token.is("PROXY"))
+}
 
 /// Tells whether a statement says what becomes of the binary log, as `mysqldump --set-gtid-purged` writes it: that is
 /// for `binlog` to say, and managed servers refuse it.

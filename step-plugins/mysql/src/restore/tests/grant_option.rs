@@ -34,3 +34,23 @@ async fn an_account_that_can_not_make_accounts_is_refused_before_anything_is_wri
       help: the backup has accounts, which it can't give their privileges; run `GRANT ALL PRIVILEGES ON *.* TO ACCOUNT WITH GRANT OPTION`
     ");
 }
+
+on_both!(a_privilege_that_all_privileges_do_not_include_is_left_out_and_told);
+async fn a_privilege_that_all_privileges_do_not_include_is_left_out_and_told(flavour: Flavour) {
+    let new = server_of(flavour, "new").await;
+    let bench = Bench::of(&[&new]).await;
+    let text = "CREATE DATABASE `shop`;\nUSE `shop`;\nCREATE TABLE `a` (`id` int);\nINSERT INTO `a` VALUES (1);\n\
+                CREATE USER IF NOT EXISTS `ann`@`%`;\nGRANT PROXY ON ``@`%` TO `ann`@`%` WITH GRANT OPTION;\n\
+                GRANT SELECT ON `shop`.* TO `ann`@`%`;\n-- Dump completed\n";
+    bench.publish_text(text).await;
+    let test = bench.test();
+
+    Restore.run(&params_of(json!({})), &test.cx).await.unwrap();
+
+    let warnings = test.reporter.warnings().join("\n");
+    assert!(warnings.contains("a privilege PROXY is not restored"), "{warnings}");
+    assert!(
+        ask(&new, "SHOW GRANTS FOR `ann`@`%`").await.contains("SELECT"),
+        "what comes after it is restored"
+    );
+}
