@@ -39,10 +39,10 @@ on_both!(a_privilege_that_all_privileges_do_not_include_is_left_out_and_told);
 async fn a_privilege_that_all_privileges_do_not_include_is_left_out_and_told(flavour: Flavour) {
     let new = server_of(flavour, "new").await;
     let bench = Bench::of(&[&new]).await;
-    let text = "CREATE DATABASE `shop`;\nUSE `shop`;\nCREATE TABLE `a` (`id` int);\nINSERT INTO `a` VALUES (1);\n\
+    let dump = "CREATE DATABASE `shop`;\nUSE `shop`;\nCREATE TABLE `a` (`id` int);\nINSERT INTO `a` VALUES (1);\n\
                 CREATE USER IF NOT EXISTS `ann`@`%`;\nGRANT PROXY ON ``@`%` TO `ann`@`%` WITH GRANT OPTION;\n\
                 GRANT SELECT ON `shop`.* TO `ann`@`%`;\n-- Dump completed\n";
-    bench.publish_text(text).await;
+    bench.publish_text(dump).await;
     let test = bench.test();
 
     Restore.run(&params_of(json!({})), &test.cx).await.unwrap();
