@@ -127,7 +127,7 @@ async fn checksums_that_fit_do_not_save_a_dump_that_is_none() {
         assert!(listed(&shop).await.has_failed());
     }
     insta::assert_snapshot!(errors, @r"
-    backup://primary/shop/b1 is not whole: `full.sql.gz`: the object ends inside gzip member 1, which begins at byte 57 (in table shop.orders)
+    backup://primary/shop/b1 is not whole: `full.sql.gz`: the object ends inside gzip member 2, which begins at byte 158 (in table shop.orders)
     backup://primary/shop/b1 is not whole: `full.sql.gz`: at byte 0 stands no gzip member but something else
     backup://primary/shop/b1 is not whole: `full.sql.gz`: the dump does not hold what its index says: the rows of table shop.items: expected 8, found 7
     ");
