@@ -1,5 +1,6 @@
 //! The command line: reads arguments, prints, picks exit codes. Everything else is a library.
 
+mod bounds;
 mod commands;
 mod embedded;
 mod exit;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
             Err(_) => ExitCode::FAILURE,
         };
     }
+    bounds::apply();
     let cli = Cli::parse();
     init_log(cli.verbose);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

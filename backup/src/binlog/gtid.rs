@@ -245,6 +245,26 @@ impl GtidSet {
         }
     }
 
+    /// Puts all of `other` into it; a set of the other flavour has nothing for it.
+    pub fn add_all(&mut self, other: &Self) {
+        match (self, other) {
+            (Self::Mysql(own), Self::Mysql(other)) => {
+                for (source, intervals) in other {
+                    let own = own.entry(source.clone()).or_default();
+                    for (from, to) in intervals {
+                        insert(own, *from, *to);
+                    }
+                }
+            }
+            (own @ Self::Mariadb(_), Self::Mariadb(other)) => {
+                for (&domain, &(server, sequence)) in other {
+                    own.add(&Gtid::Mariadb { domain, server, sequence });
+                }
+            }
+            (Self::Mysql(_), Self::Mariadb(_)) | (Self::Mariadb(_), Self::Mysql(_)) => {}
+        }
+    }
+
     /// Tells whether everything of `other` is in it. At the same number of a domain it must be the same server: else
     /// the two are of different histories.
     pub fn covers(&self, other: &Self) -> bool {

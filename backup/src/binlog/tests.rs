@@ -14,6 +14,19 @@ fn mariadb(text: &str) -> GtidSet {
 const UUID: &str = "3e11fa47-71ca-11e1-9e33-c80aa9429562";
 
 #[test]
+fn a_set_takes_in_another_of_its_flavour() {
+    let both = |flavour, one: &str, other: &str| {
+        let mut set = GtidSet::read(flavour, one).unwrap();
+        set.add_all(&GtidSet::read(flavour, other).unwrap());
+        set.to_string()
+    };
+    let source = "3e11fa47-71ca-11e1-9e33-c80aa9429562";
+    let mysql = both(Flavour::Mysql, &format!("{source}:5-6"), &format!("{source}:1-4:9"));
+    assert_eq!(mysql, format!("{source}:1-6:9"));
+    assert_eq!(both(Flavour::Mariadb, "0-1-7,1-1-3", "0-2-9,1-1-2,2-1-1"), "0-2-9,1-1-3,2-1-1");
+}
+
+#[test]
 fn sets_of_mysql_grow_together_and_read_back_as_written() {
     let mut set = mysql(&format!("{UUID}:1-3:7,\n{}:TAG:2", UUID.to_uppercase()));
     assert_eq!(set.to_string(), format!("{UUID}:1-3:7,{UUID}:tag:2"));

@@ -32,3 +32,23 @@ fn a_target_says_where_its_files_are_and_how_it_is_stopped_and_started() {
       help: write `[program, argument]`
     "#);
 }
+
+#[test]
+fn a_target_says_how_it_is_spoken_to_over_tls() {
+    let text = |tls: &str| {
+        format!(
+            "apiVersion: rekindle/v1\nkind: Environment\nname: e\n\
+             targets: {{ a: {{ host: h, user: u, tls: {tls} }} }}\n"
+        )
+    };
+    let whole = text("{ ca: /etc/ca.pem, certificate: /etc/me.pem, key: /etc/me.key }");
+    let read = parse(&Source::new("e.yaml", &*whole)).unwrap_or_else(|errors| panic!("{}", render(&errors)));
+    let tls = read.settings.targets[0].tls.clone().unwrap();
+    assert_eq!(
+        (tls.ca.as_deref(), tls.verify, tls.key.as_deref()),
+        (Some("/etc/ca.pem"), true, Some("/etc/me.key"))
+    );
+    insta::assert_snapshot!(errors(&text("{}")), @"");
+    insta::assert_snapshot!(errors(&text("{ ca: ca.pem, verify: maybe, key: '' }")), @"");
+    insta::assert_snapshot!(errors(&text("{ verify: false, key: /etc/me.key }")), @"");
+}

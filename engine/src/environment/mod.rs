@@ -33,7 +33,7 @@ pub use load::{NotFound, load, parse};
 pub use read::read;
 pub use types::{
     Encrypt, Environment, EnvironmentSource, JournalConfig, LocalServer, Objectives, Policy, SavedPlan,
-    Schedule, SecretRef, SecretSource, Settings, StoreConfig, Target,
+    Schedule, SecretRef, SecretSource, Settings, StoreConfig, Target, TargetTls,
 };
 
 /// The codes of mistakes in environments.

@@ -101,9 +101,38 @@ pub struct Target {
     /// Its password; none when the account has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<SecretRef>,
+    /// TLS on the way to it, for rekindle's own sessions and for the client programs it starts; not used when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TargetTls>,
     /// The server's own files, when they are on this machine: what physical backups and restores work on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub local: Option<LocalServer>,
+}
+
+/// How sessions with a server are encrypted. A server that has no TLS is then refused, never spoken to in the open.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TargetTls {
+    /// The certificates of the authorities that are trusted: a file in PEM, an absolute path.
+    #[schemars(regex(pattern = "^/"))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<String>,
+    /// Whether the server's certificate must be of one of `ca` and name the host it is reached by. `false` encrypts
+    /// without a proof of who answers.
+    #[serde(default = "yes")]
+    pub verify: bool,
+    /// The account's own certificate, for `REQUIRE X509`: a file in PEM, an absolute path.
+    #[schemars(regex(pattern = "^/"))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<String>,
+    /// The key of `certificate`: a file in PEM, an absolute path.
+    #[schemars(regex(pattern = "^/"))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// A server on this machine: where its files lie, and how it is stopped and started.

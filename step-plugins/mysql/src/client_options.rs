@@ -3,9 +3,11 @@
 //! The text goes into a file that only this user can read (`Processes::private_file`), named by
 //! `--defaults-file` as the first argument: no password stands on a command line or in an environment.
 
+use rekindle_backup::manifest::Flavour;
 use rekindle_engine::host::Secret;
 
 use crate::connection::Login;
+use crate::tls;
 
 /// The text of an option file for `--defaults-file`; a secret as a whole.
 #[derive(Debug, Clone)]
@@ -17,7 +19,7 @@ pub struct ClientOptions(Secret);
 pub struct ClientOptionsError {
     /// The target's name.
     pub target: String,
-    /// `user`, `password` or `host`.
+    /// `user`, `password`, `host` or an option of TLS.
     pub field: &'static str,
     /// What is wrong, without the value.
     pub why: &'static str,
@@ -27,22 +29,26 @@ pub struct ClientOptionsError {
 const LONGEST_VALUE_BYTES: usize = 2000;
 
 impl ClientOptions {
-    /// Writes the option file of a login, for TCP.
+    /// Writes the option file of a login, for TCP, in the words of a flavour's programs.
     ///
     /// # Errors
     /// When a value has a NUL byte or is too long for the programs' line buffer.
-    pub fn new(login: &Login) -> Result<Self, ClientOptionsError> {
+    pub fn new(login: &Login, flavour: Flavour) -> Result<Self, ClientOptionsError> {
         let write = |field, value: &str| {
             quote(value).map_err(|why| ClientOptionsError { target: login.target.clone(), field, why })
         };
         let password = login.password.as_ref().map_or("", Secret::expose);
-        Ok(Self(Secret::new(format!(
+        let mut text = format!(
             "[client]\nprotocol=tcp\nhost={}\nport={}\nuser={}\npassword={}\n",
             write("host", &login.host)?,
             login.port,
             write("user", &login.user)?,
             write("password", password)?,
-        ))))
+        );
+        for (name, value) in login.tls.iter().flat_map(|tls| tls::program_options(tls, flavour)) {
+            text.extend([name, "=", &write(name, &value)?, "\n"]);
+        }
+        Ok(Self(Secret::new(text)))
     }
 
     /// Gives the text, for `Processes::private_file`.
@@ -77,6 +83,8 @@ fn quote(value: &str) -> Result<String, &'static str> {
 
 #[cfg(test)]
 mod tests {
+    use rekindle_engine::environment::TargetTls;
+
     use super::*;
 
     fn login(password: &str) -> Login {
@@ -86,12 +94,13 @@ mod tests {
             port: 3306,
             user: "root".to_owned(),
             password: Some(Secret::new(password)),
+            tls: None,
         }
     }
 
     #[test]
     fn every_special_character_is_quoted() {
-        let options = ClientOptions::new(&login("p'a\"ss\\$w$(id)# x\n")).unwrap();
+        let options = ClientOptions::new(&login("p'a\"ss\\$w$(id)# x\n"), Flavour::Mariadb).unwrap();
         insta::assert_snapshot!(options.text().expose(), @r#"
         [client]
         protocol=tcp
@@ -105,8 +114,40 @@ mod tests {
 
     #[test]
     fn what_an_option_file_cannot_hold_is_refused_without_showing_it() {
-        let error = ClientOptions::new(&login("se\0cret")).unwrap_err();
+        let error = ClientOptions::new(&login("se\0cret"), Flavour::Mariadb).unwrap_err();
         insta::assert_snapshot!(error, @"the password of `primary` can't be given to the client programs: it has a NUL byte");
-        assert!(ClientOptions::new(&login(&"x".repeat(2001))).is_err());
+        assert!(ClientOptions::new(&login(&"x".repeat(2001)), Flavour::Mariadb).is_err());
+    }
+
+    #[test]
+    fn tls_is_told_in_the_words_of_each_flavours_programs() {
+        let options = |verify: bool, flavour| {
+            let tls = TargetTls {
+                ca: verify.then(|| "/etc/ca \"1\".pem".to_owned()),
+                verify,
+                certificate: verify.then(|| "/etc/me.pem".to_owned()),
+                key: verify.then(|| "/etc/me.key".to_owned()),
+            };
+            let options = ClientOptions::new(&Login { tls: Some(tls), ..login("x") }, flavour).unwrap();
+            options.text().expose().lines().skip(6).collect::<Vec<_>>().join("\n")
+        };
+        insta::assert_snapshot!(options(true, Flavour::Mariadb), @r#"
+        ssl="1"
+        ssl-verify-server-cert="1"
+        ssl-ca="/etc/ca \"1\".pem"
+        ssl-cert="/etc/me.pem"
+        ssl-key="/etc/me.key"
+        "#);
+        insta::assert_snapshot!(options(true, Flavour::Mysql), @r#"
+        ssl-mode="VERIFY_IDENTITY"
+        ssl-ca="/etc/ca \"1\".pem"
+        ssl-cert="/etc/me.pem"
+        ssl-key="/etc/me.key"
+        "#);
+        insta::assert_snapshot!(options(false, Flavour::Mariadb), @r#"
+        ssl="1"
+        ssl-verify-server-cert="0"
+        "#);
+        insta::assert_snapshot!(options(false, Flavour::Mysql), @r#"ssl-mode="REQUIRED""#);
     }
 }

@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use mysql_async::prelude::{FromRow, Queryable as _};
 use mysql_async::{Conn, OptsBuilder};
+use rekindle_engine::environment::TargetTls;
 use rekindle_engine::host::Secret;
 use rekindle_engine::id::TargetName;
 use rekindle_engine::step::{StepContext, StepError};
 
 use crate::error::ServerError;
 use crate::flavour::ServerVersion;
+use crate::tls;
 
 /// How long a server may take to accept a connection and answer the first queries.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -27,6 +29,8 @@ pub struct Login {
     pub user: String,
     /// Its password.
     pub password: Option<Secret>,
+    /// How the session is encrypted; not at all when absent.
+    pub tls: Option<TargetTls>,
 }
 
 impl Login {
@@ -46,6 +50,7 @@ impl Login {
             port: target.port,
             user: target.user.clone(),
             password,
+            tls: target.tls.clone(),
         })
     }
 
@@ -84,6 +89,7 @@ impl Login {
             .tcp_nodelay(true)
             .tcp_keepalive(Some(Duration::from_secs(30)))
             .stmt_cache_size(0)
+            .ssl_opts(self.tls.as_ref().map(tls::options))
             // No handler for LOCAL INFILE is set: a hostile server gets none of our files.
             .setup(vec!["SET NAMES utf8mb4"]);
         let conn = Conn::new(options)
@@ -236,6 +242,7 @@ mod tests {
             port,
             user: "root".to_owned(),
             password: Some(Secret::new("canary")),
+            tls: None,
         }
     }
 

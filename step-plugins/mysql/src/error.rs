@@ -1,5 +1,7 @@
 //! What can go wrong with a server: from the client library's errors to ours, with a class and a help text.
 
+use std::io::ErrorKind;
+
 use mysql_async::{DriverError, Error};
 use rekindle_engine::step::{Problem, StepError};
 
@@ -39,6 +41,18 @@ pub enum ServerError {
         why: String,
         /// Whether it may be better later.
         passing: bool,
+    },
+    /// It can't be spoken to over TLS, or only over TLS.
+    #[error("`{target}` at {address}: {why}")]
+    Tls {
+        /// The target's name.
+        target: String,
+        /// `host:port`.
+        address: String,
+        /// What is wrong.
+        why: String,
+        /// What to do about it.
+        help: String,
     },
     /// The server is older than rekindle works with.
     #[error("`{target}` is {found}; the oldest that rekindle works with is {oldest}")]
@@ -103,6 +117,8 @@ pub(crate) const UNREACHABLE: &str = "rekindle::target::unreachable";
 const ACCESS_DENIED: [u16; 4] = [1045, 1698, 3118, 4151];
 /// `ER_HOST_NOT_PRIVILEGED`: no account may come from this host.
 const HOST_NOT_PRIVILEGED: u16 = 1130;
+/// `ER_SECURE_TRANSPORT_REQUIRED`, of both flavours.
+const SECURE_TRANSPORT_REQUIRED: u16 = 3159;
 /// What may pass by itself: too many connections, shutdown, interrupted, lock wait, deadlock, user limits,
 /// network trouble between the server and us, killed connection, time limits (MariaDB and MySQL manuals, server
 /// error reference).
@@ -117,13 +133,38 @@ impl ServerError {
             Error::Server(server) if ACCESS_DENIED.contains(&server.code) => {
                 Self::AccessDenied { target, address, user: user.to_owned(), why: server.message.clone() }
             }
+            Error::Server(server) if server.code == SECURE_TRANSPORT_REQUIRED => Self::Tls {
+                help: format!("set `tls` of `targets.{target}` in the environment"),
+                target,
+                address,
+                why: "the server takes no connection without TLS".to_owned(),
+            },
             Error::Server(server) => Self::Refused {
                 target,
                 address,
                 why: format!("error {} ({}): {}", server.code, server.state, server.message),
                 passing: PASSING.contains(&server.code),
             },
-            Error::Io(io) => Self::Unreachable { target, address, why: io_text(io) },
+            Error::Driver(DriverError::NoClientSslFlagFromServer) => Self::Tls {
+                help: format!(
+                    "give the server a certificate, or leave `tls` of `targets.{target}` out to speak to it in the open"
+                ),
+                target,
+                address,
+                why: "the server has no TLS, and `tls` asks for it".to_owned(),
+            },
+            Error::Io(io) => match tls_text(io) {
+                Some(why) => Self::Tls {
+                    help: format!(
+                        "check the files of `targets.{target}.tls`: `ca` must be of whoever signed the server's certificate, which \
+                         must name the host; `verify: false` encrypts without that proof"
+                    ),
+                    target,
+                    address,
+                    why: format!("no session over TLS: {why}"),
+                },
+                None => Self::Unreachable { target, address, why: io_text(io) },
+            },
             // MySQL asks for any plugin when it does not know the account, so that nobody learns which ones there are.
             Error::Driver(DriverError::UnknownAuthPlugin { name }) => Self::AccessDenied {
                 target,
@@ -176,6 +217,7 @@ impl ServerError {
             Self::Unreachable { .. } | Self::Lost { .. } => UNREACHABLE,
             Self::AccessDenied { .. } => "rekindle::target::access_denied",
             Self::Refused { .. } => "rekindle::target::refused",
+            Self::Tls { .. } => "rekindle::target::tls",
             Self::TooOld { .. } => "rekindle::target::too_old",
             Self::OtherFlavour { .. } => "rekindle::target::other_flavour",
             Self::Statement { .. } => "rekindle::target::statement_refused",
@@ -190,6 +232,7 @@ impl ServerError {
             Self::Unreachable { .. }
             | Self::AccessDenied { .. }
             | Self::Refused { .. }
+            | Self::Tls { .. }
             | Self::TooOld { .. }
             | Self::OtherFlavour { .. }
             | Self::Lost { .. }
@@ -204,6 +247,7 @@ impl ServerError {
             Self::Refused { passing, .. } => *passing,
             Self::Statement { code, .. } => PASSING.contains(code),
             Self::AccessDenied { .. }
+            | Self::Tls { .. }
             | Self::TooOld { .. }
             | Self::OtherFlavour { .. }
             | Self::Answer { .. } => false,
@@ -223,6 +267,7 @@ impl ServerError {
             Self::Refused { why, .. } if why.starts_with(&format!("error {HOST_NOT_PRIVILEGED} ")) => {
                 Some("create the account for the host that rekindle connects from".to_owned())
             }
+            Self::Tls { help, .. } => Some(help.clone()),
             Self::TooOld { .. } => Some("upgrade the server first".to_owned()),
             Self::Statement { code: 1044 | 1142 | 1143 | 1227 | 1370 | 1419, .. } => {
                 Some("grant the privilege named above to the account, or use another account".to_owned())
@@ -253,9 +298,23 @@ impl From<ServerError> for StepError {
 
 /// Gives the cause alone: the library wraps it twice in the words "input/output error".
 fn io_text(error: &mysql_async::IoError) -> String {
-    // Without its TLS features, which this crate leaves off, the library knows no other kind.
-    let mysql_async::IoError::Io(cause) = error;
-    cause.to_string()
+    match error {
+        mysql_async::IoError::Io(cause) => cause.to_string(),
+        mysql_async::IoError::Tls(cause) => cause.to_string(),
+    }
+}
+
+/// Says why TLS failed, when it is that: the other side's certificate, its answers, or our own files.
+fn tls_text(error: &mysql_async::IoError) -> Option<String> {
+    match error {
+        mysql_async::IoError::Tls(cause) => Some(cause.to_string()),
+        // So rustls tells what a peer does wrong; a file that is not there is only read for TLS.
+        mysql_async::IoError::Io(cause) => match cause.kind() {
+            ErrorKind::InvalidData => Some(cause.to_string()),
+            ErrorKind::NotFound | ErrorKind::PermissionDenied => Some(format!("a file of it: {cause}")),
+            _ => None,
+        },
+    }
 }
 
 #[cfg(test)]

@@ -23,9 +23,11 @@ pub mod backup_physical;
 mod binlogs;
 mod body_sink;
 mod checksum;
+mod fence;
 mod guard;
 pub mod import_dump;
 pub mod inspect;
+mod marker;
 #[cfg(test)]
 mod physical_testing;
 mod physical_tool;
@@ -40,6 +42,7 @@ pub mod sandbox;
 mod server_files;
 #[cfg(test)]
 mod testing;
+mod tls;
 mod tool;
 pub mod verify_restore;
 pub mod wait_ready;

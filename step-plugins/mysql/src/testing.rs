@@ -65,6 +65,7 @@ pub(crate) fn world_of(servers: &[(&str, &Login)]) -> (FakeWorld, Settings) {
             port: login.port,
             user: login.user.clone(),
             password: Some(SecretRef { secret: secret.as_str().into() }),
+            tls: login.tls.clone(),
             local: None,
         };
         settings.targets.insert((*name).into(), target);

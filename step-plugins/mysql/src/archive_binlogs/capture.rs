@@ -46,9 +46,11 @@ struct Capture<'a> {
     outputs: ArchiveBinlogsOutputs,
     timeline: Option<TimelineKey>,
     last: Option<Segment>,
+    /// What the server has and none of its logs: what was purged, and what it was restored with.
+    in_no_log: Option<GtidSet>,
 }
 
-pub(super) async fn run(
+pub(crate) async fn run(
     params: &ArchiveBinlogsParams,
     cx: &StepContext,
 ) -> Result<ArchiveBinlogsOutputs, StepError> {
@@ -69,6 +71,7 @@ pub(super) async fn run(
         outputs: ArchiveBinlogsOutputs::default(),
         timeline: None,
         last: None,
+        in_no_log: None,
     };
     if params.follow {
         capture.follow(params, &login, server).await?;
@@ -142,6 +145,7 @@ impl Capture<'_> {
     async fn look(&mut self, server: &mut Server, active: Active) -> Result<(), StepError> {
         // Read before the logs are: what is logged later may be archived too, but need not.
         let until = server::now(server).await?;
+        self.in_no_log = server::in_no_log(server).await?;
         let mut logs = server::logs(server).await?;
         if active == Active::Rotate
             && let Some(current) = logs.last()
@@ -254,7 +258,10 @@ impl Capture<'_> {
         until: Timestamp,
         tool: Tool,
     ) -> Segment {
-        let segment_before = self.last.as_ref().and_then(Segment::after_it);
+        let segment_before = match &self.last {
+            Some(last) => last.after_it(),
+            None => self.in_no_log.clone(),
+        };
         let before = match (is_rest, segment_before) {
             // A part without names before it leaves none to count from.
             (true, None) => None,

@@ -132,10 +132,17 @@ impl Cut {
         Some(after)
     }
 
-    /// Gives the GTIDs of everything before it: what the log says itself, or the segment before it.
+    /// Gives the GTIDs of everything before it: what the log says itself, and what the segment before it says. MySQL's
+    /// logs don't tell what the server was restored with (`gtid_purged`).
     pub(super) fn before_it(&self, flavour: Flavour, segment_before: Option<GtidSet>) -> Option<GtidSet> {
         match (&self.before, segment_before) {
-            (Some(before), _) => Some(before.clone()),
+            (Some(before), earlier) => {
+                let mut all = before.clone();
+                if let (Flavour::Mysql, Some(earlier)) = (flavour, earlier) {
+                    all.add_all(&earlier);
+                }
+                Some(all)
+            }
             (None, Some(before)) => Some(before),
             // The first log of a MySQL server of old has no list.
             (None, None) => (self.from == 4).then(|| GtidSet::empty(flavour)),

@@ -9,5 +9,6 @@ mod step;
 mod tests;
 mod write;
 
+pub(crate) use capture::run;
 pub use params::{ArchiveBinlogsOutputs, ArchiveBinlogsParams};
 pub(crate) use step::ArchiveBinlogs;

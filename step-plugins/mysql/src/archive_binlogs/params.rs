@@ -31,6 +31,13 @@ pub struct ArchiveBinlogsParams {
     pub stop_after: Option<DurationText>,
 }
 
+impl ArchiveBinlogsParams {
+    /// Everything that a server has logged, once.
+    pub(crate) fn once(target: TargetName, store: StoreName) -> Self {
+        Self { target, store, cluster: None, follow: false, every: None, stop_after: None }
+    }
+}
+
 /// Outputs of `mysql.archive-binlogs`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ArchiveBinlogsOutputs {

@@ -12,6 +12,7 @@ use super::logs::{self, Logs};
 use super::{NewestBackup, Params, ReplicationState, Role, ServerState};
 use crate::connection::{Server, quote_identifier};
 use crate::error::ServerError;
+use crate::replay_binlogs::Unfinished;
 use crate::replication::status::ReplicaStatus;
 use crate::{inventory, restore};
 
@@ -96,7 +97,10 @@ async fn ask(server: &mut Server, state: &mut ServerState) -> Result<(), ServerE
     };
     let position: String = server.session.row("tell its position", position).await?;
     state.gtid = Some(position.split_whitespace().collect::<String>()).filter(|text| !text.is_empty());
-    state.restoring = restore::under_way(server).await?;
+    state.restoring = match restore::under_way(server).await? {
+        Some(restore) => Some(restore),
+        None => Unfinished::on(server).await?.map(|replay| replay.name),
+    };
     state.replication = ReplicaStatus::read(server).await?.map(|status| ReplicationState {
         source: format!("{}:{}", status.host, status.port),
         seconds_behind: status.seconds_behind,

@@ -75,7 +75,7 @@ pub struct ServerState {
     pub version: Option<String>,
     /// `@@read_only`.
     pub read_only: Option<bool>,
-    /// The restore that it is in the middle of.
+    /// The restore or the replay that it is in the middle of.
     pub restoring: Option<String>,
     /// Its position: `gtid_executed` (MySQL) or `gtid_current_pos` (MariaDB).
     pub gtid: Option<String>,

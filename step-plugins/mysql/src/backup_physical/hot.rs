@@ -41,7 +41,8 @@ pub(super) async fn run(
     server.session.close().await;
     let from_lsn = base.as_ref().and_then(|base| base.physical.to_lsn);
 
-    let options = ClientOptions::new(&login).map_err(|error| StepError::permanent(error.to_string()))?;
+    let options =
+        ClientOptions::new(&login, tool.flavour).map_err(|error| StepError::permanent(error.to_string()))?;
     let processes = Arc::clone(&cx.world().processes);
     let file = blocking(move || processes.private_file(options.text()))
         .await?

@@ -19,6 +19,7 @@ const SHOWN_STDERR_BYTES: usize = 1000;
 /// A program that reads binary logs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LogProgram {
+    flavour: Flavour,
     /// Its name on `PATH`.
     pub(crate) name: &'static str,
     /// What it says of itself.
@@ -37,7 +38,7 @@ impl LogProgram {
             Flavour::Mysql => &["mysqlbinlog"],
         };
         let (name, version) = of_flavour(processes, names, flavour, "the binary logs", cancel).await?;
-        Ok(Self { name, version })
+        Ok(Self { flavour, name, version })
     }
 
     /// Gives the command that copies a log from its server, through the replication protocol: an encrypted log comes
@@ -147,8 +148,8 @@ impl Fetcher {
         let path = folder.join(log);
         // Left by an earlier copy.
         let _ = std::fs::remove_file(&path);
-        let options =
-            ClientOptions::new(&self.login).map_err(|error| StepError::permanent(error.to_string()))?;
+        let options = ClientOptions::new(&self.login, self.program.flavour)
+            .map_err(|error| StepError::permanent(error.to_string()))?;
         let writing = Arc::clone(&self.processes);
         let file = tokio::task::spawn_blocking(move || writing.private_file(options.text()))
             .await

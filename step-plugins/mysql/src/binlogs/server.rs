@@ -1,7 +1,7 @@
 //! What a server says of its binary logs.
 
 use jiff::Timestamp;
-use rekindle_backup::binlog::{ServerIdentity, log_number};
+use rekindle_backup::binlog::{GtidSet, ServerIdentity, log_number};
 use rekindle_backup::manifest::Flavour;
 
 use crate::connection::{Server, quote_string};
@@ -102,4 +102,15 @@ pub(crate) async fn has_nothing(server: &mut Server, log: &str) -> Result<bool, 
         row.get_opt::<String, _>(2).and_then(Result::ok).is_some_and(|kind| BETWEEN.contains(&kind.as_str()))
     };
     Ok(rows.len() < LOOKED_AT_EVENTS && rows.iter().all(is_between))
+}
+
+/// Gives the GTIDs of what a server has and none of its logs (MySQL): what was in logs that were purged, and what it was
+/// restored with. MariaDB's logs say it themselves.
+pub(crate) async fn in_no_log(server: &mut Server) -> Result<Option<GtidSet>, ServerError> {
+    if server.version.flavour != Flavour::Mysql {
+        return Ok(None);
+    }
+    let text: String =
+        server.session.row("tell what is in none of its logs", "SELECT @@GLOBAL.gtid_purged").await?;
+    Ok(GtidSet::read(Flavour::Mysql, &text))
 }

@@ -60,7 +60,12 @@ impl Lab {
 
     /// Makes the backup `id` of `primary`.
     pub(crate) async fn back_up(&self, id: &str) {
-        let common = json!({ "target": "primary", "store": "primary", "id": id });
+        self.back_up_of("primary", id).await;
+    }
+
+    /// Makes the backup `id` of a server.
+    pub(crate) async fn back_up_of(&self, target: &str, id: &str) {
+        let common = json!({ "target": target, "store": "primary", "id": id });
         self.run(&Inspect, common.clone()).await.unwrap();
         self.run(&Dump, with(common, json!({ "name": "full" }))).await.unwrap();
         let publish = json!({ "store": "primary", "id": id, "objects": ["full"] });
@@ -69,8 +74,24 @@ impl Lab {
 
     /// Loads the backup `id` into `fresh`.
     pub(crate) async fn restore(&self, id: &str) {
-        let params = json!({ "backup": uri(id), "target": "fresh", "overwrite": true });
-        self.run(&Restore, params).await.unwrap();
+        self.restore_as("fresh", id, json!({})).await.unwrap();
+    }
+
+    /// Loads the backup `id` into a server, in place of what it holds.
+    pub(crate) async fn restore_as(
+        &self,
+        target: &str,
+        id: &str,
+        more: Value,
+    ) -> Result<crate::restore::Outputs, StepError> {
+        let params = json!({ "backup": uri(id), "target": target, "overwrite": true });
+        self.run(&Restore, with(params, more)).await
+    }
+
+    pub(crate) async fn manifest(&self, id: &str) -> rekindle_backup::manifest::Manifest {
+        rekindle_backup::catalogue::load_manifest(self.store.as_ref(), &uri(id).parse().unwrap())
+            .await
+            .unwrap()
     }
 
     /// Replays onto `fresh`, from the backup `b1`.

@@ -163,7 +163,7 @@ async fn load(
     target: &mut Server,
 ) -> Result<(), StepError> {
     let wrong = |error: String| StepError::permanent(error);
-    let options = ClientOptions::new(from).map_err(|error| wrong(error.to_string()))?;
+    let options = ClientOptions::new(from, flavour).map_err(|error| wrong(error.to_string()))?;
     let processes = Arc::clone(&cx.world().processes);
     let file = processes.private_file(options.text());
     let file = file.map_err(|error| wrong(format!("failed to write the client's login: {error}")))?;

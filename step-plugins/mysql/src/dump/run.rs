@@ -127,7 +127,8 @@ async fn store_stream(
     is_open: oneshot::Sender<()>,
     (store, object): (&dyn ObjectStore, &Key),
 ) -> Result<Streamed, StepError> {
-    let options = ClientOptions::new(login).map_err(|error| StepError::permanent(error.to_string()))?;
+    let options = ClientOptions::new(login, choice.server.flavour)
+        .map_err(|error| StepError::permanent(error.to_string()))?;
     let processes = Arc::clone(&cx.world().processes);
     let writing = Arc::clone(&processes);
     let file = blocking(move || writing.private_file(options.text()))

@@ -40,6 +40,11 @@ impl Base {
         }
     }
 
+    /// Tells whether its point has a name that no other has: GTIDs of something that was written.
+    pub(super) fn is_named(&self) -> bool {
+        self.gtids.as_ref().is_some_and(|gtids| !gtids.is_empty())
+    }
+
     /// Tells whether a transaction is in the backup.
     pub(super) fn has(&self, segment: &Segment, transaction: &Transaction) -> bool {
         match (&self.gtids, &transaction.gtid, &self.place) {

@@ -17,8 +17,8 @@ pub struct ReplayBinlogsParams {
     /// Where the archived logs lie; the backup's store when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store: Option<StoreName>,
-    /// Whose logs, as the folder below `binlogs/CLUSTER/` is called; those of the server that the backup is of when
-    /// absent or empty.
+    /// Whose logs, as the folder below `binlogs/CLUSTER/` is called. When absent or empty those of the server that the
+    /// backup is of, or of the only other one that has the backup's point.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<String>,
     /// How far: exactly one of its fields.

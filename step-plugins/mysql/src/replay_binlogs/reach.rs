@@ -18,16 +18,18 @@ pub(crate) struct Reach {
     pub(crate) gap: Option<String>,
 }
 
-/// Tells how far the logs of the backup's own server bring it; nothing when none of that server are archived.
+/// Tells how far the archived logs bring a backup; nothing when there are none of its server, nor of another that has its
+/// point.
 ///
 /// # Errors
 /// When they are not of the backup's time.
 pub(crate) fn reach(timelines: &[Timeline], manifest: &Manifest) -> Result<Option<Reach>, StepError> {
     let base = Base::of(manifest);
-    if timelines.iter().all(|timeline| timeline.key.server != base.server) {
-        return Ok(None);
-    }
-    let selection = select(timelines, &base, &base.server, &Goal::End)?;
+    let selection = match select(timelines, &base, None, &Goal::End) {
+        Ok(selection) => selection,
+        Err(_) if timelines.iter().all(|timeline| timeline.key.server != base.server) => return Ok(None),
+        Err(error) => return Err(error),
+    };
     let broken = (1..=selection.segments.len())
         .find_map(|count| Some((count - 1, selection.gaps(count).into_iter().next()?)));
     let Some((sound, gap)) = broken else {

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use super::base::Base;
 use super::feed::{self, Feed, FeedError};
 use super::goal::{Goal, read_gtid};
-use super::marker::{self, Marker, Stage};
+use super::marker::{Marker, Stage, look_before, raise_fence};
 use super::select::{Selection, select};
 use super::send::{WAITING_STATEMENTS, send_all, split};
 use super::survey::{Depth, Rules, Survey, survey};
@@ -22,8 +22,11 @@ use super::{ReplayBinlogsOutputs, ReplayBinlogsParams};
 use crate::binlogs::program::LogProgram;
 use crate::binlogs::server;
 use crate::connection::{Login, Server};
+use crate::fence;
 use crate::flavour::flavour_name;
+use crate::marker;
 use crate::replication::position::{self, Role};
+use crate::restore;
 
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -56,7 +59,7 @@ impl Replay {
             None => backups,
         };
         let timelines = archive::load(store.as_ref(), &params.backup.cluster).await?;
-        let server = params.server.as_deref().filter(|server| !server.is_empty()).unwrap_or(&base.server);
+        let server = params.server.as_deref().filter(|server| !server.is_empty());
         let selection = select(&timelines, &base, server, &goal)?;
         let rules = Rules { base: &base, goal: &goal, skip: &skip };
         let survey = survey(cx, &store, &selection, &rules, depth).await?;
@@ -103,8 +106,6 @@ pub(super) enum Standing {
     Ready {
         /// What it has; none without GTIDs.
         have: Option<GtidSet>,
-        /// The marker of an earlier attempt.
-        marker: Option<Box<Marker>>,
     },
 }
 
@@ -128,7 +129,7 @@ pub(super) async fn stand(
         ))
         .help("start it with `log_bin` on"));
     }
-    let marker = marker::read(server).await?;
+    let marker = Marker::read(server).await?;
     let is_ours = |marker: &Marker| marker.backup == params.backup && marker.goal == replay.name();
     let ours = marker.clone().filter(is_ours);
     let (Some(wanted), Some(base)) = (&replay.survey.gtids, &replay.base.gtids) else {
@@ -138,7 +139,7 @@ pub(super) async fn stand(
                 "`{target}` holds part of an interrupted replay, and without GTIDs nobody can tell which part"
             ))
             .help("restore the backup again, then replay")),
-            None => Ok(Standing::Ready { have: None, marker: None }),
+            None => Ok(Standing::Ready { have: None }),
         };
     };
     let text = position::read(server, Role::Source).await?;
@@ -152,9 +153,7 @@ pub(super) async fn stand(
     let is_begun = ours.as_ref().is_some_and(|marker| marker.stage == Stage::Replaying);
     let is_on_the_way = is_begun && have.covers(base) && wanted.covers(&have);
     if is_at(base) || is_on_the_way {
-        // One that is complete is of an earlier life of the server.
-        let marker = ours.filter(|marker| marker.stage == Stage::Replaying).map(Box::new);
-        return Ok(Standing::Ready { have: Some(have), marker });
+        return Ok(Standing::Ready { have: Some(have) });
     }
     // A replay that went less far, from the same backup.
     if let Some(earlier) =
@@ -163,7 +162,7 @@ pub(super) async fn stand(
         let end =
             earlier.outputs.as_ref().and_then(|outputs| GtidSet::read(replay.base.flavour, &outputs.gtid));
         if end.is_some_and(|end| is_at(&end)) && wanted.covers(&have) && !earlier.goal.contains(" without ") {
-            return Ok(Standing::Ready { have: Some(have), marker: None });
+            return Ok(Standing::Ready { have: Some(have) });
         }
     }
     Err(not_at_the_backup(&target, &have, base, wanted))
@@ -200,19 +199,16 @@ pub(super) async fn run(
     replay.gaps.iter().for_each(|gap| cx.warn(&format!("replayed over a gap: {gap}")));
     let login = Login::of(cx, &params.target).await?;
     let mut control = login.connect().await?;
-    let (have, marker) = match stand(params, &replay, &mut control).await? {
+    let have = match stand(params, &replay, &mut control).await? {
         Standing::Done => {
             control.session.close().await;
             return Ok(replay.outputs());
         }
-        Standing::Ready { have, marker } => (have, marker),
+        Standing::Ready { have } => have,
     };
     let program = LogProgram::find(&cx.world().processes, control.version.flavour, cx.cancel()).await?;
     marker::prepare(&mut control).await?;
-    let before = match marker {
-        Some(marker) => marker.before,
-        None => marker::look_before(&mut control).await?,
-    };
+    let before = look_before(&mut control).await?;
     let mut marker = Marker {
         backup: params.backup.clone(),
         goal: replay.name(),
@@ -220,17 +216,20 @@ pub(super) async fn run(
         before,
         outputs: None,
     };
-    marker::write(&mut control, &marker).await?;
-    marker::raise_fence(&mut control, &marker.before).await?;
+    fence::let_us_in(&mut control, &marker.before).await?;
+    marker.write(&mut control).await?;
+    restore::hand_fence_over(&mut control).await?;
+    raise_fence(&mut control, &marker.before).await?;
     // Opened now: sessions keep the largest packet of when they began.
     let mut loading = login.connect().await?;
     lock(&mut loading).await?;
     replay_all(cx, &replay, &program, have, &mut loading).await?;
     prove(&replay, &mut control).await?;
-    marker::lower_fence(&mut control, &marker.before).await?;
+    fence::lower(&mut control, &marker.before).await?;
     marker.stage = Stage::Complete;
     marker.outputs = Some(replay.outputs());
-    marker::write(&mut control, &marker).await?;
+    marker.write(&mut control).await?;
+    fence::let_nobody_in(&mut control, &marker.before).await?;
     loading.session.close().await;
     control.session.close().await;
     Ok(replay.outputs())

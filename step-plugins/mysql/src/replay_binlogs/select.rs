@@ -1,9 +1,9 @@
 //! Which archived logs lie between a backup and the goal: the archive in, segments in order out. Pure.
 
 use jiff::{SignedDuration, Timestamp};
-use rekindle_backup::binlog::Segment;
 use rekindle_backup::binlog::archive::Timeline;
 use rekindle_backup::binlog::chain::{Gap, gap_between};
+use rekindle_backup::binlog::{GtidSet, Segment};
 use rekindle_engine::step::StepError;
 
 use super::base::Base;
@@ -17,6 +17,8 @@ const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(10);
 pub(super) struct Selection {
     /// Where the objects lie.
     pub(super) prefix: String,
+    /// The folder of the server whose logs they are.
+    pub(super) server: String,
     /// From the first one that has anything that the backup has not, to the end of the archive.
     pub(super) segments: Vec<Segment>,
     /// When the archive is complete until.
@@ -39,14 +41,17 @@ impl Selection {
     }
 }
 
-/// Chooses the timeline that the backup is of, and its segments from the backup on.
+/// Chooses the timeline that the backup is of, and its segments from the backup on. `wanted` says whose logs; otherwise
+/// they are those of the backup's own server, or of the only other one that has its point: a backup that was taken
+/// from a replica is brought forward by the logs of its source.
 ///
 /// # Errors
-/// When nothing of the server is archived, or none of its timelines has the backup's point.
+/// When nothing of the server is archived, none of its timelines has the backup's point, or the server went on in
+/// another one.
 pub(super) fn select(
     timelines: &[Timeline],
     base: &Base,
-    server: &str,
+    wanted: Option<&str>,
     goal: &Goal,
 ) -> Result<Selection, StepError> {
     if let Goal::Time(time) = goal
@@ -58,7 +63,48 @@ pub(super) fn select(
         ))
         .help("restore an older backup: `rekindle backups list` shows when each is of"));
     }
+    let server = match wanted {
+        Some(server) => server,
+        None => whose(timelines, base),
+    };
     let own: Vec<&Timeline> = timelines.iter().filter(|timeline| timeline.key.server == server).collect();
+    // The newest one that has the point: names and numbers begin anew with each.
+    let Some(timeline) = own.iter().rev().find(|timeline| holds(timeline, base)) else {
+        return Err(not_held(timelines, &own, server, base));
+    };
+    if let Some(newest) = own.last().filter(|newest| newest.key != timeline.key) {
+        refuse_abandoned(newest, server, goal)?;
+    }
+    let Some(last) = timeline.segments.last().cloned() else {
+        return Err(not_held(timelines, &[], server, base));
+    };
+    let from = timeline.segments.iter().position(|segment| !base.has_all_of(segment));
+    let segments = from.and_then(|from| timeline.segments.get(from..)).unwrap_or_default().to_vec();
+    Ok(Selection {
+        prefix: timeline.key.prefix(),
+        server: server.to_owned(),
+        covered_until: timeline.covered_until(),
+        gap_before: from.and_then(|from| gap_before(timeline, from, base)),
+        segments,
+        last,
+    })
+}
+
+/// Gives the server whose logs follow a backup: its own, if it has any.
+fn whose<'a>(timelines: &'a [Timeline], base: &'a Base) -> &'a str {
+    if timelines.iter().any(|timeline| timeline.key.server == base.server) {
+        return &base.server;
+    }
+    let has_point = |timeline: &&Timeline| base.is_named() && holds(timeline, base);
+    let servers = timelines.iter().filter(has_point).map(|timeline| timeline.key.server.as_str());
+    let others: std::collections::BTreeSet<&str> = servers.collect();
+    match (others.first(), others.len()) {
+        (Some(other), 1) => other,
+        (_, _) => &base.server,
+    }
+}
+
+fn not_held(timelines: &[Timeline], own: &[&Timeline], server: &str, base: &Base) -> StepError {
     if own.is_empty() {
         let mut others: Vec<&str> = timelines.iter().map(|timeline| timeline.key.server.as_str()).collect();
         others.dedup();
@@ -67,36 +113,44 @@ pub(super) fn select(
         } else {
             format!("the archive has those of {}; name one by `server`", others.join(", "))
         };
-        return Err(StepError::permanent(format!("no binary logs of `{server}` are archived")).help(help));
+        return StepError::permanent(format!("no binary logs of `{server}` are archived")).help(help);
     }
-    let fits = |timeline: &&&Timeline| holds(timeline, base, server);
-    // The newest one that has the point: names and numbers begin anew with each.
-    let Some(timeline) = own.iter().rev().find(fits) else {
-        let newest = own.last().and_then(|timeline| timeline.segments.last());
-        let ends = newest.map_or_else(String::new, |last| {
-            format!("; the newest of them end with {} at {}", last.log, last.to)
-        });
-        return Err(StepError::permanent(format!(
-            "the archived logs of `{server}` do not have the point of the backup{}{ends}",
-            words(base)
-        ))
-        .help(
-            "archive the server's logs, if it still has those of the backup's time; or restore a backup that is \
-             newer than where the archive begins",
-        ));
+    let newest = own.last().and_then(|timeline| timeline.segments.last());
+    let ends = newest.map_or_else(String::new, |last| {
+        format!("; the newest of them end with {} at {}", last.log, last.to)
+    });
+    StepError::permanent(format!(
+        "the archived logs of `{server}` do not have the point of the backup{}{ends}",
+        words(base)
+    ))
+    .help(
+        "archive the server's logs, if it still has those of the backup's time; or restore a backup that is newer than \
+         where the archive begins",
+    )
+}
+
+/// Refuses to go on in logs that the server has left behind: what it wrote since is in others, that do not follow.
+///
+/// # Errors
+/// When the goal is what the server wrote last, or a time after it began other logs.
+fn refuse_abandoned(newest: &Timeline, server: &str, goal: &Goal) -> Result<(), StepError> {
+    let Some(first) = newest.segments.first() else { return Ok(()) };
+    let began = first.log_created_at;
+    let is_beyond = match goal {
+        Goal::End => true,
+        Goal::Time(time) => *time > began,
+        Goal::After(_) | Goal::Before(_) | Goal::Position { .. } => false,
     };
-    let Some(last) = timeline.segments.last().cloned() else {
-        return Err(StepError::permanent(format!("no binary logs of `{server}` are archived")));
-    };
-    let from = timeline.segments.iter().position(|segment| !base.has_all_of(segment));
-    let segments = from.and_then(|from| timeline.segments.get(from..)).unwrap_or_default().to_vec();
-    Ok(Selection {
-        prefix: timeline.key.prefix(),
-        covered_until: timeline.covered_until(),
-        gap_before: from.and_then(|from| gap_before(timeline, from, base)),
-        segments,
-        last,
-    })
+    if !is_beyond {
+        return Ok(());
+    }
+    Err(StepError::permanent(format!(
+        "`{server}` began its logs anew at {began}, after the backup: what it wrote since then does not follow from it"
+    ))
+    .help(format!(
+        "restore the backup that those logs begin at, or one that is newer; or give a `time` up to {began}, to have \
+         what was written before and lose the rest"
+    )))
 }
 
 /// Says where a backup stands.
@@ -109,21 +163,30 @@ fn words(base: &Base) -> String {
 }
 
 /// Tells whether a timeline is the one that the backup's point is of.
-fn holds(timeline: &Timeline, base: &Base, server: &str) -> bool {
+fn holds(timeline: &Timeline, base: &Base) -> bool {
     let (Some(first), Some(last)) = (timeline.segments.first(), timeline.segments.last()) else {
         return false;
     };
+    // The server was restored from this backup, and began its logs anew at its point, whenever that was.
+    if base.is_named() && base.gtids == beginning(timeline) {
+        return true;
+    }
+    // Otherwise the numbers of younger logs are others, though they may look the same.
     let is_older = base.at.checked_add(CLOCKS_DIFFER).is_ok_and(|at| first.log_created_at <= at);
     if !is_older {
         return false;
     }
     // Coordinates are those of the server that the backup was taken from.
-    let is_placed = base.place.as_ref().filter(|_| base.server == server).map(|(log, number, position)| {
-        let inside =
-            |segment: &Segment| segment.log == *log && segment.from <= *position && *position <= segment.to;
-        let is_before = first.number > *number;
-        is_before || timeline.segments.iter().any(inside) || (last.number, last.to) <= (*number, *position)
-    });
+    let is_placed =
+        base.place.as_ref().filter(|_| base.server == timeline.key.server).map(|(log, number, position)| {
+            let inside = |segment: &Segment| {
+                segment.log == *log && segment.from <= *position && *position <= segment.to
+            };
+            let is_before = first.number > *number;
+            is_before
+                || timeline.segments.iter().any(inside)
+                || (last.number, last.to) <= (*number, *position)
+        });
     let is_named = match (&base.gtids, last.after_it()) {
         (Some(gtids), Some(after)) => {
             Some(after.covers(gtids) || base.has_all_of(last) && gtids.covers(&after))
@@ -135,6 +198,13 @@ fn holds(timeline: &Timeline, base: &Base, server: &str) -> bool {
         (Some(one), None) | (None, Some(one)) => one,
         (None, None) => false,
     }
+}
+
+/// Gives what a server had when it began its logs; nothing when it wrote something before it said so.
+fn beginning(timeline: &Timeline) -> Option<GtidSet> {
+    let is_set = |set: &Option<GtidSet>| set.as_ref().is_some_and(|set| !set.is_empty());
+    let first = timeline.segments.iter().find(|segment| is_set(&segment.after_it()))?;
+    first.before().filter(|before| !before.is_empty())
 }
 
 fn gap_before(timeline: &Timeline, from: usize, base: &Base) -> Option<String> {

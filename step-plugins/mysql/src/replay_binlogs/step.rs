@@ -125,8 +125,12 @@ fn preview(params: &ReplayBinlogsParams, replay: &Replay) -> Vec<String> {
             format!("{first}, … {}", many.last().copied().unwrap_or_default())
         }
     };
+    let whose = match &replay.selection.server {
+        server if *server == replay.base.server => String::new(),
+        other => format!(" of {other}"),
+    };
     notes.push(format!(
-        "logs: {logs} ({bytes} bytes compressed), {} transactions",
+        "logs{whose}: {logs} ({bytes} bytes compressed), {} transactions",
         replay.survey.transactions
     ));
     notes.extend(replay.gaps.iter().map(|gap| format!("gap: {gap}")));

@@ -232,26 +232,7 @@ on_both!(a_replay_that_was_interrupted_goes_on_from_the_last_transaction);
 async fn a_replay_that_was_interrupted_goes_on_from_the_last_transaction(flavour: Flavour) {
     let (mut lab, _primary, mut fresh) = shop(flavour).await;
     let until = json!({ "until": { "end": true } });
-    // Somebody holds the place of the next rows: the replay waits at its first one.
-    let mut holding = fresh.login().connect().await.unwrap();
-    holding.session.run("begin", "BEGIN").await.unwrap();
-    holding.session.run("hold it", "SELECT * FROM shop.t WHERE id > 1 FOR UPDATE").await.unwrap();
-    let test = lab.cx();
-    let cancel = test.cancel.clone();
-    let params = json!({ "target": "fresh", "backup": "backup://primary/shop/b1", "until": { "end": true } });
-    let running = tokio::spawn(async move {
-        use rekindle_engine::step::Step as _;
-        super::ReplayBinlogs.run(&serde_json::from_value(params).unwrap(), &test.cx).await
-    });
-    let waiting = "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'";
-    while ask(&fresh, waiting).await == "0" {
-        assert!(!running.is_finished());
-        // The server keeps what this table said for as long as it is asked more often than every 100 ms.
-        tokio::time::sleep(std::time::Duration::from_millis(150)).await;
-    }
-    assert_eq!(ask(&fresh, "SELECT @@read_only, @@event_scheduler").await, "1|OFF");
-    cancel.cancel();
-    assert_eq!(running.await.unwrap().unwrap_err().class, ErrorClass::Cancelled);
+    interrupted(&lab, &fresh, &until["until"]).await;
     assert_eq!(lab.probe(until.clone()).await, Probe::Absent);
     fresh.kill().await.unwrap();
     fresh.start_again().await.unwrap();
@@ -275,4 +256,177 @@ async fn a_server_whose_logs_were_never_archived_is_told() {
     rekindle::binlog::unreachable: no binary logs of `mariadb-0-1` are archived (/until)
       help: archive them: `rekindle run archive-binlogs`
     ");
+}
+
+/// Begins a replay that waits at its first row for a lock that `fresh` holds, and ends it there.
+async fn interrupted(lab: &Lab, fresh: &TempServer, until: &serde_json::Value) {
+    let mut holding = fresh.login().connect().await.unwrap();
+    holding.session.run("begin", "BEGIN").await.unwrap();
+    holding.session.run("hold it", "SELECT * FROM shop.t WHERE id > 1 FOR UPDATE").await.unwrap();
+    let test = lab.cx();
+    let cancel = test.cancel.clone();
+    let params = json!({ "target": "fresh", "backup": "backup://primary/shop/b1", "until": until });
+    let running = tokio::spawn(async move {
+        use rekindle_engine::step::Step as _;
+        super::ReplayBinlogs.run(&serde_json::from_value(params).unwrap(), &test.cx).await
+    });
+    let waiting = "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'";
+    while ask(fresh, waiting).await == "0" {
+        assert!(!running.is_finished());
+        // The server keeps what this table said for as long as it is asked more often than every 100 ms.
+        tokio::time::sleep(std::time::Duration::from_millis(150)).await;
+    }
+    assert_eq!(ask(fresh, "SELECT @@read_only, @@event_scheduler").await, "1|OFF");
+    cancel.cancel();
+    assert_eq!(running.await.unwrap().unwrap_err().class, ErrorClass::Cancelled);
+}
+
+on_both!(a_restore_and_a_replay_after_one_that_was_given_up_leave_the_server_as_it_was_at_first);
+async fn a_restore_and_a_replay_after_one_that_was_given_up_leave_the_server_as_it_was_at_first(
+    flavour: Flavour,
+) {
+    let (lab, _primary, fresh) = shop(flavour).await;
+    tell(&fresh, &["SET GLOBAL event_scheduler = ON"]).await;
+    let settings = "SELECT @@read_only, @@event_scheduler, @@GLOBAL.max_allowed_packet";
+    let before = ask(&fresh, settings).await;
+    interrupted(&lab, &fresh, &json!({ "end": true })).await;
+    assert_ne!(ask(&fresh, settings).await, before);
+
+    lab.restore("b1").await;
+    assert_eq!(ask(&fresh, settings).await, before);
+
+    interrupted(&lab, &fresh, &json!({ "end": true })).await;
+    lab.restore("b1").await;
+    lab.replay(json!({ "until": { "time": "2027-10-31T02:30:00+01:00" } })).await.unwrap();
+    assert_eq!((ask(&fresh, settings).await, ids(&fresh).await), (before, "1,2,3,4".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_refuses_all_writes_is_replayed_onto_and_refuses_them_again() {
+    let (lab, _primary, fresh) = shop(Flavour::Mysql).await;
+    tell(&fresh, &["SET GLOBAL super_read_only = ON"]).await;
+
+    lab.replay(json!({ "until": { "end": true } })).await.unwrap();
+
+    assert_eq!(ids(&fresh).await, "1,2,3,4,5");
+    assert_eq!(ask(&fresh, "SELECT @@read_only, @@super_read_only").await, "1|1");
+}
+
+on_both!(nothing_is_written_between_a_restore_and_its_replay);
+async fn nothing_is_written_between_a_restore_and_its_replay(flavour: Flavour) {
+    let (primary, fresh) = servers(flavour).await;
+    let lab = Lab::of(&[&primary, &fresh]);
+    tell(&primary, &TABLE).await;
+    let busy = "CREATE EVENT shop.busy ON SCHEDULE EVERY 1 SECOND DO INSERT INTO shop.seen VALUES (NOW(6))";
+    let seen = "CREATE TABLE shop.seen (at DATETIME(6)) ENGINE=InnoDB";
+    tell(&primary, &["SET GLOBAL event_scheduler = OFF", seen, busy]).await;
+    lab.back_up("b1").await;
+    tell(&primary, &[&row(2)]).await;
+    lab.archive().await;
+    tell(&fresh, &["SET GLOBAL event_scheduler = ON"]).await;
+    let fenced = json!({ "stay_fenced": true });
+
+    lab.restore_as("fresh", "b1", fenced).await.unwrap();
+
+    assert_eq!(ask(&fresh, "SELECT @@read_only, @@event_scheduler").await, "1|OFF");
+    assert_eq!(ask(&fresh, "SELECT COUNT(*) FROM shop.seen").await, "0");
+    lab.replay(json!({ "until": { "end": true } })).await.unwrap();
+    assert_eq!(ids(&fresh).await, "1,2");
+    assert_eq!(ask(&fresh, "SELECT @@read_only, @@event_scheduler").await, "0|ON");
+    let error =
+        lab.restore_as("fresh", "b1", json!({ "stay_fenced": true, "binlog": "on" })).await.unwrap_err();
+    insta::assert_snapshot!(error, @"`stay_fenced` is for a whole backup with `binlog: off`");
+}
+
+on_both!(what_a_server_has_logged_is_archived_before_it_is_replaced);
+async fn what_a_server_has_logged_is_archived_before_it_is_replaced(flavour: Flavour) {
+    let (primary, fresh) = servers(flavour).await;
+    let lab = Lab::of(&[&primary, &fresh]);
+    tell(&primary, &TABLE).await;
+    lab.back_up("b1").await;
+    lab.archive().await;
+    tell(&primary, &[&row(2)]).await;
+    let before = state(&primary).await;
+
+    let lost = lab.restore_as("primary", "b1", json!({ "archive_to": "none" })).await.unwrap_err();
+    let help = lost.help.clone().unwrap();
+    insta::assert_snapshot!(format!("{lost}; {help}"), @"the binary logs of `primary` were not archived: the environment has no store `none`; nothing was replaced; leave `archive_to` out (`--set archive=false`) to lose what only they have");
+    assert_eq!((ids(&primary).await.as_str(), state(&primary).await), ("1,2", before));
+
+    lab.restore_as("primary", "b1", json!({ "archive_to": "primary", "stay_fenced": true })).await.unwrap();
+    assert_eq!(ids(&primary).await, "1");
+    lab.replay(json!({ "target": "primary", "until": { "end": true } })).await.unwrap();
+    assert_eq!(ids(&primary).await, "1,2");
+}
+
+on_both!(a_recovery_after_a_recovery_leaves_out_what_was_undone_and_has_what_came_since);
+async fn a_recovery_after_a_recovery_leaves_out_what_was_undone_and_has_what_came_since(flavour: Flavour) {
+    let (primary, fresh) = servers(flavour).await;
+    let lab = Lab::of(&[&primary, &fresh]);
+    tell(&primary, &TABLE).await;
+    lab.back_up("b0").await;
+    row_at(&primary, 2, "2027-10-31T00:29:59Z").await;
+    lab.back_up("b1").await;
+    row_at(&primary, 3, "2027-10-31T00:30:00Z").await;
+    row_at(&primary, 666, "2027-10-31T01:30:00Z").await;
+    let again = json!({ "archive_to": "primary", "stay_fenced": true });
+    lab.restore_as("primary", "b1", again.clone()).await.unwrap();
+    let undone = json!({ "target": "primary", "until": { "time": "2027-10-31T01:00:00Z" } });
+    lab.replay(undone).await.unwrap();
+    tell(&primary, &[&row(4)]).await;
+    lab.archive().await;
+
+    lab.restore("b1").await;
+    lab.replay(json!({ "until": { "end": true } })).await.unwrap();
+
+    assert_eq!(ids(&fresh).await, "1,2,3,4");
+    lab.back_up("b2").await;
+    lab.restore("b2").await;
+    let newer = json!({ "backup": "backup://primary/shop/b2", "until": { "end": true } });
+    lab.replay(newer).await.unwrap();
+    assert_eq!(ids(&fresh).await, "1,2,3,4");
+    // The logs that begin at the backup are its own, however much later they began.
+    let mut timelines = lab.timelines().await;
+    let hours = jiff::SignedDuration::from_hours(5);
+    timelines[1].segments.iter_mut().for_each(|segment| segment.log_created_at += hours);
+    let newest = timelines[1].key.prefix();
+    let chosen = async |id: &str, until: serde_json::Value| {
+        let base = super::base::Base::of(&lab.manifest(id).await);
+        let goal = super::goal::Goal::read(&serde_json::from_value(until).unwrap()).unwrap();
+        super::select::select(&timelines, &base, None, &goal)
+    };
+    assert_eq!(chosen("b1", json!({ "end": true })).await.unwrap().prefix, newest);
+    // An older backup leads into what was undone, and to nothing of what came since.
+    let error = chosen("b0", json!({ "end": true })).await.unwrap_err();
+    assert!(error.message.contains(" began its logs anew at "), "{error}");
+    let began = timelines[1].segments[0].log_created_at.to_string();
+    chosen("b0", json!({ "time": began })).await.unwrap();
+    chosen("b0", json!({ "time": "2027-10-31T01:00:00Z" })).await.unwrap_err();
+}
+
+on_both!(a_backup_of_a_replica_is_brought_forward_by_the_logs_of_its_source);
+async fn a_backup_of_a_replica_is_brought_forward_by_the_logs_of_its_source(flavour: Flavour) {
+    let (primary, fresh) = servers(flavour).await;
+    let lab = Lab::of(&[&primary, &fresh]);
+    tell(&primary, &TABLE).await;
+    lab.back_up("b0").await;
+    lab.restore("b0").await;
+    let renumbered = match flavour {
+        Flavour::Mariadb => ["SET GLOBAL server_id = 77"],
+        Flavour::Mysql => ["DO 0"],
+    };
+    tell(&fresh, &renumbered).await;
+    lab.back_up_of("fresh", "b1").await;
+    tell(&primary, &[&row(2)]).await;
+    lab.archive().await;
+
+    lab.restore("b1").await;
+    let end = json!({ "until": { "end": true } });
+    let preview = lab.preview(end.clone()).await;
+    lab.replay(end).await.unwrap();
+
+    assert_eq!(ids(&fresh).await, "1,2");
+    let source = lab.timelines().await.remove(0).key.server;
+    let whose = format!("logs of {source}: ");
+    assert!(preview.notes.iter().any(|note| note.starts_with(&whose)), "{:?}", preview.notes);
 }

@@ -72,6 +72,7 @@ async fn of_a_replica_that_is_not_there_the_statements_of_each_flavour_are_shown
         port: 1,
         user: "root".to_owned(),
         password: None,
+        tls: None,
     };
     let to_be_provided = shown(&login, &["source", "replica"]).await;
     assert_eq!(shown(&login, &["source"]).await, to_be_provided);

@@ -19,15 +19,16 @@
 //! loaded anew, and any other restore begins from nothing.
 
 mod accounts;
-mod fence;
 mod foreign_keys;
 mod load;
 mod loaded;
+mod marker;
 mod parallel;
 mod params;
 mod part;
 mod partial;
 mod reader;
+mod replication;
 mod rewrite;
 mod run;
 mod send;
@@ -35,7 +36,7 @@ mod source;
 mod step;
 mod views;
 
-pub(crate) use fence::under_way;
+pub(crate) use marker::{fenced_for_replay, hand_fence_over, under_way};
 pub use params::{BinlogUse, MAX_SESSIONS, Outputs, Params};
 pub use step::Restore;
 

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use rekindle_backup::layout::BackupUri;
-use rekindle_engine::id::TargetName;
+use rekindle_engine::id::{StoreName, TargetName};
+use rekindle_engine::step::StepError;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +36,18 @@ pub struct Params {
     /// Other names for what is taken out: `shop: shop_before`, `shop.orders: shop.orders_before`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub rename: BTreeMap<String, String>,
+    /// Archive the server's own binary logs into this store, once it is fenced and before anything of it is replaced:
+    /// a restore ends with empty logs. Only where it replaces the whole of a server that logs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archive_to: Option<StoreName>,
+    /// Leave the server fenced in the end, read-only and without events, for `mysql.replay-binlogs`, which takes the
+    /// fence down: nothing is written in between, and nobody works on data that are not brought forward yet.
+    #[serde(default)]
+    pub stay_fenced: bool,
+    /// This is a drill into a server made for it: when the backup does not load there, that is stored as its verdict, and
+    /// it no longer counts as verified.
+    #[serde(default)]
+    pub drill: bool,
     /// How many sessions load tables side by side; twice the processors of this machine, from 2 to 8, when absent.
     /// 1 loads everything in the order of the dump.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -49,6 +62,18 @@ impl Params {
     /// Tells whether less than the whole backup is wanted.
     pub(super) fn is_partial(&self) -> bool {
         !self.databases.is_empty() || !self.tables.is_empty()
+    }
+
+    /// Looks whether the parameters go together.
+    ///
+    /// # Errors
+    /// When a part is to be fenced, or a server that goes on logging.
+    pub(super) fn check(&self) -> Result<(), StepError> {
+        if self.stay_fenced && (self.is_partial() || self.binlog() == BinlogUse::On) {
+            return Err(StepError::permanent("`stay_fenced` is for a whole backup with `binlog: off`")
+                .help("binary logs can be replayed onto nothing else: leave `stay_fenced` out"));
+        }
+        Ok(())
     }
 
     /// Gives what is done with the binary log.

@@ -5,9 +5,11 @@
 //! stays writable, its position and its replication as they are, and its replicas get what was restored as ordinary
 //! changes.
 
+use std::collections::BTreeSet;
+
 use rekindle_engine::step::{Intent, Planned, Probe, StepContext, StepError};
 
-use super::fence::{self, Before, Extent, Marker, Stage};
+use super::marker::{self, Before, Marker, Stage};
 use super::parallel::{self, Extract, Parts, Sessions};
 use super::part::{Part, shown};
 use super::source::Source;
@@ -15,6 +17,7 @@ use super::{Outputs, Params, load, loaded, run};
 use crate::connection::{Login, Server, quote_identifier, quote_string};
 use crate::error::ServerError;
 use crate::inventory;
+use crate::marker::{Slot, read};
 
 /// Says what it will do; nothing when the whole backup is restored.
 pub(super) fn intent(params: &Planned<Params>) -> Option<Intent> {
@@ -48,7 +51,7 @@ pub(super) async fn probe(
     server: &mut Server,
 ) -> Result<Probe<Outputs>, StepError> {
     let part = Part::of(params, Source::find(params, cx).await?.inventory())?;
-    let marker = fence::read_marker_of(server, Extent::Part).await?;
+    let marker: Option<Marker> = read(server, Slot::PART).await?;
     let ours = marker.filter(|marker| is_ours(marker, params, cx, part.as_ref()));
     Ok(match ours {
         Some(Marker { stage: Stage::Complete, outputs: Some(outputs), .. }) => Probe::Complete(outputs),
@@ -71,14 +74,14 @@ pub(super) async fn refusal(
     server: &mut Server,
     part: &Part,
 ) -> Result<Option<StepError>, ServerError> {
-    if let Some(marker) = fence::read_marker(server).await?.filter(|marker| marker.stage != Stage::Complete) {
+    if let Some(marker) = marker::read(server).await?.filter(|marker| marker.stage != Stage::Complete) {
         let found = marker.describe();
         return Ok(Some(
             StepError::permanent(format!("`{}` holds {found}", params.target))
                 .help("resume that run, or restore the whole backup again, before parts of it"),
         ));
     }
-    let marker = fence::read_marker_of(server, Extent::Part).await?;
+    let marker: Option<Marker> = read(server, Slot::PART).await?;
     let goes_on = marker
         .is_some_and(|m| m.stage != Stage::Complete && m.emptied && is_ours(&m, params, cx, Some(part)));
     if params.overwrite || goes_on {
@@ -132,22 +135,28 @@ pub(super) async fn run(
     run::lock(&mut main).await?;
     load::prepare(&mut main, params.binlog()).await?;
     let mut marker = claim(params, cx, &mut control, &part).await?;
-    if !marker.emptied {
-        fence::write_marker(&mut control, &marker).await?;
-        loaded::forget(&mut control).await?;
-        make_room(&mut main, &part).await?;
-        marker.emptied = true;
-        fence::write_marker(&mut control, &marker).await?;
-    }
-    let others = run::open_sessions(params, &login, &mut main).await?;
-    let parts = Parts {
+    let narrowed = part.narrow(&outline, &index);
+    let mut parts = Parts {
         store: source.store.as_ref(),
         key: source.key(params)?,
         index: &index,
-        outline: &part.narrow(&outline, &index),
-        loaded: loaded::read(&mut control).await?,
+        outline: &narrowed,
+        loaded: BTreeSet::new(),
         extract: Extract::Part(&part),
     };
+    if !marker.emptied {
+        // Databases are dropped before they are loaded: what takes their place is proven first.
+        if !part.databases.is_empty() && held(&mut control, &part).await?.is_some() {
+            parallel::prove(cx, &parts).await.map_err(nothing_replaced)?;
+        }
+        marker.write(&mut control).await?;
+        loaded::forget(&mut control).await?;
+        make_room(&mut main, &part).await?;
+        marker.emptied = true;
+        marker.write(&mut control).await?;
+    }
+    let others = run::open_sessions(params, &login, &mut main).await?;
+    parts.loaded = loaded::read(&mut control).await?;
     let sessions = Sessions { control: &mut control, main: &mut main, others };
     let was_loaded = parallel::load(cx, &parts, sessions).await?;
     let expected = part.expected(source.inventory());
@@ -173,10 +182,15 @@ pub(super) async fn run(
     };
     marker.stage = Stage::Complete;
     marker.outputs = Some(outputs.clone());
-    fence::write_marker(&mut control, &marker).await?;
+    marker.write(&mut control).await?;
     main.session.close().await;
     control.session.close().await;
     Ok(outputs)
+}
+
+fn nothing_replaced(error: StepError) -> StepError {
+    let help = error.help.clone().map_or_else(String::new, |help| format!("; {help}"));
+    StepError { help: None, ..error }.help(format!("nothing was replaced{help}"))
 }
 
 async fn claim(
@@ -188,7 +202,7 @@ async fn claim(
     if let Some(refusal) = refusal(params, cx, control, part).await? {
         return Err(refusal);
     }
-    let marker = fence::read_marker_of(control, Extent::Part).await?;
+    let marker: Option<Marker> = read(control, Slot::PART).await?;
     let goes_on =
         |marker: &Marker| marker.stage != Stage::Complete && is_ours(marker, params, cx, Some(part));
     Ok(marker.filter(goes_on).unwrap_or_else(|| Marker {
@@ -197,13 +211,9 @@ async fn claim(
         object: params.object.clone(),
         stage: Stage::Loading,
         // Nothing of the server is changed that would have to be put back.
-        before: Before {
-            read_only: false,
-            super_read_only: false,
-            event_scheduler: String::new(),
-            replica: false,
-        },
+        before: Before::default(),
         emptied: false,
+        fenced: false,
         part: Some(part.clone()),
         outputs: None,
     }))
@@ -216,7 +226,7 @@ async fn make_room(main: &mut Server, part: &Part) -> Result<(), StepError> {
         main.session.run(&format!("drop the database {database}"), &drop).await?;
     }
     drop_scratches(main, part).await?;
-    let into: std::collections::BTreeSet<&String> = part.tables.iter().map(|table| &table.to.0).collect();
+    let into: BTreeSet<&String> = part.tables.iter().map(|table| &table.to.0).collect();
     for database in part.scratches().iter().chain(into) {
         let create = format!("CREATE DATABASE IF NOT EXISTS {}", quote_identifier(database));
         main.session.run(&format!("create the database {database}"), &create).await?;

@@ -1,18 +1,24 @@
 //! One restore: claim, fence, load, compare, unfence.
 
+use rekindle_backup::catalogue;
 use rekindle_backup::dump::Outline;
 use rekindle_backup::inventory::Difference;
 use rekindle_backup::manifest::DumpIndex;
-use rekindle_engine::step::{StepContext, StepError};
+use rekindle_backup::verdict::{Level, Verdict};
+use rekindle_engine::step::{ErrorClass, StepContext, StepError};
 
-use super::fence::{self, Before, Marker, Stage};
+use super::marker::{self, Before, Marker, Stage};
 use super::parallel::{self, Extract, Parts, Sessions};
 use super::part::Part;
 use super::source::Source;
-use super::{BinlogUse, MAX_SESSIONS, Outputs, Params, foreign_keys, load, loaded, partial};
+use super::{BinlogUse, MAX_SESSIONS, Outputs, Params, foreign_keys, load, loaded, partial, replication};
+use crate::archive_binlogs::{self, ArchiveBinlogsParams};
+use crate::binlogs::server::logs_at_all;
 use crate::connection::{Login, Server, quote_identifier};
 use crate::error::ServerError;
+use crate::fence;
 use crate::inventory;
+use crate::marker::{Slot, forget, prepare};
 use crate::replication::statements::Dialect;
 
 /// How long an earlier session of a killed runner may take to end its last statement.
@@ -21,6 +27,7 @@ const SHOWN_DIFFERENCES: usize = 10;
 const SHOWN_NAMES: usize = 5;
 
 pub(super) async fn run(params: &Params, cx: &StepContext) -> Result<Outputs, StepError> {
+    params.check()?;
     let source = Source::find(params, cx).await?;
     if let Some(part) = Part::of(params, source.inventory())? {
         return partial::run(params, cx, &source, part).await;
@@ -35,41 +42,42 @@ pub(super) async fn run(params: &Params, cx: &StepContext) -> Result<Outputs, St
     let mut loading = login.connect().await?;
     lock(&mut loading).await?;
     let mut marker = claim(params, cx, &mut control).await?;
-    fence::let_us_in(&mut control, &marker.before).await?;
+    fence::let_us_in(&mut control, &marker.before.fence).await?;
     let outputs = match marker.outputs.take() {
         Some(outputs) if marker.stage == Stage::Loaded => {
-            fence::raise(&mut control, &marker.before).await?;
+            fence::raise(&mut control, &marker.before.fence).await?;
             outputs
         }
         Some(_) | None => {
             let begun = Begun { params, cx, login: &login, source: &source };
-            let loaded = begun.load(&mut control, &mut loading, &mut marker).await?;
-            if marker.before.replica && params.binlog() == BinlogUse::Off {
-                fence::leave_events_to_source(&mut control).await?;
-            }
-            compare(params, &mut control, &source).await?;
-            foreign_keys::check(cx, &mut control, |database| source.replaces(database)).await?;
+            let loaded = match begun.load_and_prove(&mut control, &mut loading, &mut marker).await {
+                Err(error) if params.drill => return Err(begun.keep_verdict(error).await),
+                loaded => loaded?,
+            };
             let outputs = outputs(params, &source, loaded);
             marker.stage = Stage::Loaded;
             marker.outputs = Some(outputs.clone());
-            fence::write_marker(&mut control, &marker).await?;
+            marker.write(&mut control).await?;
             outputs
         }
     };
     set_position(&mut control, &outputs.gtid).await?;
-    fence::lower(&mut control, &marker.before).await?;
+    marker.fenced = params.stay_fenced;
+    if !marker.fenced {
+        fence::lower(&mut control, &marker.before.fence).await?;
+    }
     // Last of all: a crash before this is a crash of the restore.
     marker.stage = Stage::Complete;
     marker.outputs = Some(outputs.clone());
-    fence::write_marker(&mut control, &marker).await?;
-    fence::let_nobody_in(&mut control, &marker.before).await?;
+    marker.write(&mut control).await?;
+    fence::let_nobody_in(&mut control, &marker.before.fence).await?;
     loading.session.close().await;
     control.session.close().await;
     Ok(outputs)
 }
 
 pub(super) async fn prepare_control(params: &Params, control: &mut Server) -> Result<(), StepError> {
-    match (fence::prepare(control).await, params.binlog()) {
+    match (prepare(control).await, params.binlog()) {
         (Ok(()), _) => Ok(()),
         // Only the marker goes into the log then, as everything else does on purpose.
         (Err(error), BinlogUse::On) if error.server_code().is_some() => Ok(()),
@@ -128,9 +136,11 @@ pub(super) async fn refusal(
     if params.overwrite {
         return Ok(None);
     }
-    // What a restore left half-way holds nothing but what its backup has.
-    let given_up = |marker: &Marker| marker.stage != Stage::Complete || marker.is_of(params, cx.run());
-    if fence::read_marker(server).await?.is_some_and(|marker| given_up(&marker)) {
+    // What a restore left half-way holds nothing but what its backup has, once it has emptied the server.
+    let given_up = |marker: &Marker| {
+        (marker.stage != Stage::Complete && marker.emptied) || marker.is_of(params, cx.run())
+    };
+    if marker::read(server).await?.is_some_and(|marker| given_up(&marker)) {
         return Ok(None);
     }
     Ok(Some(StepError::permanent(format!("`{}` holds {held}", params.target)).help(
@@ -151,15 +161,18 @@ async fn claim(params: &Params, cx: &StepContext, server: &mut Server) -> Result
         stage: Stage::Loading,
         before,
         emptied: false,
+        fenced: false,
         part: None,
         outputs: None,
     };
-    Ok(match fence::read_marker(server).await? {
-        Some(marker) if marker.stage == Stage::Complete => fresh(fence::look_before(server).await?),
+    Ok(match marker::read(server).await? {
+        Some(marker) if marker.stage == Stage::Complete && !marker.fenced => {
+            fresh(Before::look(server).await?)
+        }
         Some(marker) if marker.is_of(params, cx.run()) => marker,
         // The fence of a restore that was given up: what the server was like before it stands in its marker.
         Some(marker) => fresh(marker.before),
-        None => fresh(fence::look_before(server).await?),
+        None => fresh(Before::look(server).await?),
     })
 }
 
@@ -172,6 +185,42 @@ struct Begun<'a> {
 }
 
 impl Begun<'_> {
+    async fn load_and_prove(
+        &self,
+        control: &mut Server,
+        loading: &mut Server,
+        marker: &mut Marker,
+    ) -> Result<load::Loaded, StepError> {
+        let Self { params, cx, source, .. } = *self;
+        let loaded = self.load(control, loading, marker).await?;
+        if marker.before.replica && params.binlog() == BinlogUse::Off {
+            replication::leave_events_to_source(control).await?;
+        }
+        compare(params, control, source).await?;
+        foreign_keys::check(cx, control, |database| source.replaces(database)).await?;
+        Ok(loaded)
+    }
+
+    /// Stores that the backup did not load, unless trying again may help.
+    async fn keep_verdict(&self, error: StepError) -> StepError {
+        if error.class != ErrorClass::Permanent {
+            return error;
+        }
+        let verdict = Verdict {
+            level: Level::Restore,
+            ok: false,
+            at: self.cx.world().clock.now(),
+            by_run: self.cx.run().clone(),
+            problems: vec![format!("it does not load: {}", error.message)],
+            drill: None,
+        };
+        let store = self.source.store.as_ref();
+        if let Err(failed) = catalogue::store_verdict(store, &self.params.backup, &verdict).await {
+            self.cx.warn(&format!("the verdict could not be stored: {failed}"));
+        }
+        error
+    }
+
     /// Raises the fence and loads what is not loaded yet.
     async fn load(
         &self,
@@ -184,20 +233,43 @@ impl Begun<'_> {
         marker.stage = Stage::Loading;
         // Only what was loaded table by table can be gone on with.
         marker.emptied &= parts.is_some();
-        fence::write_marker(control, marker).await?;
-        fence::raise(control, &marker.before).await?;
+        marker.write(control).await?;
+        fence::raise(control, &marker.before.fence).await?;
+        if !marker.emptied {
+            self.archive_logs(control, marker).await?;
+        }
+        replication::leave_source(control).await?;
         load::prepare(loading, self.params.binlog()).await?;
         if !marker.emptied {
             loaded::forget(control).await?;
-            fence::forget_part(control).await?;
+            forget(control, Slot::PART).await?;
+            forget(control, Slot::REPLAY).await?;
             self.empty(loading).await?;
             marker.emptied = true;
-            fence::write_marker(control, marker).await?;
+            marker.write(control).await?;
         }
         match parts {
             Some((index, outline)) => self.side_by_side(control, loading, &index, &outline).await,
             None => self.in_order(loading).await,
         }
+    }
+
+    /// Archives what the server has logged, all of it: nobody writes any more. When that fails, the server gets back
+    /// what it was like.
+    async fn archive_logs(&self, control: &mut Server, marker: &Marker) -> Result<(), StepError> {
+        let Some(store) = &self.params.archive_to else { return Ok(()) };
+        if held(control).await?.is_none() || !logs_at_all(control).await? {
+            return Ok(());
+        }
+        let all = ArchiveBinlogsParams::once(self.params.target.clone(), store.clone());
+        let Err(error) = archive_binlogs::run(&all, self.cx).await else { return Ok(()) };
+        fence::lower(control, &marker.before.fence).await?;
+        forget(control, Slot::WHOLE).await?;
+        fence::let_nobody_in(control, &marker.before.fence).await?;
+        let StepError { message, .. } = &error;
+        let message = format!("the binary logs of `{}` were not archived: {message}", self.params.target);
+        Err(StepError { message, help: None, ..error }
+            .help("nothing was replaced; leave `archive_to` out (`--set archive=false`) to lose what only they have"))
     }
 
     /// Drops what the backup replaces.
@@ -314,7 +386,7 @@ async fn set_position(control: &mut Server, gtid: &str) -> Result<(), StepError>
         return Ok(());
     }
     let log_bin: u8 = control.session.row("tell whether it logs", "SELECT @@GLOBAL.log_bin").await?;
-    fence::send_replicas_away(control).await?;
+    replication::send_replicas_away(control).await?;
     for statement in Dialect::of(&control.version).stand_at(log_bin == 1, gtid) {
         control.session.run("set its GTID position", &statement).await?;
     }

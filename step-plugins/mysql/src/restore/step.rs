@@ -5,7 +5,7 @@ use rekindle_engine::step::{
     Effect, Intent, Planned, Preflight, PreflightContext, Probe, Problem, Step, StepContext, StepError,
 };
 
-use super::fence::{self, Marker, Stage};
+use super::marker::{self, Marker, Stage};
 use super::part::Part;
 use super::run::{self, refusal};
 use super::source::{MISSING_PRIVILEGE, Source};
@@ -43,6 +43,9 @@ impl Step for Restore {
             commands.push("SET SESSION sql_log_bin = 0".to_owned());
         }
         commands.push("SET GLOBAL read_only = ON; SET GLOBAL event_scheduler = OFF".to_owned());
+        if params.value("/archive_to").is_some_and(serde_json::Value::is_string) {
+            commands.push(format!("-- archive its binary logs in {}", params.show("/archive_to")));
+        }
         if replaces {
             commands.push("DROP DATABASE … -- each that is there".to_owned());
         }
@@ -51,7 +54,12 @@ impl Step for Restore {
         if !logged {
             commands.push("-- empty the binary log, set the backup's GTID position".to_owned());
         }
-        commands.push("-- read_only and event_scheduler as before".to_owned());
+        let stays = params.value("/stay_fenced").is_some_and(|value| value == true);
+        commands.push(if stays {
+            "-- it stays read-only and without events, for the replay of binary logs".to_owned()
+        } else {
+            "-- read_only and event_scheduler as before".to_owned()
+        });
         let backup = params.show("/backup");
         let summary = if replaces {
             format!("replace what {target} holds by {backup}")
@@ -63,6 +71,9 @@ impl Step for Restore {
 
     async fn preflight(&self, params: &Planned<Params>, cx: &PreflightContext) -> Preflight {
         let mut found = Preflight::default();
+        if let Some(Err(error)) = params.get().map(Params::check) {
+            found.problems.push(problem("rekindle::restore::not_possible", error, "/stay_fenced"));
+        }
         let source = match params.get() {
             Some(params) => match Source::find(params, &cx.step).await {
                 Ok(source) => {
@@ -106,7 +117,7 @@ impl Step for Restore {
             server.session.close().await;
             return found;
         }
-        let marker = fence::read_marker(&mut server).await?;
+        let marker = marker::read(&mut server).await?;
         let ours = marker.as_ref().is_some_and(|marker| marker.is_of(params, cx.run()));
         let found = match marker {
             Some(Marker { stage: Stage::Complete, outputs: Some(outputs), .. }) if ours => {
@@ -143,7 +154,7 @@ async fn target_problem(
             return Ok(super::partial::refusal(params, cx, server, &part).await?);
         }
         if params.binlog() == BinlogUse::Off {
-            fence::prepare(server).await?;
+            crate::marker::prepare(server).await?;
         }
         Ok::<_, StepError>(refusal(params, cx, server).await?)
     };

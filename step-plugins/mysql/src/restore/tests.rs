@@ -327,10 +327,10 @@ async fn a_restore_that_was_interrupted_goes_on(flavour: Flavour) {
 
     // Loaded, but killed before the fence was taken down: nothing is loaded again.
     let mut control = new.login().connect().await.unwrap();
-    let mut marker = fence::read_marker(&mut control).await.unwrap().unwrap();
-    marker.stage = fence::Stage::Loaded;
-    fence::prepare(&mut control).await.unwrap();
-    fence::write_marker(&mut control, &marker).await.unwrap();
+    let mut marker = marker::read(&mut control).await.unwrap().unwrap();
+    marker.stage = marker::Stage::Loaded;
+    crate::marker::prepare(&mut control).await.unwrap();
+    marker.write(&mut control).await.unwrap();
     control.session.run("fence", "SET GLOBAL read_only = ON").await.unwrap();
     control.session.run("mark the data", "INSERT INTO shop.a VALUES (2)").await.unwrap();
     assert_eq!(bench.probe(json!({})).await, Probe::Absent);

@@ -96,6 +96,7 @@ impl TempServer {
             port: free_port().map_err(SandboxError::io("find a free port for", &path))?,
             user: "root".to_owned(),
             password: Some(Secret::new(CANARY_PASSWORD)),
+            tls: None,
         };
         let mut spec = SandboxSpec::new(&path, login);
         spec.flavour = flavour;
@@ -134,6 +135,7 @@ impl TempServer {
             port: self.spec.login.port,
             user: self.spec.login.user.clone(),
             password: Some(SecretRef { secret: secret.into() }),
+            tls: None,
             local: None,
         }
     }

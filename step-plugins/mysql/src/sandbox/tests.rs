@@ -27,6 +27,7 @@ fn spec_of(flavour: Flavour, directory: &Path) -> SandboxSpec {
         port: free_port().unwrap(),
         user: "root".to_owned(),
         password: Some(Secret::new(CANARY_PASSWORD)),
+        tls: None,
     };
     SandboxSpec { flavour, ..SandboxSpec::new(directory, login) }
 }
@@ -110,7 +111,7 @@ on_both!(the_client_program_reads_our_option_file);
 async fn the_client_program_reads_our_option_file(flavour: Flavour) {
     let processes = processes();
     let server = server_of(flavour, "primary").await;
-    let options = crate::client_options::ClientOptions::new(server.login()).unwrap();
+    let options = crate::client_options::ClientOptions::new(server.login(), server.flavour()).unwrap();
     let file = processes.private_file(options.text()).unwrap();
     let client = match flavour {
         Flavour::Mariadb => "mariadb",
@@ -198,6 +199,7 @@ async fn preflight_finds_what_is_wrong_before_anything_is_touched() {
         port: 3306,
         user: "root".to_owned(),
         password: None,
+        tls: None,
         local: None,
     };
     let directory = folder.path().join("s").display().to_string();

@@ -64,6 +64,7 @@ async fn a_target_that_is_not_declared_and_a_password_that_can_not_be_read_are_p
         port: 1,
         user: "root".to_owned(),
         password: Some(Secret::new("x")),
+        tls: None,
     };
     let (world, mut settings) = world_of(&[("primary", &login)]);
     settings.secrets.clear();
@@ -89,6 +90,7 @@ async fn a_server_that_is_not_there_is_a_note_before_the_run_and_cancelling_ends
         port: crate::sandbox::free_port().unwrap(),
         user: "root".to_owned(),
         password: Some(Secret::new("x")),
+        tls: None,
     };
     let (world, settings) = world_of(&[("primary", &login)]);
     let cx = testing::context(&world).settings(settings.clone()).preflight([]);

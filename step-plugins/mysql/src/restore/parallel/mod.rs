@@ -111,6 +111,30 @@ pub(super) async fn load(
     Ok(Loaded { statements, text_bytes: parts.index.uncompressed_bytes })
 }
 
+/// Proves every member that will be loaded, and loads none: for what is dropped before.
+///
+/// # Errors
+/// At the first member that is not the one of the index.
+pub(super) async fn prove(cx: &StepContext, parts: &Parts<'_>) -> Result<(), StepError> {
+    let members = Members::new(parts.store, parts.key.clone(), parts.index);
+    let outline = parts.outline;
+    let of_tables = outline.tables.iter().flat_map(|table| table.rows.clone().chain(table.rest.clone()));
+    let all = outline.head.clone().chain(outline.others.iter().copied()).chain(of_tables);
+    let all: Vec<usize> = all.collect();
+    let total_bytes =
+        all.iter().filter_map(|number| Some(parts.index.members.get(*number)?.size_bytes)).sum();
+    let note = "proving what is restored".to_owned();
+    for number in all {
+        if cx.cancel().is_cancelled() {
+            return Err(StepError::cancelled());
+        }
+        members.open(number).await?;
+        let bytes = members.read_bytes();
+        cx.progress(Progress { bytes, total_bytes: Some(total_bytes), note: note.clone() });
+    }
+    Ok(())
+}
+
 /// Gives how many statements were sent.
 async fn run(
     load: &Load<'_>,

@@ -18,7 +18,7 @@ use crate::connection::Login;
 use crate::dump::Dump;
 use crate::inspect::Inspect;
 use crate::restore::Params;
-use crate::restore::fence::{Stage, read_marker};
+use crate::restore::marker::{self, Stage};
 use crate::testing::{fill, world_of};
 
 pub(super) struct Bench {
@@ -101,7 +101,7 @@ impl Bench {
     /// How far the marker of a target says that a restore is.
     pub(super) async fn stage(&self, target: &str) -> Option<Stage> {
         let mut server = crate::connection::Server::open(&self.cx().cx, &target.into()).await.unwrap();
-        read_marker(&mut server).await.unwrap().map(|marker| marker.stage)
+        marker::read(&mut server).await.unwrap().map(|marker| marker.stage)
     }
 }
 

@@ -1,11 +1,12 @@
 //! Backups that are not what they should be, and what they leave.
 
 use rekindle_backup::manifest::Flavour;
+use rekindle_backup::verdict::Level;
 use rekindle_engine::step::{ErrorClass, Probe, Step as _, StepError};
 use serde_json::json;
 
 use super::super::Restore;
-use super::super::fence::Stage;
+use super::super::marker::Stage;
 use super::bench::{Bench, ask, bench, key, state};
 use super::{assert_equal, shop};
 use crate::sandbox::testing::TempServer;
@@ -84,4 +85,26 @@ async fn a_restore_that_fails_leaves_the_server_fenced_and_the_next_one_mends_it
     assert_eq!(state(fresh.login()).await, "read_only OFF, events ON, 1 binary logs");
     let found = Restore.probe(&Bench::params(json!({})), &bench.cx().cx).await.unwrap();
     assert_eq!(found, Probe::Complete(outputs));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_load_in_a_drill_is_no_longer_verified() {
+    let (source, fresh) = shop(Flavour::Mariadb).await;
+    let bench = bench(source.login(), fresh.login());
+    bench.publish("source", "b1").await;
+    let verdicts = async || {
+        let uri = "backup://primary/shop/b1".parse().unwrap();
+        rekindle_backup::catalogue::load_verdicts(bench.store.as_ref(), &uri).await.unwrap()
+    };
+    let whole = bench.text("b1");
+    bench.put_text(&whole.replace("INSERT INTO `customers` VALUES", "INSERT INTO `customers` VALUES (3),"));
+
+    Restore.run(&Bench::params(json!({})), &bench.cx().cx).await.unwrap_err();
+    assert_eq!(verdicts().await, []);
+    let error = Restore.run(&Bench::params(json!({ "drill": true })), &bench.cx().cx).await.unwrap_err();
+
+    let kept = verdicts().await;
+    assert_eq!(kept.len(), 1);
+    assert!(!kept[0].ok && kept[0].level == Level::Restore, "{kept:?}");
+    assert_eq!(kept[0].problems, [format!("it does not load: {}", error.message)]);
 }

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use self::bench::{Bench, ask, bench, state, tell};
 use super::Restore;
-use super::fence::Stage;
+use super::marker::Stage;
 use crate::connection::Login;
 use crate::flavour::flavour_name;
 use crate::replication::statements::Dialect;

@@ -163,3 +163,24 @@ async fn only_the_part_is_read(flavour: Flavour) {
     // What is there was not touched by the one that failed.
     assert_eq!(ask(here.login(), "SELECT CAST(COUNT(*) AS CHAR) FROM shop.a").await, "1");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_stays_as_long_as_what_is_to_replace_it_is_not_proven() {
+    let here = InUse::up(Flavour::Mariadb, &[]).await;
+    let object = key("b1", "full.sql.gz");
+    let index: DumpIndex =
+        serde_json::from_slice(&here.bench.store.object(&key("b1", "full.index.json")).unwrap()).unwrap();
+    let last = index.members.iter().rfind(|member| member.table.as_deref() == Some("many")).unwrap();
+    let inside = usize::try_from(last.offset + last.size_bytes / 2).unwrap();
+    let everything = "SELECT CONCAT((SELECT COUNT(*) FROM shop.b), (SELECT COUNT(*) FROM shop.empty))";
+    let before = ask(here.login(), everything).await;
+
+    assert!(here.bench.store.flip_byte(&object, inside));
+    let error = here.restore(json!({ "databases": ["shop"], "overwrite": true })).await.unwrap_err();
+
+    assert!(error.message.contains("of table shop.many): its sha256 is"), "{error}");
+    assert!(error.help.unwrap().starts_with("nothing was replaced; "));
+    assert_eq!(ask(here.login(), everything).await, before);
+    assert!(here.bench.store.flip_byte(&object, inside));
+    here.restore(json!({ "databases": ["shop"], "overwrite": true })).await.unwrap();
+}

@@ -1,0 +1,85 @@
+//! The fence around a server whose data are being replaced or brought forward: `read_only`, and no events.
+//!
+//! `read_only` does not stop accounts with `SUPER` or `READ ONLY ADMIN`, ours among them: it keeps applications out,
+//! not administrators. MySQL's `super_read_only` would stop ours too, so it is off while we write.
+
+use rekindle_backup::manifest::Flavour;
+use rekindle_engine::step::StepError;
+use serde::{Deserialize, Serialize};
+
+use crate::connection::Server;
+use crate::error::ServerError;
+use crate::read_only::become_read_only;
+
+/// What the server was like before the fence, to be put back at the end, also by another process.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Before {
+    /// `@@read_only`
+    pub(crate) read_only: bool,
+    /// `@@super_read_only` (MySQL): refuses everybody's writes, also ours.
+    #[serde(default)]
+    pub(crate) super_read_only: bool,
+    /// `@@event_scheduler`: `ON`, `OFF` or `DISABLED`.
+    pub(crate) event_scheduler: String,
+    /// `@@max_allowed_packet` in bytes, where it is raised.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) max_allowed_packet: Option<u64>,
+}
+
+impl Before {
+    /// Reads what has to be put back at the end.
+    pub(crate) async fn look(server: &mut Server) -> Result<Self, ServerError> {
+        let what = "tell its state";
+        let state = "SELECT CAST(@@GLOBAL.read_only AS CHAR), CAST(@@GLOBAL.event_scheduler AS CHAR)";
+        let (read_only, event_scheduler): (String, String) = server.session.row(what, state).await?;
+        let super_read_only = match server.version.flavour {
+            Flavour::Mysql => server.session.row(what, "SELECT @@GLOBAL.super_read_only").await?,
+            Flavour::Mariadb => false,
+        };
+        let read_only = !matches!(read_only.as_str(), "0" | "OFF");
+        Ok(Self { read_only, super_read_only, event_scheduler, max_allowed_packet: None })
+    }
+}
+
+/// Lets us write, and nobody else: `read_only` stays on.
+pub(crate) async fn let_us_in(server: &mut Server, before: &Before) -> Result<(), ServerError> {
+    if before.super_read_only {
+        server.session.run("take our writes", "SET GLOBAL super_read_only = OFF").await?;
+    }
+    Ok(())
+}
+
+/// Refuses everybody's writes again. After the last of the marker, which is one of them.
+pub(crate) async fn let_nobody_in(server: &mut Server, before: &Before) -> Result<(), ServerError> {
+    if before.super_read_only {
+        server.session.run("refuse all writes again", "SET GLOBAL super_read_only = ON").await?;
+    }
+    Ok(())
+}
+
+/// Puts the fence up, which may be up already. The marker that keeps `before` is there before.
+///
+/// # Errors
+/// As [`become_read_only`].
+pub(crate) async fn raise(server: &mut Server, before: &Before) -> Result<(), StepError> {
+    become_read_only(server).await?;
+    if before.event_scheduler == "ON" {
+        server.session.run("stop its event scheduler", "SET GLOBAL event_scheduler = OFF").await?;
+    }
+    Ok(())
+}
+
+/// Takes the fence down.
+pub(crate) async fn lower(server: &mut Server, before: &Before) -> Result<(), ServerError> {
+    if let Some(bytes) = before.max_allowed_packet {
+        let statement = format!("SET GLOBAL max_allowed_packet = {bytes}");
+        server.session.run("set its largest packet back", &statement).await?;
+    }
+    if before.event_scheduler == "ON" {
+        server.session.run("start its event scheduler", "SET GLOBAL event_scheduler = ON").await?;
+    }
+    if !before.read_only {
+        server.session.run("become writable", "SET GLOBAL read_only = OFF").await?;
+    }
+    Ok(())
+}
