@@ -204,6 +204,8 @@ impl ObjectStore for S3Store {
 }
 
 #[cfg(test)]
+mod copying_tests;
+#[cfg(test)]
 mod fault_tests;
 #[cfg(test)]
 mod moto;
