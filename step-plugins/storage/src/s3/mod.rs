@@ -210,6 +210,8 @@ mod fault_tests;
 #[cfg(test)]
 mod moto;
 #[cfg(test)]
+mod option_tests;
+#[cfg(test)]
 mod resumed_tests;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -6,10 +6,12 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, ConfigLoader, Region};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{RuntimeComponents, SharedHttpClient};
+use aws_sdk_s3::types::StorageClass;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::{Builder, Connector};
+use rekindle_engine::diagnostic::nearest;
 use rekindle_engine::environment::StoreConfig;
 use rekindle_engine::host::StoreErrorKind;
 
@@ -32,6 +34,7 @@ pub(super) async fn open_with(
     patience: Patience,
 ) -> Result<S3Store, Failure> {
     let (bucket, prefix) = split(&config.url, "s3")?;
+    check_class(config)?;
     let times = TimeoutConfig::builder().connect_timeout(patience.connect).read_timeout(patience.answer);
     let retries = RetryConfig::standard()
         .with_max_attempts(patience.attempts)
@@ -66,6 +69,21 @@ pub(super) async fn open_with(
         settings = settings.region(Region::new("us-east-1"));
     }
     Ok(S3Store::new(Client::from_conf(settings.build()), bucket, prefix, config))
+}
+
+/// The classes that objects can be written in and read back from at once (Amazon S3 User Guide, "Understanding and
+/// managing Amazon S3 storage classes").
+const CLASSES: [&str; 6] =
+    ["STANDARD", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR", "REDUCED_REDUNDANCY"];
+
+/// Refuses a class that Amazon does not have. Other services have some of their own.
+fn check_class(config: &StoreConfig) -> Result<(), Failure> {
+    let class = config.storage_class.as_deref().filter(|_| config.endpoint.is_none());
+    let Some(class) = class.filter(|class| StorageClass::try_parse(class).is_err()) else { return Ok(()) };
+    let meant =
+        nearest(class, CLASSES).map(|meant| format!(" (did you mean `{meant}`?)")).unwrap_or_default();
+    let all = CLASSES.join(", ");
+    Err(Failure::invalid(format!("S3 has no storage class `{class}`{meant}; write one of {all}")))
 }
 
 /// Makes the HTTP client: rustls over aws-lc-rs, and the proxies of `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`,
