@@ -26,7 +26,7 @@ pub(crate) async fn open_as(config: &StoreConfig) -> GcsStore {
 }
 
 /// Opens a store with nothing of this machine's environment.
-pub(super) async fn open(server: &GcsServer, url: &str) -> GcsStore {
+pub(crate) async fn open(server: &GcsServer, url: &str) -> GcsStore {
     open_as(&config(server.endpoint(), url)).await
 }
 
