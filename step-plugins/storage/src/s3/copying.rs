@@ -78,7 +78,10 @@ async fn is_ours(store: &S3Store, key: &Key, mark: &str) -> bool {
 
 /// Says why the provider does not copy; the bytes pass through us then.
 fn left_to_us<T>(failure: &Failure) -> Option<T> {
-    tracing::debug!(why = failure.why, "the provider does not copy by itself");
+    tracing::info!(
+        why = failure.why,
+        "the provider does not copy by itself: the bytes pass through this machine"
+    );
     None
 }
 

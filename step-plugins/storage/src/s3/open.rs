@@ -1,5 +1,8 @@
 //! A store's configuration in, a client for its bucket out.
 
+use aws_config::default_provider::region::DefaultRegionChain;
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
@@ -21,8 +24,8 @@ use crate::bucket::patience::Patience;
 use crate::bucket::split;
 use crate::failure::Failure;
 
-/// Opens `s3://BUCKET/PREFIX`. Credentials come from the SDK's own chain: environment, profile, web identity,
-/// container, instance. Nothing is asked of the store yet.
+/// Opens `s3://BUCKET/PREFIX`. Credentials are those of the profile that the store names, else they come from
+/// the SDK's own chain: environment, profile, web identity, container, instance. Nothing is asked of the store yet.
 pub(crate) async fn open(config: &StoreConfig) -> Result<S3Store, Failure> {
     open_with(config, aws_config::defaults(BehaviorVersion::latest()), Patience::default()).await
 }
@@ -49,7 +52,11 @@ pub(super) async fn open_with(
         loader = loader.region(Region::new(region.clone()));
     }
     if let Some(profile) = &config.profile {
-        loader = loader.profile_name(profile);
+        let region = match &config.region {
+            Some(region) => Some(Region::new(region.clone())),
+            None => DefaultRegionChain::builder().profile_name(profile).build().region().await,
+        };
+        loader = loader.profile_name(profile).credentials_provider(of_profile(profile, region));
     }
     let shared = loader.load().await;
     let mut settings = aws_sdk_s3::config::Builder::from(&shared)
@@ -69,6 +76,14 @@ pub(super) async fn open_with(
         settings = settings.region(Region::new("us-east-1"));
     }
     Ok(S3Store::new(Client::from_conf(settings.build()), bucket, prefix, config))
+}
+
+/// Gives the credentials of a profile and no others: left to itself the SDK prefers those of the environment, and goes on
+/// to those of the instance when there is no such profile.
+fn of_profile(profile: &str, region: Option<Region>) -> ProfileFileCredentialsProvider {
+    // A profile may have to ask for them: of STS, or of single sign-on.
+    let asking = ProviderConfig::without_region().with_region(region).with_http_client(through_proxies());
+    ProfileFileCredentialsProvider::builder().configure(&asking).profile_name(profile).build()
 }
 
 /// The classes that objects can be written in and read back from at once (Amazon S3 User Guide, "Understanding and

@@ -50,7 +50,8 @@ pub(super) struct Visible {
     pub(super) url: String,
 }
 
-/// What was asked for last: `PutObject /bucket/key`, as the access logs of servers have it, without what signs it.
+/// What was asked for last: `UploadPart /bucket/key?partNumber=2`, as the access logs of servers have it, with what
+/// tells one such request from another, and without what signs it.
 #[derive(Debug)]
 struct Asked(String);
 
@@ -61,8 +62,12 @@ impl Storable for Asked {
 impl Asked {
     fn new(operation: &str, url: &str) -> Self {
         let (_, place) = url.split_once("://").unwrap_or(("", url));
-        let path = place.find('/').map_or("", |at| &place[at..]);
-        Self(format!("{operation} {}", path.split('?').next().unwrap_or_default()))
+        let target = place.find('/').map_or("", |at| &place[at..]);
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let telling =
+            query.split('&').find(|word| word.starts_with("prefix=") || word.starts_with("partNumber="));
+        let telling = telling.map(|word| format!("?{word}")).unwrap_or_default();
+        Self(format!("{operation} {path}{telling}"))
     }
 }
 
@@ -124,6 +129,8 @@ mod tests {
             "PutObject /backups/mysql/a%20b"
         );
         assert_eq!(asked("https://backups.s3.eu-west-1.amazonaws.com/mysql/a"), "PutObject /mysql/a");
+        assert_eq!(asked("https://minio/b/a?partNumber=2&uploadId=x"), "PutObject /b/a?partNumber=2");
+        assert_eq!(asked("https://minio/b/?list-type=2&prefix=mysql%2F"), "PutObject /b/?prefix=mysql%2F");
         assert_eq!(asked("http://minio"), "PutObject ");
     }
 }
