@@ -156,7 +156,7 @@ async fn a_store_that_ignores_conditions_holds_no_journals() {
       help: two runners could both hold a lock there; keep journals in a store that heeds `If-None-Match` and `If-Match`, as Amazon S3, Google Cloud Storage, MinIO and folders do, or leave out `journal:` to keep them on this machine
     ");
     let left: Vec<_> = std::fs::read_dir(server.root().join("backups")).unwrap().flatten().collect();
-    let left: Vec<_> = left.iter().map(|entry| entry.path()).filter(|path| !is_empty(path)).collect();
+    let left: Vec<_> = left.iter().map(std::fs::DirEntry::path).filter(|path| !is_empty(path)).collect();
     assert!(left.is_empty(), "{left:?}");
     assert!(
         !project.path().join(".rekindle/runs").is_dir() || is_empty(&project.path().join(".rekindle/runs"))
