@@ -28,6 +28,7 @@ mod recovery;
 mod replan;
 mod saved_plans;
 mod secrets;
+mod store_options;
 mod stored_runs;
 mod support;
 mod transfer;

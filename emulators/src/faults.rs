@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::body::Body;
 use hyper::header::RANGE;
-use hyper::{Method, Request};
+use hyper::{HeaderMap, Method, Request};
 
 use crate::percent;
 use crate::serving::Answer;
@@ -69,7 +69,14 @@ struct Rule {
 #[derive(Clone, Default)]
 pub struct Faults {
     rules: Arc<Mutex<Vec<Rule>>>,
-    seen: Arc<Mutex<Vec<String>>>,
+    seen: Arc<Mutex<Vec<Seen>>>,
+}
+
+/// A request that came.
+struct Seen {
+    /// Method, path and query, and the range of bytes.
+    line: String,
+    headers: HeaderMap,
 }
 
 impl Faults {
@@ -87,11 +94,22 @@ impl Faults {
 
     /// Lists every request so far: method, path and query, and the range of bytes that was asked for.
     pub fn seen(&self) -> Vec<String> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.iter().map(|seen| seen.line.clone()).collect()
     }
 
-    fn due(&self, method: &Method, target: &str, range: &str) -> Option<Fault> {
-        let seen = format!("{method} {target} {range}").trim_end().to_owned();
+    /// Lists every request so far as [`Faults::seen`] does, each with what it said in a header.
+    pub fn said(&self, header: &str) -> Vec<(String, Option<String>)> {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let value =
+            |seen: &Seen| seen.headers.get(header).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        seen.iter().map(|seen| (seen.line.clone(), value(seen))).collect()
+    }
+
+    fn due(&self, method: &Method, target: &str, headers: &HeaderMap) -> Option<Fault> {
+        let range = headers.get(RANGE).and_then(|range| range.to_str().ok()).unwrap_or_default();
+        let line = format!("{method} {target} {range}").trim_end().to_owned();
+        let seen = Seen { line, headers: headers.clone() };
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).push(seen);
         let decoded = percent::decode(target).unwrap_or_default();
         let about = |part: &str| target.contains(part) || decoded.contains(part) || range.contains(part);
@@ -121,10 +139,12 @@ impl Faults {
     {
         let target = match request.extensions().get::<Target>() {
             Some(Target(target)) => target.clone(),
-            None => request.uri().path_and_query().map(ToString::to_string).unwrap_or_default(),
+            // A client that takes this server for its proxy asks for a host by `CONNECT`, which has no path.
+            None => {
+                request.uri().path_and_query().map_or_else(|| request.uri().to_string(), ToString::to_string)
+            }
         };
-        let range = request.headers().get(RANGE).and_then(|range| range.to_str().ok()).unwrap_or_default();
-        let Some(fault) = self.due(request.method(), &target, range) else {
+        let Some(fault) = self.due(request.method(), &target, request.headers()) else {
             return Ok(server(request).await?.map(tonic::body::Body::new));
         };
         match fault {

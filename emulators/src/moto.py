@@ -1,9 +1,11 @@
 """Serves moto's S3 on a free port of loopback, says which on a line, and ends when its standard input does."""
 
+import base64
 import os
 import sys
 import threading
 
+from moto.s3 import models, responses
 from moto.s3.responses import S3Response
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
@@ -28,6 +30,35 @@ def by_its_name(answer, said, name):
 
 for operation, (said, name) in ROOTS.items():
     setattr(S3Response, operation, by_its_name(getattr(S3Response, operation), said, name))
+
+
+# Without a library of Amazon's, moto gives the CRC32 out for this checksum (its polynomial: NVM Express, Command Set
+# Specification, section 5.2.1.3.4).
+ALL = (1 << 64) - 1
+CRC64NVME = list(range(256))
+for _ in range(8):
+    CRC64NVME = [(crc >> 1) ^ (0x9A6C9329AC4BC9B5 if crc & 1 else 0) for crc in CRC64NVME]
+
+
+def crc64nvme(body):
+    crc = ALL
+    for byte in body:
+        crc = CRC64NVME[(crc ^ byte) & 0xFF] ^ (crc >> 8)
+    return (crc ^ ALL).to_bytes(8, "big")
+
+
+def by_its_algorithm(compute):
+    def computed(body, algorithm, encode_base64=True):
+        if algorithm != "CRC64NVME":
+            return compute(body, algorithm, encode_base64)
+        crc = crc64nvme(body)
+        return base64.b64encode(crc) if encode_base64 else crc
+
+    return computed
+
+
+for module in (models, responses):
+    module.compute_checksum = by_its_algorithm(module.compute_checksum)
 
 
 class Quiet(WSGIRequestHandler):

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use hyper::Request;
 use hyper::body::Incoming;
@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 
 use crate::faults::{Dialect, Faults};
 use crate::serving;
-use crate::strict::Strict;
+use crate::strict::{Laxity, Strict};
 
 /// The access key that a server takes.
 pub const ACCESS_KEY: &str = "AKIAEMULATOR";
@@ -28,7 +28,7 @@ pub struct S3Server {
     endpoint: String,
     root: PathBuf,
     faults: Faults,
-    silent: Arc<AtomicBool>,
+    lax: Arc<Laxity>,
     /// Removed with the server.
     folder: Option<TempDir>,
     serving: JoinHandle<()>,
@@ -53,8 +53,8 @@ impl S3Server {
     /// When the folder is no folder or the port can't be listened on.
     pub async fn start_over(root: &Path, port: u16) -> io::Result<Self> {
         let files = FileSystem::new(root).map_err(|error| io::Error::other(format!("{error:?}")))?;
-        let silent = Arc::default();
-        let mut builder = S3ServiceBuilder::new(Strict::new(files, root, Arc::clone(&silent)));
+        let lax = Arc::default();
+        let mut builder = S3ServiceBuilder::new(Strict::new(files, root, Arc::clone(&lax)));
         builder.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
         let service = builder.build();
         let listener = TcpListener::bind(("127.0.0.1", port)).await?;
@@ -70,7 +70,7 @@ impl S3Server {
             }
         };
         let serving = tokio::spawn(serving::accept(listener, answer));
-        Ok(Self { endpoint, root: root.to_owned(), faults, silent, folder: None, serving })
+        Ok(Self { endpoint, root: root.to_owned(), faults, lax, folder: None, serving })
     }
 
     /// Gives the URL to reach it by.
@@ -85,7 +85,18 @@ impl S3Server {
 
     /// Makes it a server that tells no checksum of parts and of what came in parts, as many do.
     pub fn tell_no_checksums(&self) {
-        self.silent.store(true, Ordering::Relaxed);
+        self.lax.tells_no_checksums.store(true, Ordering::Relaxed);
+    }
+
+    /// Makes it a server that writes whatever the conditions of a write are, as some do.
+    pub fn ignore_conditions(&self) {
+        self.lax.ignores_if_none_match.store(true, Ordering::Relaxed);
+        self.ignore_conditions_of_replacement();
+    }
+
+    /// As [`S3Server::ignore_conditions`], but it writes nothing twice that is to be written only if there is none.
+    pub fn ignore_conditions_of_replacement(&self) {
+        self.lax.ignores_if_match.store(true, Ordering::Relaxed);
     }
 
     /// Gives the folder that holds its buckets.

@@ -26,8 +26,16 @@ pub(crate) struct Strict {
     /// Taken by readers as well: an object and what is kept beside it are written one after the other.
     writes: tokio::sync::RwLock<()>,
     state: Mutex<State>,
-    /// Set for a server that tells no checksums, as many do.
-    silent: Arc<AtomicBool>,
+    lax: Arc<Laxity>,
+}
+
+/// In what it is less than the real service, as many servers are that speak the protocol.
+#[derive(Default)]
+pub(crate) struct Laxity {
+    pub(crate) tells_no_checksums: AtomicBool,
+    /// Of a put, of the completion of an upload, and of a copy.
+    pub(crate) ignores_if_none_match: AtomicBool,
+    pub(crate) ignores_if_match: AtomicBool,
 }
 
 #[derive(Default)]
@@ -56,20 +64,22 @@ struct Arrived {
 }
 
 impl Strict {
-    pub(crate) fn new(inner: FileSystem, root: &Path, silent: Arc<AtomicBool>) -> Self {
+    pub(crate) fn new(inner: FileSystem, root: &Path, lax: Arc<Laxity>) -> Self {
         let root = root.to_owned();
-        Self {
-            inner,
-            root,
-            writes: tokio::sync::RwLock::new(()),
-            state: Mutex::new(State::default()),
-            silent,
-        }
+        Self { inner, root, writes: tokio::sync::RwLock::new(()), state: Mutex::new(State::default()), lax }
     }
 
     /// Gives a checksum for an answer, where the server tells them.
     fn told(&self, sum: String) -> Option<String> {
-        (!self.silent.load(Ordering::Relaxed)).then_some(sum)
+        (!self.lax.tells_no_checksums.load(Ordering::Relaxed)).then_some(sum)
+    }
+
+    fn heeds_if_none_match(&self) -> bool {
+        !self.lax.ignores_if_none_match.load(Ordering::Relaxed)
+    }
+
+    fn heeds_if_match(&self) -> bool {
+        !self.lax.ignores_if_match.load(Ordering::Relaxed)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -121,6 +131,8 @@ impl S3 for Strict {
         if let Some(body) = r.input.body.take() {
             r.input.body = Some(s3s::Body::from(uploads::collected(body).await?).into());
         }
+        r.input.if_none_match = r.input.if_none_match.filter(|_| self.heeds_if_none_match());
+        r.input.if_match = r.input.if_match.filter(|_| self.heeds_if_match());
         let _alone = self.writes.write().await;
         self.state().tags.forget(&r.input.bucket, &r.input.key);
         self.inner.put_object(r).await
@@ -196,8 +208,10 @@ impl S3 for Strict {
 
     async fn complete_multipart_upload(
         &self,
-        r: S3Request<d::CompleteMultipartUploadInput>,
+        mut r: S3Request<d::CompleteMultipartUploadInput>,
     ) -> S3Result<S3Response<d::CompleteMultipartUploadOutput>> {
+        r.input.if_none_match = r.input.if_none_match.filter(|_| self.heeds_if_none_match());
+        r.input.if_match = r.input.if_match.filter(|_| self.heeds_if_match());
         let _alone = self.writes.write().await;
         self.complete(r).await
     }

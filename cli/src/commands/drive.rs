@@ -77,6 +77,7 @@ pub(crate) async fn ready(
     earlier.pop_if(|last| last.hash == plan.hash);
     let lock = directory.lock(&owner).map_err(|error| group::locked(&error))?;
     refuse_beside_children(directory).await?;
+    place.prove_conditions().await?;
     let world = recorded(world, directory)?;
     let heard = Heard::listen(&cancellation);
     let lease = match &place.group(&plan, directory.id()) {

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use rekindle_engine::diagnostic::Diagnostic;
 use rekindle_engine::environment::Settings;
 use rekindle_engine::host::World;
 use rekindle_engine::id::RunId;
@@ -12,12 +13,17 @@ use rekindle_engine::journal::{
 use rekindle_engine::plan::{Group, Plan};
 use rekindle_engine::runbook::OnConflict;
 use rekindle_engine::step::open_store;
+use rekindle_storage::conditions::{self, ConditionsError};
 
 use crate::failure::Failure;
 use crate::project::{EnvironmentArg, load_environment};
 use crate::{output, world};
 
 const OUT_OF_REACH: &str = "the journal is kept in this store: bring it within reach, and nothing is lost";
+
+const NO_CONDITIONS: &str = "two runners could both hold a lock there; keep journals in a store that heeds `If-None-Match` \
+     and `If-Match`, as Amazon S3, Google Cloud Storage, MinIO and folders do, or leave out `journal:` to keep them on \
+     this machine";
 
 /// Where runs are kept. Cheap to clone.
 #[derive(Clone)]
@@ -59,6 +65,18 @@ impl Place {
             Failure::input(error.to_string()).help(help)
         })?;
         Ok(Self { stored: Some(StoredRuns::new(store, runs.clone())), runs })
+    }
+
+    /// Proves that the store of journals heeds the conditions of writes: else two runners could both hold a lock.
+    pub(crate) async fn prove_conditions(&self) -> Result<(), Failure> {
+        let Some(stored) = &self.stored else { return Ok(()) };
+        conditions::prove(stored.store()).await.map_err(|error| match error {
+            ConditionsError::Store(error) => failed(&error.into()),
+            ConditionsError::Ignored { .. } => {
+                let unfit = Diagnostic::new("rekindle::store::no_conditions", error.to_string());
+                vec![unfit.help(NO_CONDITIONS)].into()
+            }
+        })
     }
 
     /// Makes a new run.

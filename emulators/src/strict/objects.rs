@@ -45,8 +45,8 @@ impl Strict {
         let _alone = self.writes.write().await;
         let (bucket, key) = (request.input.bucket.clone(), request.input.key.clone());
         // The generated types of the server do not know this header yet.
-        if request.headers.contains_key("if-none-match") && self.look(&request, &bucket, &key).await.is_some()
-        {
+        let only_if_absent = request.headers.contains_key("if-none-match") && self.heeds_if_none_match();
+        if only_if_absent && self.look(&request, &bucket, &key).await.is_some() {
             return Err(s3_error!(PreconditionFailed));
         }
         self.state().tags.forget(&bucket, &key);

@@ -12,6 +12,7 @@ mod real;
 mod testing;
 
 mod bucket;
+pub mod conditions;
 mod copy;
 mod download;
 mod encrypted;

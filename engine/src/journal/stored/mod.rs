@@ -55,6 +55,11 @@ impl StoredRuns {
         self.store.url()
     }
 
+    /// Gives the store.
+    pub fn store(&self) -> &dyn ObjectStore {
+        self.store.as_ref()
+    }
+
     /// Makes a new run: its plan in the store, and a directory on this machine.
     ///
     /// # Errors

@@ -12,11 +12,18 @@ pub(crate) mod resumed;
 mod span;
 
 use jiff::Timestamp;
+use rekindle_engine::host::StoreErrorKind;
 
 use crate::failure::Failure;
 
 /// The metadata that says which write an object is from, so that a write whose answer got lost knows its own.
 pub(crate) const MARK: &str = "rekindle-write";
+
+/// Tells whether a copy that failed so may still work when the bytes pass through us: each store has its own
+/// credentials, and not every server that can be read and written can copy.
+pub(crate) fn is_beyond_the_provider(failure: &Failure) -> bool {
+    matches!(failure.kind, StoreErrorKind::Denied | StoreErrorKind::Invalid)
+}
 
 /// Makes a time of what a provider told; one before 1970 or after 9999 is none of its.
 pub(crate) fn timestamp(seconds: i64, nanoseconds: i32) -> Timestamp {

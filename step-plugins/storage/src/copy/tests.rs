@@ -11,6 +11,7 @@ use rekindle_engine::testing::{self, Operation};
 use serde_json::{Value, json};
 
 use super::CopyStep;
+use crate::fault_bench::asked;
 use crate::s3::tests::BUCKET;
 use crate::s3::{self, S3Store};
 use crate::testing::{Shop, key};
@@ -59,23 +60,22 @@ async fn a_cut_copy_is_taken_up_where_it_broke_off() {
     assert_eq!(shop.offsite.keys(), shop.primary.keys());
 }
 
-/// The memory stores, but `offsite` is a bucket.
-struct WithBucket {
+/// The memory stores, but some of them are buckets.
+struct WithBuckets {
     memory: Arc<dyn Stores>,
-    bucket: Arc<S3Store>,
+    buckets: Vec<(&'static str, Arc<S3Store>)>,
 }
 
 #[async_trait::async_trait]
-impl Stores for WithBucket {
+impl Stores for WithBuckets {
     async fn open(
         &self,
         config: &StoreConfig,
         identity: Option<Secret>,
     ) -> Result<Arc<dyn ObjectStore>, StoreError> {
-        if config.url == "memory:offsite" {
-            Ok(self.bucket.clone())
-        } else {
-            self.memory.open(config, identity).await
+        match self.buckets.iter().find(|(url, _)| *url == config.url) {
+            Some((_, bucket)) => Ok(bucket.clone()),
+            None => self.memory.open(config, identity).await,
         }
     }
 }
@@ -91,7 +91,8 @@ async fn a_copy_that_was_killed_in_a_large_object_goes_on_inside_it() {
     let mut bucket = s3::tests::open(&server, "s3://backups").await;
     bucket.least_part_bytes = 5 << 20;
     let memory = Arc::clone(&shop.world.world.stores);
-    shop.world.world.stores = Arc::new(WithBucket { memory, bucket: Arc::new(bucket) });
+    let buckets = vec![("memory:offsite", Arc::new(bucket))];
+    shop.world.world.stores = Arc::new(WithBuckets { memory, buckets });
     let sent = |part: &str| {
         let seen = server.faults().seen();
         seen.iter().filter(|seen| seen.contains("full.sql.gz?") && seen.contains(part)).count()
@@ -118,6 +119,32 @@ async fn a_copy_that_was_killed_in_a_large_object_goes_on_inside_it() {
     assert_eq!(parts, [1, 2, 1]);
     let object = server.root().join(BUCKET).join(key("b1", "full.sql.gz").as_str());
     assert_eq!(std::fs::read(object).unwrap(), shop.primary.object(&key("b1", "full.sql.gz")).unwrap());
+}
+
+#[tokio::test]
+async fn what_the_service_does_not_copy_by_itself_passes_through_us() {
+    let mut shop = shop().await;
+    let server = S3Server::start(BUCKET).await.unwrap();
+    std::fs::create_dir(server.root().join("far")).unwrap();
+    let near = Arc::new(s3::tests::open(&server, "s3://backups").await);
+    let far = Arc::new(s3::tests::open(&server, "s3://far").await);
+    let memory = Arc::clone(&shop.world.world.stores);
+    let stores = |buckets| Arc::new(WithBuckets { memory: Arc::clone(&memory), buckets }) as Arc<dyn Stores>;
+    shop.world.world.stores = stores(vec![("memory:offsite", Arc::clone(&near))]);
+    shop.run("backup.copy", params()).await.unwrap();
+
+    // One object is told to lie elsewhere, not where; for the others the server knows no copies.
+    let redirect = Fault::Refuse(301, "PermanentRedirect", None);
+    server.faults().add("HEAD", "/backups/backups/shop/b1/full.sql.gz", 1, redirect);
+    server.faults().add("PUT", "CopyObject", 9, Fault::Refuse(501, "NotImplemented", None));
+    shop.world.world.stores = stores(vec![("memory:primary", near), ("memory:offsite", far)]);
+    let outputs = shop.run("backup.copy", params()).await.unwrap();
+    assert_eq!(outputs["objects"], 6);
+    for name in shop.objects("b1") {
+        let copy = std::fs::read(server.root().join("far").join(key("b1", &name).as_str())).unwrap();
+        assert_eq!(copy, shop.primary.object(&key("b1", &name)).unwrap(), "{name}");
+    }
+    assert_eq!(asked(server.faults(), &["PUT", "CopyObject"]), 5);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use rekindle_engine::host::{Key, ObjectInfo, ProviderPlace, PutMode, StoreErrorK
 use super::retry::patiently;
 use super::upload::{Expected, settle};
 use super::{GcsStore, condition, download, requests, resource};
-use crate::bucket::{MARK, size};
+use crate::bucket::{MARK, is_beyond_the_provider, size};
 use crate::failure::Failure;
 use crate::naming::new_mark;
 
@@ -26,14 +26,13 @@ pub(super) async fn copy(
     let source = match requests::look(store, &resource(&from.bucket), &from.object).await {
         Ok(Some(source)) => source,
         Ok(None) => return Err(Failure::not_found()),
-        // Each store has its own credentials; with those of the source it can still be read and put.
-        Err(failure) if failure.kind == StoreErrorKind::Denied => return Ok(None),
+        Err(failure) if is_beyond_the_provider(&failure) => return Ok(None),
         Err(failure) => return Err(failure),
     };
     let mark = new_mark();
     let place = (resource(&from.bucket), from.object.as_str(), source.generation);
     let copied = rewrite(store, place, &store.object(key), condition(mode), &mark).await;
-    if matches!(&copied, Err(failure) if failure.kind == StoreErrorKind::Denied) {
+    if matches!(&copied, Err(failure) if is_beyond_the_provider(failure)) {
         return Ok(None);
     }
     let expected = Expected { size_bytes: size(Some(source.size)), sum: download::stored_sum(&source) };

@@ -8,9 +8,11 @@ use std::time::Duration;
 use google_cloud_gax::error::rpc::{Code, Status, StatusDetails};
 use google_cloud_storage::Error;
 use google_cloud_storage::error::{ReadError, WriteError};
+use jiff::Timestamp;
 use rekindle_engine::host::StoreErrorKind;
 
 use crate::bucket::errors::{chain, unreachable_there, with_hint, words_of};
+use crate::bucket::patience::retry_after;
 use crate::failure::Failure;
 
 /// What to do about missing credentials.
@@ -68,12 +70,12 @@ pub(super) fn is_missing_bucket(failure: &Failure) -> bool {
     failure.is_not_found() || failure.why.ends_with(MAKE_THE_BUCKET)
 }
 
-/// Gives when the server wants to be asked again: `Retry-After` (RFC 9110, section 10.2.3, in seconds) or
-/// `google.rpc.RetryInfo`.
+/// Gives when the server wants to be asked again: `Retry-After` or `google.rpc.RetryInfo`.
 pub(super) fn come_back(error: &Error) -> Option<Duration> {
     let header = error.http_headers().and_then(|headers| headers.get("retry-after"));
-    if let Some(seconds) = header.and_then(|value| value.to_str().ok()?.trim().parse().ok()) {
-        return Some(Duration::from_secs(seconds));
+    let asked = header.and_then(|value| retry_after(value.to_str().ok()?, Timestamp::now()));
+    if asked.is_some() {
+        return asked;
     }
     error.status()?.details.iter().find_map(|detail| match detail {
         StatusDetails::RetryInfo(info) => {

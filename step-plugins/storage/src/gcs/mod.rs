@@ -12,6 +12,7 @@ mod errors;
 mod joining;
 mod listing;
 mod open;
+mod proxy;
 mod requests;
 mod resumed;
 mod retry;

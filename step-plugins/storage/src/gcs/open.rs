@@ -7,7 +7,7 @@ use google_cloud_storage::read_resume_policy::NeverResume;
 use rekindle_engine::environment::StoreConfig;
 use rekindle_engine::host::StoreErrorKind;
 
-use super::GcsStore;
+use super::{GcsStore, proxy};
 use crate::bucket::errors::chain;
 use crate::bucket::patience::Patience;
 use crate::bucket::split;
@@ -24,6 +24,9 @@ pub(super) async fn open_with(config: &StoreConfig, patience: Patience) -> Resul
     // The clients want the process to choose its cryptography. An error says that this was done before.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let place = split(&config.url, "gs")?;
+    if config.endpoint.is_none() {
+        proxy::refuse(|name| std::env::var(name).ok())?;
+    }
     let credentials = credentials(config)?;
     // The clients neither try again nor go on by themselves: `retry` does, the same way for both of them, bounded,
     // seen, and as the server asks. Contents are sent as they are in one request each: the client's own buffering

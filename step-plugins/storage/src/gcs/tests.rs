@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use google_cloud_storage::model::Object;
-use rekindle_emulators::GcsServer;
+use rekindle_emulators::{Fault, GcsServer};
 use rekindle_engine::environment::StoreConfig;
 use rekindle_engine::host::{Body, ObjectStore, ProviderPlace, PutMode, StoreErrorKind};
 
@@ -26,7 +26,7 @@ pub(crate) async fn open_as(config: &StoreConfig) -> GcsStore {
 }
 
 /// Opens a store with nothing of this machine's environment.
-pub(super) async fn open(server: &GcsServer, url: &str) -> GcsStore {
+pub(crate) async fn open(server: &GcsServer, url: &str) -> GcsStore {
     open_as(&config(server.endpoint(), url)).await
 }
 
@@ -184,6 +184,11 @@ async fn the_provider_copies_by_itself_in_as_many_steps_as_it_wants() {
     let gone = ProviderPlace { object: "mysql/gone".to_owned(), ..place.clone() };
     let told = to.copy_from(&gone, &key("copy"), PutMode::Replace).await.unwrap_err();
     assert_eq!(told.kind, StoreErrorKind::NotFound);
+    for (status, about) in [(400, "GetObject"), (501, "RewriteObject"), (403, "RewriteObject")] {
+        server.faults().add("POST", about, 1, Fault::Refuse(status, "invalid", None));
+        let left = to.copy_from(&place, &key("other"), PutMode::Replace).await;
+        assert_eq!(left.unwrap(), None, "{about} {status}");
+    }
     server.forbid("mysql/");
     assert_eq!(to.copy_from(&place, &key("other"), PutMode::Replace).await.unwrap(), None);
 }

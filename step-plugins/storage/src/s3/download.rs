@@ -13,7 +13,7 @@ use super::{S3Store, errors, timestamp};
 use crate::bucket::checksum::Crc64Nvme;
 use crate::bucket::errors::chain;
 use crate::bucket::reading::{Source, Told, Wanted};
-use crate::bucket::size;
+use crate::bucket::{MARK, size};
 use crate::failure::Failure;
 
 /// Looks at an object.
@@ -42,6 +42,11 @@ pub(super) fn info(key: &Key, found: &HeadObjectOutput) -> ObjectInfo {
         stamp: found.e_tag().map(|etag| Stamp(etag.to_owned())),
         ..ObjectInfo::new(key.clone(), size(found.content_length()), modified)
     }
+}
+
+/// Tells whether an object is of the write with this mark.
+pub(super) fn is_of(found: &HeadObjectOutput, mark: &str) -> bool {
+    found.metadata().and_then(|metadata| metadata.get(MARK)).is_some_and(|theirs| theirs == mark)
 }
 
 /// Tells whether the checksum is of all bytes, and not of the checksums of the parts.

@@ -74,6 +74,8 @@ pub(super) fn from_answer(status: u16, code: &str, message: &str) -> Failure {
             StoreErrorKind::Corrupt
         }
         ("QuotaExceeded" | "StorageFull" | "XMinioStorageFull", _) | (_, 507) => StoreErrorKind::Full,
+        // Not a matter of time, as the other fives are.
+        ("NotImplemented", _) | (_, 501) => StoreErrorKind::Invalid,
         ("RequestTimeout" | "SlowDown" | "OperationAborted" | "ConditionalRequestConflict", _)
         | (_, 429 | 500..=599) => StoreErrorKind::Unavailable,
         ("ExpiredToken" | "ExpiredTokenException" | "InvalidToken", _) | (_, 401 | 403) => {
@@ -96,6 +98,7 @@ fn hint(code: &str) -> Option<&'static str> {
         "PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException" => {
             "the bucket lies in another region: set `region:` of the store"
         }
+        "NotImplemented" => "the server does not know this request",
         "InvalidObjectState" => "the object is archived: bring it back to a class that can be read first",
         "KMS.DisabledException" | "KMS.NotFoundException" => "the key that encrypts it can't be used",
         _ => return None,
@@ -124,6 +127,7 @@ mod tests {
             (400, "BadDigest", StoreErrorKind::Corrupt),
             (416, "InvalidRange", StoreErrorKind::Invalid),
             (507, "", StoreErrorKind::Full),
+            (501, "NotImplemented", StoreErrorKind::Invalid),
             (400, "InvalidStorageClass", StoreErrorKind::Invalid),
         ];
         for (status, code, kind) in cases {

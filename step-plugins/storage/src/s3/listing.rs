@@ -2,10 +2,15 @@
 
 use jiff::Timestamp;
 use rekindle_engine::host::{Key, ObjectInfo, Stamp};
+use rekindle_engine::journal::JOURNALS;
 
+use super::upload::CAN_WRITE;
 use super::{S3Store, errors, parts, timestamp};
 use crate::bucket::size;
 use crate::failure::Failure;
+
+/// Where backups, archives of binary logs, runs, and looks whether a store can be written begin.
+const OURS: [&str; 4] = ["backups/", "binlogs/", JOURNALS, CAN_WRITE];
 
 /// Lists objects by prefix in key order, page by page (1,000 keys each, the API's limit).
 pub(super) async fn list(store: &S3Store, prefix: &str) -> Result<Vec<ObjectInfo>, Failure> {
@@ -33,15 +38,27 @@ pub(super) async fn list(store: &S3Store, prefix: &str) -> Result<Vec<ObjectInfo
     Ok(found)
 }
 
-/// Aborts uploads below the prefix that were begun before `before` and have got no part since; gives how many.
+/// Aborts uploads of ours that were begun before `before` and have got no part since; gives how many. Below a prefix
+/// everything is ours. A bucket without one may be others' too: there only what lies where our objects do.
 pub(super) async fn remove_abandoned(store: &S3Store, before: Timestamp) -> Result<u64, Failure> {
+    if !store.prefix.is_empty() {
+        return remove_below(store, &store.prefix, before).await;
+    }
+    let mut removed = 0;
+    for ours in OURS {
+        removed += remove_below(store, ours, before).await?;
+    }
+    Ok(removed)
+}
+
+async fn remove_below(store: &S3Store, prefix: &str, before: Timestamp) -> Result<u64, Failure> {
     let (mut removed, mut key_marker, mut upload_marker) = (0, None, None);
     loop {
         let page = store
             .client
             .list_multipart_uploads()
             .bucket(&store.bucket)
-            .prefix(&store.prefix)
+            .prefix(prefix)
             .set_key_marker(key_marker)
             .set_upload_id_marker(upload_marker)
             .set_request_payer(store.how.payer.clone())

@@ -204,9 +204,13 @@ impl ObjectStore for S3Store {
 }
 
 #[cfg(test)]
+mod copying_tests;
+#[cfg(test)]
 mod fault_tests;
 #[cfg(test)]
 mod moto;
+#[cfg(test)]
+mod option_tests;
 #[cfg(test)]
 mod resumed_tests;
 #[cfg(test)]

@@ -7,14 +7,17 @@ use aws_config::BehaviorVersion;
 use aws_sdk_s3::config::Credentials;
 use rekindle_emulators::{ACCESS_KEY, MotoServer, SECRET_KEY};
 use rekindle_engine::environment::StoreConfig;
-use rekindle_engine::host::{Bucket, BucketChange, BucketFacts, LifecycleRule, Setting, StoreErrorKind};
+use rekindle_engine::host::{
+    Body, Bucket, BucketChange, BucketFacts, LifecycleRule, ObjectStore as _, PutMode, Setting,
+    StoreErrorKind,
+};
 use serde_json::json;
 
 use super::S3Store;
 use super::open::open_with;
 use super::tests::config;
 use crate::bucket::patience::Patience;
-use crate::contract::{Store, store_contract};
+use crate::contract::{MIB, Store, key, noise, store_contract};
 
 async fn open(server: &MotoServer, config: &StoreConfig) -> S3Store {
     open_as(server, config, Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "test")).await
@@ -40,7 +43,7 @@ async fn store() -> (Store, MotoServer) {
     (Arc::new(store), server)
 }
 
-// Less two: moto looks whether the condition of a write holds, and then writes, with nothing in between that keeps
+// All facts but two: moto looks whether the condition of a write holds, and then writes, with nothing in between that keeps
 // others out, so writers who race can both win there:
 // `of_many_writers_if_absent_exactly_one_wins` and `of_many_swaps_none_is_lost`.
 store_contract! { store().await;
@@ -49,6 +52,7 @@ store_contract! { store().await;
     a_large_stream_arrives_whole_and_in_order
     a_range_gives_exactly_its_bytes
     a_range_outside_the_object_is_invalid
+    a_stamped_read_is_of_that_state_alone
     what_is_not_there_is_not_found
     if_absent_leaves_what_is_there
     replace_takes_the_place_of_what_is_there
@@ -56,10 +60,40 @@ store_contract! { store().await;
     a_stream_that_ends_without_a_word_leaves_what_was_there
     nothing_is_seen_of_an_object_before_its_end
     a_list_is_by_prefix_and_in_key_order
+    a_list_gives_the_size_of_each
     a_deleted_object_is_gone_and_its_neighbours_stay
     checking_that_it_is_writable_leaves_no_object
     a_swap_changes_only_the_state_that_was_read
     what_is_too_large_to_be_swapped_is_not_read
+    an_upload_is_an_object_when_it_is_whole
+    an_upload_goes_on_with_the_source_as_it_is_now
+    an_upload_if_absent_leaves_what_is_there
+    a_state_that_is_not_of_this_upload_is_passed_over
+}
+
+#[tokio::test]
+async fn encryption_and_class_are_those_of_every_object_however_it_was_written() {
+    let server = MotoServer::start().unwrap();
+    let options = StoreConfig {
+        server_side_encryption: Some("aws:kms".to_owned()),
+        kms_key: Some("arn:aws:kms:eu-central-1:111122223333:key/1234abcd".to_owned()),
+        storage_class: Some("STANDARD_IA".to_owned()),
+        ..config("", "s3://backups/mysql")
+    };
+    let mut store = open(&server, &options).await;
+    store.change(BucketChange::Create).await.unwrap();
+    store.put(&key("small"), Body::from_bytes("x"), PutMode::IfAbsent).await.unwrap();
+    store.put(&key("large"), Body::from_bytes(noise(6 * MIB)), PutMode::IfAbsent).await.unwrap();
+    let place = store.place(&key("large")).unwrap();
+    store.copy_from(&place, &key("whole"), PutMode::Replace).await.unwrap().unwrap();
+    store.most_copied_at_once_bytes = 5 * MIB as u64;
+    store.copy_from(&place, &key("parts"), PutMode::Replace).await.unwrap().unwrap();
+    for name in ["small", "large", "whole", "parts"] {
+        let found = super::download::look(&store, &format!("mysql/{name}")).await.unwrap().unwrap();
+        assert_eq!(found.server_side_encryption().unwrap().as_str(), "aws:kms", "{name}");
+        assert_eq!(found.ssekms_key_id(), options.kms_key.as_deref(), "{name}");
+        assert_eq!(found.storage_class().unwrap().as_str(), "STANDARD_IA", "{name}");
+    }
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ use super::multipart::{Sent, Upload};
 use super::parts::{self, Listed};
 use super::upload::{self, MOST_PARTS};
 use super::{S3Store, Sum, download, listing};
-use crate::bucket::{MARK, resumed};
+use crate::bucket::resumed;
 use crate::failure::Failure;
 
 /// What is kept of an upload.
@@ -103,8 +103,8 @@ async fn finished(
     kept: &resumed::Kept,
 ) -> Result<Option<ObjectInfo>, Failure> {
     let found = download::look(store, &store.object(key)).await?;
-    let mark = found.as_ref().and_then(|found| found.metadata()?.get(MARK));
-    if mark != Some(&kept.mark) || kept.size_bytes != source.size_bytes() {
+    let is_ours = found.is_some_and(|found| download::is_of(&found, &kept.mark));
+    if !is_ours || kept.size_bytes != source.size_bytes() {
         return Ok(None);
     }
     match upload::ours(store, key, &kept.mark, kept.sum(source).await?).await {

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use aws_config::BehaviorVersion;
 use aws_sdk_s3::config::Credentials;
+use rekindle_backup::binlog::TimelineKey;
+use rekindle_backup::layout::BackupUri;
 use rekindle_emulators::{ACCESS_KEY, S3Server, SECRET_KEY};
 use rekindle_engine::environment::StoreConfig;
 use rekindle_engine::host::{Body, ObjectStore, PutMode};
@@ -77,6 +79,25 @@ async fn abandoned_uploads_are_removed_by_age_and_only_below_the_prefix() {
     assert_eq!(mine.remove_abandoned(now + hour).await.unwrap(), 2);
     assert_eq!(mine.remove_abandoned(now + hour).await.unwrap(), 0);
     assert_eq!(other.remove_abandoned(now + hour).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn in_a_bucket_without_a_prefix_uploads_of_others_stay() {
+    let server = S3Server::start(BUCKET).await.unwrap();
+    let store = open(&server, "s3://backups").await;
+    let backup = format!("{}b1/full.sql.gz", BackupUri::cluster_prefix("shop"));
+    let archive = format!("{}1/t/a.gz", TimelineKey::cluster_prefix("shop"));
+    let others = ["videos/a.mp4", "backups-of-mail/a.tar"];
+    for object in
+        [&backup, &archive, "runs/plans/r/plan.json", ".rekindle-can-write"].into_iter().chain(others)
+    {
+        store.client.create_multipart_upload().bucket(BUCKET).key(object).send().await.unwrap();
+    }
+    let later = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1);
+    assert_eq!(store.remove_abandoned(later).await.unwrap(), 4);
+    let left = store.client.list_multipart_uploads().bucket(BUCKET).send().await.unwrap();
+    let left: Vec<_> = left.uploads().iter().map(|upload| upload.key().unwrap()).collect();
+    assert_eq!(left, ["backups-of-mail/a.tar", "videos/a.mp4"]);
 }
 
 #[tokio::test]

@@ -23,6 +23,8 @@ use crate::naming::new_mark;
 const LARGEST_PART_BYTES: usize = 256 * MIB;
 /// What parts of a stream that are under way may hold in memory together.
 const UNDER_WAY_BYTES: usize = 20 * MIB;
+/// Where it is seen whether a store can be written: nothing is ever there.
+pub(super) const CAN_WRITE: &str = ".rekindle-can-write";
 pub(super) const MOST_PARTS: i32 = 10_000;
 /// How often a conditional write that met another one at the same moment is tried.
 const CONFLICT_TRIES: u32 = 5;
@@ -90,7 +92,7 @@ pub(super) async fn ours(
     sum: Sum,
 ) -> Result<Option<ObjectInfo>, Failure> {
     let Some(found) = download::look(store, &store.object(key)).await? else { return Ok(None) };
-    if found.metadata().and_then(|metadata| metadata.get(MARK)).map(String::as_str) != Some(mark) {
+    if !download::is_of(&found, mark) {
         return Ok(None);
     }
     let info = download::info(key, &found);
@@ -124,7 +126,7 @@ pub(super) async fn swap(
             let changed = matches!(failure.kind, StoreErrorKind::AlreadyExists | StoreErrorKind::NotFound);
             // As with `put`: the first answer may have been lost, and this is our own.
             if let Ok(Some(found)) = download::look(store, &object).await
-                && found.metadata().and_then(|metadata| metadata.get(MARK)) == Some(&mark)
+                && download::is_of(&found, &mark)
             {
                 return Ok(Stamp(found.e_tag().unwrap_or_default().to_owned()));
             }
@@ -228,7 +230,7 @@ async fn put_parts(
 
 /// Begins an upload and gives it up: proves the permission to write and leaves no object.
 pub(super) async fn check_writable(store: &S3Store) -> Result<(), Failure> {
-    let object = format!("{}.rekindle-can-write", store.prefix);
+    let object = format!("{}{CAN_WRITE}", store.prefix);
     Upload::begin(store, &object, &new_mark()).await?.abort().await
 }
 
