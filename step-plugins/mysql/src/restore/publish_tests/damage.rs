@@ -94,7 +94,7 @@ async fn what_does_not_load_in_a_drill_is_no_longer_verified() {
     bench.publish("source", "b1").await;
     let verdicts = async || {
         let uri = "backup://primary/shop/b1".parse().unwrap();
-        rekindle_backup::catalogue::load_verdicts(bench.store.as_ref(), &uri).await.unwrap()
+        rekindle_backup::catalogue::show(bench.store.as_ref(), &uri).await.unwrap().listed.verdicts
     };
     let whole = bench.text("b1");
     bench.put_text(&whole.replace("INSERT INTO `customers` VALUES", "INSERT INTO `customers` VALUES (3),"));
