@@ -2,13 +2,14 @@
 //!
 //! Calendar rules count in UTC and keep the newest backup of each of the last N hours (days, ISO 8601 weeks,
 //! months, years) that have any, as restic's do. A backup stays when any rule wants it. Whatever the rules say,
-//! these stay: the newest backup, the last verified one, marked ones, and those whose manifest can't be read,
-//! which a person should look at.
+//! these stay: the newest backup, the last verified one, marked ones, what a promised window stands on, and those whose
+//! manifest can't be read, which a person should look at.
 //!
 //! A backup whose verification failed takes no good one's place: rules that count are applied to all backups
 //! and once more to those that have not failed.
 
 mod rules;
+mod window;
 
 use std::num::NonZeroU32;
 
@@ -16,9 +17,11 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 pub use rules::KeepRules;
+pub use window::{Promise, Window};
 
 use crate::catalogue::Listed;
 use crate::layout::BackupUri;
+use crate::manifest::BackupKind;
 
 /// What pruning needs to know of a backup.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +30,8 @@ pub struct Candidate {
     pub uri: BackupUri,
     /// The point in time that it restores.
     pub at: Timestamp,
+    /// How it was made; absent when its manifest can't be read.
+    pub kind: Option<BackupKind>,
     /// What is known of its health.
     pub standing: Standing,
     /// Why it is marked to be kept; absent when it is not.
@@ -59,8 +64,15 @@ impl From<&Listed> for Candidate {
         } else {
             Standing::Verified
         };
-        let base = listed.summary.as_ref().ok().and_then(|summary| summary.base.clone());
-        Self { uri: listed.uri.clone(), at: listed.recovery_point(), standing, kept: listed.kept(), base }
+        let summary = listed.summary.as_ref().ok();
+        Self {
+            uri: listed.uri.clone(),
+            at: listed.recovery_point(),
+            kind: summary.map(|summary| summary.kind),
+            standing,
+            kept: listed.kept(),
+            base: summary.and_then(|summary| summary.base.clone()),
+        }
     }
 }
 
@@ -75,8 +87,14 @@ pub struct Decision {
     pub reason: String,
 }
 
-/// Decides for backups of one cluster; the newest comes first in the answer.
-pub fn decide(backups: &[Candidate], rules: &KeepRules, now: Timestamp) -> Vec<Decision> {
+/// Decides for backups of one cluster; the newest comes first in the answer. What the windows need stays, whatever the
+/// rules say.
+pub fn decide(
+    backups: &[Candidate],
+    rules: &KeepRules,
+    windows: &[Window],
+    now: Timestamp,
+) -> Vec<Decision> {
     let mut newest_first: Vec<Judged<'_>> =
         backups.iter().map(|backup| Judged { backup, reasons: Vec::new() }).collect();
     newest_first
@@ -87,6 +105,9 @@ pub fn decide(backups: &[Candidate], rules: &KeepRules, now: Timestamp) -> Vec<D
     keep_counted(&mut newest_first, rules, |standing| {
         matches!(standing, Standing::Verified | Standing::Unverified)
     });
+    for window in windows {
+        keep_for_window(&mut newest_first, window, now);
+    }
     keep_bases(&mut newest_first);
     newest_first.into_iter().map(Judged::decision).collect()
 }
@@ -135,6 +156,22 @@ fn keep_always(newest_first: &mut [Judged<'_>]) {
         }
         if judged.backup.standing == Standing::Damaged {
             judged.keep("its manifest can't be read: look at it, then remove it by hand");
+        }
+    }
+}
+
+/// Keeps what the window stands on, and what it will stand on next.
+fn keep_for_window(newest_first: &mut [Judged<'_>], window: &Window, now: Timestamp) {
+    let start = window.start(now);
+    for group in window::groups(newest_first.iter().map(|judged| judged.backup), start) {
+        let mut usable: Vec<_> =
+            newest_first.iter_mut().filter(|judged| group.has(judged.backup)).collect();
+        let inside = usable.iter().take_while(|judged| judged.backup.at > start).count();
+        if let Some(next) = inside.checked_sub(1).and_then(|last| usable.get_mut(last)) {
+            next.keep(format!("the next start of the {window}"));
+        }
+        if let Some(begin) = usable.get_mut(inside) {
+            begin.keep(format!("the start of the {window}"));
         }
     }
 }

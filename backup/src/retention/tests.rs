@@ -1,5 +1,7 @@
 //! What stays and what goes, by example and by property.
 
+mod window;
+
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -8,14 +10,16 @@ use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use proptest::{prop_assert, proptest};
 use rekindle_engine::values::DurationText;
 
-use super::{Candidate, Decision, KeepRules, Standing, decide};
+use super::{Candidate, Decision, KeepRules, Promise, Standing, Window, decide};
 use crate::layout::BackupUri;
+use crate::manifest::BackupKind;
 
 const NOW: &str = "2026-11-22T15:00:00Z";
 
 fn candidate(at: &str, standing: Standing) -> Candidate {
     let uri = BackupUri { store: "p".into(), cluster: "shop".into(), id: at.to_owned() };
-    Candidate { uri, at: at.parse().unwrap(), standing, kept: None, base: None }
+    let kind = (standing != Standing::Damaged).then_some(BackupKind::Logical);
+    Candidate { uri, at: at.parse().unwrap(), kind, standing, kept: None, base: None }
 }
 
 fn unverified<'a>(times: impl IntoIterator<Item = &'a str>) -> Vec<Candidate> {
@@ -42,7 +46,7 @@ fn show(decisions: &[Decision]) -> String {
 }
 
 fn decided(backups: &[Candidate], rules: &KeepRules) -> String {
-    show(&decide(backups, rules, NOW.parse().unwrap()))
+    show(&decide(backups, rules, &[], NOW.parse().unwrap()))
 }
 
 #[test]
@@ -222,7 +226,12 @@ fn candidates() -> impl Strategy<Value = Vec<Candidate>> {
                 let at = Timestamp::from_second(now.as_second() + hours * 3600).unwrap();
                 let uri = BackupUri { store: "p".into(), cluster: "c".into(), id: format!("{number:03}") };
                 let kept = (marked && number % 5 == 0).then(String::new);
-                Candidate { uri, at, standing, kept, base: None }
+                let kind = match (standing, number % 3) {
+                    (Standing::Damaged, _) => None,
+                    (_, 0) => Some(BackupKind::Physical),
+                    _ => Some(BackupKind::Logical),
+                };
+                Candidate { uri, at, kind, standing, kept, base: None }
             })
             .collect()
     })
@@ -243,7 +252,7 @@ fn rules() -> impl Strategy<Value = KeepRules> {
 }
 
 fn kept(backups: &[Candidate], rules: &KeepRules) -> Vec<BackupUri> {
-    let decisions = decide(backups, rules, NOW.parse().unwrap());
+    let decisions = decide(backups, rules, &[], NOW.parse().unwrap());
     assert_eq!(decisions.len(), backups.len());
     decisions.into_iter().filter(|one| one.keep).map(|one| one.uri).collect()
 }

@@ -1,11 +1,11 @@
 //! Archived binary logs: which go with the backups that go.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use rekindle_backup::binlog::archive::{self, Timeline};
 use rekindle_backup::binlog::prune::{Unneeded, unneeded};
 use rekindle_backup::binlog::{SegmentKey, TimelineKey};
 use rekindle_backup::catalogue::Catalogue;
-use rekindle_backup::retention::Decision;
+use rekindle_backup::retention::{Candidate, Decision};
 use rekindle_engine::host::{Key, KeyError, ObjectStore};
 use rekindle_engine::step::{ErrorClass, Progress, StepContext, StepError};
 
@@ -27,13 +27,13 @@ pub(super) async fn decide(
 ) -> Result<Vec<Unneeded>, StepError> {
     let cluster = params.cluster.as_deref().unwrap_or(cx.settings().cluster());
     let Some(timelines) = load(store, cluster, cx).await? else { return Ok(Vec::new()) };
-    let kept: Vec<Timestamp> = found
+    let kept: Vec<Candidate> = found
         .backups
         .iter()
         .filter(|listed| decisions.iter().any(|decision| decision.keep && decision.uri == listed.uri))
-        .map(rekindle_backup::catalogue::Listed::recovery_point)
+        .map(Candidate::from)
         .collect();
-    let Some(from) = window_start(&kept, params, cx.world().clock.now()) else { return Ok(Vec::new()) };
+    let Some(from) = needed_from(&kept, params, cx.world().clock.now()) else { return Ok(Vec::new()) };
     Ok(unneeded(&timelines, from))
 }
 
@@ -53,12 +53,9 @@ async fn load(
 }
 
 /// Gives the point of the backup that the oldest point in time is reached from; none when no backup stays.
-fn window_start(kept: &[Timestamp], params: &PruneParams, now: Timestamp) -> Option<Timestamp> {
-    let oldest = kept.iter().min().copied()?;
-    let Some(within) = params.keep_binlogs_within else { return Some(oldest) };
-    let age = SignedDuration::try_from(within.0).unwrap_or(SignedDuration::MAX);
-    let begin = now.checked_sub(age).unwrap_or(Timestamp::MIN);
-    Some(kept.iter().filter(|at| **at <= begin).max().copied().unwrap_or(oldest))
+fn needed_from(kept: &[Candidate], params: &PruneParams, now: Timestamp) -> Option<Timestamp> {
+    let promised = params.logs_window().and_then(|window| window.stands_on(kept, now));
+    promised.or_else(|| kept.iter().map(|backup| backup.at).min())
 }
 
 /// Names a segment.

@@ -50,7 +50,7 @@ impl Sweep {
         let is_leftover =
             |one: &Unpublished| one.newest < abandoned_before && one.uri.id != cx.run().as_str();
         Ok(Self {
-            decisions: decide(&candidates, &params.keep, now),
+            decisions: decide(&candidates, &params.keep, &params.windows(cx.settings()), now),
             leftovers: found.unpublished.iter().filter(|one| is_leftover(one)).cloned().collect(),
             found,
             looked_at: now,
