@@ -15,11 +15,12 @@ use std::num::NonZeroU32;
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
+use rekindle_engine::host::StoreErrorKind;
 
 pub use rules::KeepRules;
 pub use window::{Promise, Window};
 
-use crate::catalogue::Listed;
+use crate::catalogue::{CatalogueError, Listed};
 use crate::layout::BackupUri;
 use crate::manifest::BackupKind;
 
@@ -49,20 +50,39 @@ pub enum Standing {
     Unverified,
     /// A verification found it bad.
     Failed,
-    /// Its manifest can't be read.
+    /// Its manifest is not what was written.
     Damaged,
+    /// Its manifest has to be brought back first, and no index tells what it says.
+    Archived,
+    /// Its manifest may not be read, and no index tells what it says.
+    Denied,
+}
+
+impl Standing {
+    /// Says why a backup stays of which nobody knows what it is; nothing when its manifest was read.
+    fn unread(self) -> Option<&'static str> {
+        match self {
+            Self::Verified | Self::Unverified | Self::Failed => None,
+            Self::Damaged => Some("its manifest can't be read: look at it, then remove it by hand"),
+            Self::Archived => Some(
+                "its manifest is archived: bring that back to a class that is read at once, or remove it by hand",
+            ),
+            Self::Denied => {
+                Some("its manifest may not be read: let the user that runs rekindle read it, or remove it by hand")
+            }
+        }
+    }
 }
 
 impl From<&Listed> for Candidate {
     fn from(listed: &Listed) -> Self {
-        let standing = if listed.summary.is_err() {
-            Standing::Damaged
-        } else if listed.has_failed() {
-            Standing::Failed
-        } else if listed.proven().is_empty() {
-            Standing::Unverified
-        } else {
-            Standing::Verified
+        let standing = match &listed.summary {
+            Err(CatalogueError::Store(error)) if error.kind == StoreErrorKind::Archived => Standing::Archived,
+            Err(CatalogueError::Store(_)) => Standing::Denied,
+            Err(_) => Standing::Damaged,
+            Ok(_) if listed.has_failed() => Standing::Failed,
+            Ok(_) if listed.proven().is_empty() => Standing::Unverified,
+            Ok(_) => Standing::Verified,
         };
         let summary = listed.summary.as_ref().ok();
         Self {
@@ -101,7 +121,7 @@ pub fn decide(
         .sort_by(|one, other| (other.backup.at, &other.backup.uri).cmp(&(one.backup.at, &one.backup.uri)));
     keep_always(&mut newest_first);
     keep_within(&mut newest_first, rules, now);
-    keep_counted(&mut newest_first, rules, |standing| standing != Standing::Damaged);
+    keep_counted(&mut newest_first, rules, |standing| standing.unread().is_none());
     keep_counted(&mut newest_first, rules, |standing| {
         matches!(standing, Standing::Verified | Standing::Unverified)
     });
@@ -130,7 +150,11 @@ impl Judged<'_> {
         if self.reasons.is_empty() {
             let reason = match self.backup.standing {
                 Standing::Failed => "no rule keeps it, and its verification failed",
-                Standing::Verified | Standing::Unverified | Standing::Damaged => "no rule keeps it",
+                Standing::Verified
+                | Standing::Unverified
+                | Standing::Damaged
+                | Standing::Archived
+                | Standing::Denied => "no rule keeps it",
             };
             Decision { uri, keep: false, reason: reason.to_owned() }
         } else {
@@ -140,7 +164,7 @@ impl Judged<'_> {
 }
 
 fn keep_always(newest_first: &mut [Judged<'_>]) {
-    if let Some(newest) = newest_first.iter_mut().find(|judged| judged.backup.standing != Standing::Damaged) {
+    if let Some(newest) = newest_first.iter_mut().find(|judged| judged.backup.standing.unread().is_none()) {
         newest.keep("the newest");
     }
     if let Some(verified) =
@@ -154,8 +178,8 @@ fn keep_always(newest_first: &mut [Judged<'_>]) {
             Some(why) => judged.keep(format!("marked: {why}")),
             None => {}
         }
-        if judged.backup.standing == Standing::Damaged {
-            judged.keep("its manifest can't be read: look at it, then remove it by hand");
+        if let Some(why) = judged.backup.standing.unread() {
+            judged.keep(why);
         }
     }
 }

@@ -10,7 +10,7 @@ use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use proptest::{prop_assert, proptest};
 use rekindle_engine::values::DurationText;
 
-use super::{Candidate, Decision, KeepRules, Promise, Standing, Window, decide};
+use super::{Candidate, Decision, KeepRules, Standing, decide};
 use crate::layout::BackupUri;
 use crate::manifest::BackupKind;
 
@@ -18,7 +18,7 @@ const NOW: &str = "2026-11-22T15:00:00Z";
 
 fn candidate(at: &str, standing: Standing) -> Candidate {
     let uri = BackupUri { store: "p".into(), cluster: "shop".into(), id: at.to_owned() };
-    let kind = (standing != Standing::Damaged).then_some(BackupKind::Logical);
+    let kind = standing.unread().is_none().then_some(BackupKind::Logical);
     Candidate { uri, at: at.parse().unwrap(), kind, standing, kept: None, base: None }
 }
 
@@ -214,7 +214,8 @@ fn candidates() -> impl Strategy<Value = Vec<Candidate>> {
         Just(Standing::Verified),
         Just(Standing::Unverified),
         Just(Standing::Failed),
-        Just(Standing::Damaged)
+        Just(Standing::Damaged),
+        Just(Standing::Archived)
     ];
     // Three years by the hour, some in the future of `NOW`, so that periods meet and repeat.
     let one = (-26_000_i64..200, standing, any::<bool>());
@@ -226,11 +227,8 @@ fn candidates() -> impl Strategy<Value = Vec<Candidate>> {
                 let at = Timestamp::from_second(now.as_second() + hours * 3600).unwrap();
                 let uri = BackupUri { store: "p".into(), cluster: "c".into(), id: format!("{number:03}") };
                 let kept = (marked && number % 5 == 0).then(String::new);
-                let kind = match (standing, number % 3) {
-                    (Standing::Damaged, _) => None,
-                    (_, 0) => Some(BackupKind::Physical),
-                    _ => Some(BackupKind::Logical),
-                };
+                let kind = if number % 3 == 0 { BackupKind::Physical } else { BackupKind::Logical };
+                let kind = standing.unread().is_none().then_some(kind);
                 Candidate { uri, at, kind, standing, kept, base: None }
             })
             .collect()
@@ -268,14 +266,14 @@ proptest! {
             backups.iter().any(|one| wanted(one) && one.at == at && kept.contains(&one.uri))
         };
         for wanted in [
-            (|one: &Candidate| one.standing != Standing::Damaged) as fn(&Candidate) -> bool,
+            (|one: &Candidate| one.standing.unread().is_none()) as fn(&Candidate) -> bool,
             |one| one.standing == Standing::Verified,
         ] {
             if let Some(at) = newest(wanted) {
                 prop_assert!(is_kept(at, wanted));
             }
         }
-        for one in backups.iter().filter(|one| one.kept.is_some() || one.standing == Standing::Damaged) {
+        for one in backups.iter().filter(|one| one.kept.is_some() || one.standing.unread().is_some()) {
             prop_assert!(kept.contains(&one.uri));
         }
     }

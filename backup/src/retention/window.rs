@@ -75,7 +75,7 @@ impl Group {
             && match backup.standing {
                 Standing::Verified => true,
                 Standing::Unverified => !self.verified,
-                Standing::Failed | Standing::Damaged => false,
+                Standing::Failed | Standing::Damaged | Standing::Archived | Standing::Denied => false,
             }
     }
 }

@@ -130,6 +130,8 @@ pub enum StoreErrorKind {
     Changed,
     /// Credentials or permissions.
     Denied,
+    /// It lies in a class that can't be read at once (`GLACIER`, `DEEP_ARCHIVE`): somebody has to bring it back first.
+    Archived,
     /// No room left.
     Full,
     /// It may work later.

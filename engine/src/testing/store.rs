@@ -60,12 +60,15 @@ enum Fault {
     Fail(StoreErrorKind),
     /// The stream breaks off after this many bytes.
     Cut(usize),
+    /// It is done, and nobody hears of it.
+    Lost,
 }
 
 #[derive(Default)]
 struct State {
     objects: BTreeMap<Key, Object>,
     faults: Vec<(Operation, u32, Fault)>,
+    refused: BTreeMap<String, StoreErrorKind>,
     calls: Vec<(Operation, String)>,
     limit_bytes: Option<u64>,
     lists_tell_stamps: bool,
@@ -96,6 +99,16 @@ impl MemoryStore {
     /// Makes the `nth` (from 1) coming call of an operation fail, before it does anything.
     pub fn fail(&self, operation: Operation, nth: u32, kind: StoreErrorKind) {
         locked(&self.state).faults.push((operation, nth.max(1), Fault::Fail(kind)));
+    }
+
+    /// Lets the `nth` (from 1) coming `put` store its object, and its answer get lost.
+    pub fn lose_answer(&self, nth: u32) {
+        locked(&self.state).faults.push((Operation::Put, nth.max(1), Fault::Lost));
+    }
+
+    /// Makes every coming read of one object fail, and no other.
+    pub fn refuse(&self, key: &Key, kind: StoreErrorKind) {
+        locked(&self.state).refused.insert(key.to_string(), kind);
     }
 
     /// Makes the `nth` (from 1) coming read break off after `after_bytes`, as a cut connection does.
@@ -148,6 +161,9 @@ impl MemoryStore {
     fn begin(&self, operation: Operation, key: &str) -> Result<Option<Fault>, StoreError> {
         let mut state = locked(&self.state);
         state.calls.push((operation, key.to_owned()));
+        if let Some(kind) = state.refused.get(key).filter(|_| operation == Operation::Get) {
+            return Err(self.error(*kind, operation, key, "refused by the test"));
+        }
         let mut due = None;
         for (position, (on, remaining, _)) in state.faults.iter_mut().enumerate() {
             if *on == operation {
@@ -257,19 +273,26 @@ impl ObjectStore for MemoryStore {
     }
 
     async fn put(&self, key: &Key, body: Body, mode: PutMode) -> Result<ObjectInfo, StoreError> {
-        self.begin(Operation::Put, key.as_str())?;
+        let fault = self.begin(Operation::Put, key.as_str())?;
         self.refuse_existing(&locked(&self.state), key, mode)?;
         let bytes = self.receive(key, body).await?;
         let mut state = locked(&self.state);
         // Looked at again under the lock that inserts: another writer may have come first.
         self.refuse_existing(&state, key, mode)?;
-        Ok(state.insert(key, bytes))
+        let info = state.insert(key, bytes);
+        match fault {
+            Some(Fault::Lost) => {
+                let why = "the answer got lost";
+                Err(self.error(StoreErrorKind::Unavailable, Operation::Put, key.as_str(), why))
+            }
+            Some(Fault::Fail(_) | Fault::Cut(_)) | None => Ok(info),
+        }
     }
 
     async fn get(&self, key: &Key, range: Option<Range<u64>>) -> Result<Body, StoreError> {
         let cut = match self.begin(Operation::Get, key.as_str())? {
             Some(Fault::Cut(after)) => Some(after),
-            Some(Fault::Fail(_)) | None => None,
+            Some(Fault::Fail(_) | Fault::Lost) | None => None,
         };
         let Some(bytes) = self.object(key) else {
             let why = "there is no such object";

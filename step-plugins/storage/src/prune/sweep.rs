@@ -37,8 +37,9 @@ impl Sweep {
     ) -> Result<Self, StepError> {
         let cluster = params.cluster.as_deref().unwrap_or(cx.settings().cluster());
         let now = cx.world().clock.now();
-        // What goes is decided by what lies there, not by what an index remembers of it.
-        let found = match catalogue::scan(store, &params.store, Some(cluster), Trust::Nothing).await {
+        // What goes is decided by what lies there, not by what an index remembers of it, unless that can't be read.
+        let found = catalogue::scan(store, &params.store, Some(cluster), Trust::IndexOfUnreadable).await;
+        let found = match found {
             // A store that is still to be made holds nothing.
             Err(CatalogueError::Store(error)) if error.kind == StoreErrorKind::NotFound => {
                 Catalogue::default()
@@ -78,7 +79,12 @@ pub(super) async fn kept_since(
     store: &dyn ObjectStore,
     uri: &BackupUri,
 ) -> Result<Option<String>, StepError> {
-    Ok(catalogue::load_mark(store, uri).await?.and_then(|stored| catalogue::why_kept(&stored.mark)))
+    match catalogue::load_mark(store, uri).await {
+        Ok(stored) => Ok(stored.and_then(|stored| catalogue::why_kept(&stored.mark))),
+        // What is archived was not written since: the decision heeded it.
+        Err(CatalogueError::Store(error)) if error.kind == StoreErrorKind::Archived => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Removes a backup: the manifest first, so that what remains after a crash is no backup but a leftover.

@@ -130,6 +130,47 @@ async fn a_marked_backup_and_one_with_a_damaged_manifest_stay() {
 }
 
 #[tokio::test]
+async fn an_archived_backup_stays_by_name_and_the_others_are_thinned_out_all_the_same() {
+    let shop = shop().await;
+    // Nothing remembers what they are.
+    shop.primary.delete(&Key::new("backups/shop/index.json").unwrap()).await.unwrap();
+    shop.primary.refuse(&key("a", "manifest.json"), StoreErrorKind::Archived);
+    shop.primary.refuse(&key("c", "manifest.json"), StoreErrorKind::Denied);
+    let params = json!({ "store": "primary", "keep": { "keep_last": 1 } });
+    let outputs = shop.run("backup.prune", params.clone()).await.unwrap();
+    insta::assert_snapshot!(fates(&outputs, "kept"), @r"
+    d: the newest, last 1
+    c: its manifest may not be read: let the user that runs rekindle read it, or remove it by hand
+    b: the last verified
+    a: its manifest is archived: bring that back to a class that is read at once, or remove it by hand
+    ");
+    shop.verdict("d", Level::Content, true).await;
+    let outputs = shop.run("backup.prune", params).await.unwrap();
+    assert_eq!(fates(&outputs, "removed"), "b: no rule keeps it\n");
+}
+
+#[tokio::test]
+async fn an_archived_backup_that_the_index_knows_goes_when_its_time_has_come() {
+    let shop = shop().await;
+    shop.primary.tell_stamps_in_lists();
+    let mark = json!({ "backup": "backup://primary/shop/a", "labels": { "grade": "gold" } });
+    shop.run("backup.mark", mark).await.unwrap();
+    shop.run("backup.prune", json!({ "store": "primary", "keep": { "keep_last": 9 } })).await.unwrap();
+    for name in ["manifest.json", "keep.json"] {
+        shop.primary.refuse(&key("a", name), StoreErrorKind::Archived);
+    }
+    for name in ["manifest.json", "verified/content.json"] {
+        shop.primary.refuse(&key("b", name), StoreErrorKind::Archived);
+    }
+    let outputs = shop.run("backup.prune", params()).await.unwrap();
+    assert_eq!(fates(&outputs, "kept"), "d: the newest, within 2h, last 1\nb: the last verified\n");
+    assert!(shop.objects("a").is_empty());
+    // And what the index knows of b is not forgotten.
+    let outputs = shop.run("backup.prune", params()).await.unwrap();
+    assert!(fates(&outputs, "kept").ends_with("b: the last verified\n"));
+}
+
+#[tokio::test]
 async fn one_that_is_marked_after_the_decision_stays() {
     let shop = shop().await;
     assert_eq!(sweep::kept_since(&*shop.primary, &uri("a")).await.unwrap(), None);

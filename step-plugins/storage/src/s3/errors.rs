@@ -76,6 +76,7 @@ pub(super) fn from_answer(status: u16, code: &str, message: &str) -> Failure {
         ("QuotaExceeded" | "StorageFull" | "XMinioStorageFull", _) | (_, 507) => StoreErrorKind::Full,
         ("RequestTimeout" | "SlowDown" | "OperationAborted" | "ConditionalRequestConflict", _)
         | (_, 429 | 500..=599) => StoreErrorKind::Unavailable,
+        ("InvalidObjectState", _) => StoreErrorKind::Archived,
         ("ExpiredToken" | "ExpiredTokenException" | "InvalidToken", _) | (_, 401 | 403) => {
             StoreErrorKind::Denied
         }
@@ -118,6 +119,7 @@ mod tests {
             (409, "ConditionalRequestConflict", StoreErrorKind::Unavailable),
             (403, "AccessDenied", StoreErrorKind::Denied),
             (403, "RequestTimeTooSkewed", StoreErrorKind::Denied),
+            (403, "InvalidObjectState", StoreErrorKind::Archived),
             (400, "ExpiredToken", StoreErrorKind::Denied),
             (503, "SlowDown", StoreErrorKind::Unavailable),
             (500, "InternalError", StoreErrorKind::Unavailable),
