@@ -90,14 +90,14 @@ pub(crate) async fn ready(
     let plan = Arc::new(plan);
     let inbox = InboxApprovals::new(Inbox::of(directory), Arc::clone(&world.clock));
     let view = terminal::view(directory.id(), &plan, options.log_format, person, inbox);
-    let journal = match place.journal(directory, &world).await {
+    let fence = lease.as_ref().map_or_else(|| Arc::new(NoFence) as Arc<dyn Fence>, GroupLease::fence);
+    let journal = match place.journal(directory, Arc::clone(&fence), &world).await {
         Ok(journal) => journal,
         Err(error) => {
             group::give_back(place.runs(), lease, directory.id()).await;
             return Err(Failure::failed(error.to_string()));
         }
     };
-    let fence = lease.as_ref().map_or_else(|| Arc::new(NoFence) as Arc<dyn Fence>, GroupLease::fence);
     let request = RunRequest {
         observer: view.observer,
         plan,

@@ -7,7 +7,7 @@ use rekindle_engine::environment::Settings;
 use rekindle_engine::host::World;
 use rekindle_engine::id::RunId;
 use rekindle_engine::journal::{
-    Event, Journal, LeaseFiles, LeaseStore, Outcome, Record, RunDirectory, Runs, RunsError, StoredRuns,
+    Event, Fence, Journal, LeaseFiles, LeaseStore, Outcome, Record, RunDirectory, Runs, RunsError, StoredRuns,
 };
 use rekindle_engine::plan::{Group, Plan};
 use rekindle_engine::runbook::OnConflict;
@@ -80,15 +80,16 @@ impl Place {
         }
     }
 
-    /// Opens a run's journal to write to it.
+    /// Opens a run's journal to write to it, as long as `fence` holds.
     pub(crate) async fn journal(
         &self,
         run: &RunDirectory,
+        fence: Arc<dyn Fence>,
         world: &World,
     ) -> Result<Arc<dyn Journal>, RunsError> {
         let clock = Arc::clone(&world.clock);
         Ok(match &self.stored {
-            Some(stored) => Arc::new(stored.journal(run, clock).await?),
+            Some(stored) => Arc::new(stored.journal(run, fence, clock).await?),
             None => Arc::new(run.journal(clock)?),
         })
     }
