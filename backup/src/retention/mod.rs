@@ -67,9 +67,9 @@ impl Standing {
             Self::Archived => Some(
                 "its manifest is archived: bring that back to a class that is read at once, or remove it by hand",
             ),
-            Self::Denied => {
-                Some("its manifest may not be read: let the user that runs rekindle read it, or remove it by hand")
-            }
+            Self::Denied => Some(
+                "its manifest may not be read: let the user that runs rekindle read it, or remove it by hand",
+            ),
         }
     }
 }
@@ -109,12 +109,7 @@ pub struct Decision {
 
 /// Decides for backups of one cluster; the newest comes first in the answer. What the windows need stays, whatever the
 /// rules say.
-pub fn decide(
-    backups: &[Candidate],
-    rules: &KeepRules,
-    windows: &[Window],
-    now: Timestamp,
-) -> Vec<Decision> {
+pub fn decide(backups: &[Candidate], rules: &KeepRules, windows: &[Window], now: Timestamp) -> Vec<Decision> {
     let mut newest_first: Vec<Judged<'_>> =
         backups.iter().map(|backup| Judged { backup, reasons: Vec::new() }).collect();
     newest_first
@@ -187,9 +182,9 @@ fn keep_always(newest_first: &mut [Judged<'_>]) {
 /// Keeps what the window stands on, and what it will stand on next.
 fn keep_for_window(newest_first: &mut [Judged<'_>], window: &Window, now: Timestamp) {
     let start = window.start(now);
-    for group in window::groups(newest_first.iter().map(|judged| judged.backup), start) {
-        let mut usable: Vec<_> =
-            newest_first.iter_mut().filter(|judged| group.has(judged.backup)).collect();
+    let backups: Vec<_> = newest_first.iter().map(|judged| judged.backup).collect();
+    for group in window::groups(&backups, start) {
+        let mut usable: Vec<_> = newest_first.iter_mut().filter(|judged| group.has(judged.backup)).collect();
         let inside = usable.iter().take_while(|judged| judged.backup.at > start).count();
         if let Some(next) = inside.checked_sub(1).and_then(|last| usable.get_mut(last)) {
             next.keep(format!("the next start of the {window}"));

@@ -46,8 +46,15 @@ impl Window {
     /// backups are younger than its start.
     pub fn stands_on(&self, backups: &[Candidate], now: Timestamp) -> Option<Timestamp> {
         let start = self.start(now);
-        let groups = groups(backups.iter(), start).into_iter();
-        groups.filter_map(|group| newest_before(backups, group, start)).map(|backup| backup.at).min()
+        let backups: Vec<&Candidate> = backups.iter().collect();
+        let newest = |group: Group| {
+            backups
+                .iter()
+                .filter(|backup| group.has(backup) && backup.at <= start)
+                .map(|backup| backup.at)
+                .max()
+        };
+        groups(&backups, start).into_iter().filter_map(newest).min()
     }
 }
 
@@ -81,22 +88,13 @@ impl Group {
 }
 
 /// Gives the groups that a window which begins at `start` stands on.
-pub(super) fn groups<'a>(
-    backups: impl Iterator<Item = &'a Candidate> + Clone,
-    start: Timestamp,
-) -> Vec<Group> {
+pub(super) fn groups(backups: &[&Candidate], start: Timestamp) -> Vec<Group> {
     let kinds = [BackupKind::Logical, BackupKind::Physical];
     let is_in_use = |kind: &BackupKind| {
         let usable = Group { kind: *kind, verified: false };
-        backups.clone().any(|backup| usable.has(backup) && backup.at > start)
+        backups.iter().any(|backup| usable.has(backup) && backup.at > start)
     };
     let in_use: Vec<_> = kinds.into_iter().filter(is_in_use).collect();
     let kinds = if in_use.is_empty() { kinds.to_vec() } else { in_use };
     kinds.into_iter().flat_map(|kind| [false, true].map(|verified| Group { kind, verified })).collect()
-}
-
-fn newest_before(backups: &[Candidate], group: Group, start: Timestamp) -> Option<&Candidate> {
-    let before = backups.iter().filter(|backup| group.has(backup) && backup.at <= start);
-    // As pruning orders them: of two of the same time, the later name.
-    before.max_by(|one, other| (one.at, &one.uri).cmp(&(other.at, &other.uri)))
 }

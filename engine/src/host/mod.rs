@@ -23,7 +23,7 @@ pub use processes::{
 pub use secret::{Secret, SecretError, Secrets};
 pub use store::{
     Checksum, ChecksumAlgorithm, Encryption, Key, KeyError, ObjectInfo, ObjectStore, ProviderPlace, PutMode,
-    Stamp, StoreError, StoreErrorKind, Stores,
+    Stamp, StoreError, StoreErrorKind, Stores, Unfinished,
 };
 pub use upload::{KeepState, Resumption, UploadSource};
 

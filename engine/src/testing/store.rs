@@ -9,7 +9,9 @@ use bytes::{Bytes, BytesMut};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{MemoryBucket, locked};
-use crate::host::{Body, Bucket, Key, ObjectInfo, ObjectStore, PutMode, Stamp, StoreError, StoreErrorKind};
+use crate::host::{
+    Body, Bucket, Key, ObjectInfo, ObjectStore, PutMode, Stamp, StoreError, StoreErrorKind, Unfinished,
+};
 
 /// Objects are read in pieces of this size, so that readers meet more than one.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -69,6 +71,7 @@ struct State {
     objects: BTreeMap<Key, Object>,
     faults: Vec<(Operation, u32, Fault)>,
     refused: BTreeMap<String, StoreErrorKind>,
+    unfinished: Vec<Unfinished>,
     calls: Vec<(Operation, String)>,
     limit_bytes: Option<u64>,
     lists_tell_stamps: bool,
@@ -124,6 +127,11 @@ impl MemoryStore {
     /// Lets lists tell stamps, as those of S3 and Google Cloud Storage do.
     pub fn tell_stamps_in_lists(&self) {
         locked(&self.state).lists_tell_stamps = true;
+    }
+
+    /// Leaves a write there that has not come to its end.
+    pub fn leave(&self, unfinished: Unfinished) {
+        locked(&self.state).unfinished.push(unfinished);
     }
 
     /// Puts an object there, past all faults and limits.
@@ -364,6 +372,19 @@ impl ObjectStore for MemoryStore {
             return Err(self.error(StoreErrorKind::Full, Operation::CheckWritable, "", why));
         }
         Ok(())
+    }
+
+    async fn list_unfinished(&self) -> Result<Vec<Unfinished>, StoreError> {
+        self.begin(Operation::List, "")?;
+        Ok(locked(&self.state).unfinished.clone())
+    }
+
+    async fn remove_abandoned(&self, before: Timestamp) -> Result<Vec<Unfinished>, StoreError> {
+        self.begin(Operation::Delete, "")?;
+        let mut state = locked(&self.state);
+        let (removed, left) = state.unfinished.drain(..).partition(|write| write.newest < before);
+        state.unfinished = left;
+        Ok(removed)
     }
 
     fn bucket(&self) -> Option<&dyn Bucket> {

@@ -18,7 +18,12 @@ pub(super) struct Watch {
 impl Watch {
     /// Notes in which state the lease is, and gives how much longer it must stay so. Of a state that is new, the place
     /// of the leases is asked how old it is.
-    pub(super) async fn look(&mut self, group: &str, revision: &Revision, store: &dyn LeaseStore) -> Duration {
+    pub(super) async fn look(
+        &mut self,
+        group: &str,
+        revision: &Revision,
+        store: &dyn LeaseStore,
+    ) -> Duration {
         if self.seen.as_ref() != Some(revision) {
             self.seen = Some(revision.clone());
             self.unchanged = store.unchanged_for(group).await.unwrap_or_default();

@@ -14,8 +14,8 @@ use super::runs::plan;
 use super::{StandingClock, events, owner};
 use crate::host::{Clock as _, Key, ObjectStore, StoreErrorKind};
 use crate::journal::{
-    Event, Fence, GroupLocks, Journal, JournalError, LockError, LockOwner, NoFence, Record, RunDirectory, Runs,
-    RunsError, StoreJournal, StoredRuns, Wanted,
+    Event, Fence, GroupLocks, Journal, JournalError, LockError, LockOwner, NoFence, Record, RunDirectory,
+    Runs, RunsError, StoreJournal, StoredRuns, Wanted,
 };
 use crate::runbook::OnConflict;
 use crate::testing::{FakeClock, MemoryStore, Operation};

@@ -83,8 +83,7 @@ async fn a_promised_window_keeps_the_logs_from_the_backup_before_it() {
 async fn rules_that_keep_less_than_the_promised_window_do_not_shorten_it() {
     let shop = shop().await;
     // It is 15:00: the window begins at 10:30, between the backups a and b.
-    let params =
-        json!({ "store": "primary", "keep": { "keep_last": 1 }, "keep_binlogs_within": "4h30m" });
+    let params = json!({ "store": "primary", "keep": { "keep_last": 1 }, "keep_binlogs_within": "4h30m" });
     let notes = shop.preflight(&PruneStep, params.clone()).await.notes;
     insta::assert_snapshot!(notes[..3].join("\n"), @r"
     keep c: the newest, last 1
@@ -100,8 +99,7 @@ async fn rules_that_keep_less_than_the_promised_window_do_not_shorten_it() {
 async fn logs_are_kept_from_the_last_good_backup_before_the_window() {
     let shop = shop().await;
     shop.verdict("b", Level::Content, false).await;
-    let params =
-        json!({ "store": "primary", "keep": { "keep_last": 9 }, "keep_binlogs_within": "3h30m" });
+    let params = json!({ "store": "primary", "keep": { "keep_last": 9 }, "keep_binlogs_within": "3h30m" });
     let outputs = shop.run("backup.prune", params).await.unwrap();
     assert_eq!(removed(&outputs), ["mariadb-0-1/t/bin.000001:4"], "what was logged since a");
 }
@@ -113,7 +111,10 @@ async fn the_recovery_window_of_the_environment_holds_for_the_rules() {
     shop.settings.objectives = Some(Objectives { rto: None, rpo: None, recovery_window: window });
     let params = json!({ "store": "primary", "keep": { "keep_last": 1 } });
     let outputs = shop.run("backup.prune", params).await.unwrap();
-    assert_eq!(outputs["kept"][2], json!({ "id": "a", "reason": "the start of the recovery window of 4h30m" }));
+    assert_eq!(
+        outputs["kept"][2],
+        json!({ "id": "a", "reason": "the start of the recovery window of 4h30m" })
+    );
 }
 
 #[tokio::test]

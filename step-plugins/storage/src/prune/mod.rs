@@ -7,6 +7,8 @@ mod run;
 mod sweep;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod unfinished_tests;
 
 use async_trait::async_trait;
 use rekindle_backup::retention::{KeepRules, Promise, Window};
@@ -70,12 +72,16 @@ pub struct PruneOutputs {
     /// Archived binary logs that were removed, the oldest first: `SERVER/TIMELINE/LOG:POSITION`.
     #[serde(default)]
     pub removed_binlogs: Vec<Fate>,
+    /// What else was removed, by its name in the store: what archivers that died had stored of logs, and uploads that
+    /// nobody goes on with.
+    #[serde(default)]
+    pub removed_unfinished: Vec<Fate>,
 }
 
 /// What becomes of a backup, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Fate {
-    /// The backup's id, or the log's place.
+    /// The backup's id, the log's place, or the name.
     pub id: String,
     /// Every reason.
     pub reason: String,

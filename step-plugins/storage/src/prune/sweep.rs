@@ -6,10 +6,11 @@ use jiff::{SignedDuration, Timestamp};
 use rekindle_backup::catalogue::{self, Catalogue, CatalogueError, Trust, Unpublished};
 use rekindle_backup::layout::{BackupUri, MANIFEST};
 use rekindle_backup::retention::{Candidate, Decision, decide};
-use rekindle_engine::host::{ObjectStore, StoreErrorKind};
+use rekindle_engine::host::{ObjectStore, StoreErrorKind, Unfinished};
 use rekindle_engine::step::{StepContext, StepError};
 
-use super::PruneParams;
+use super::binlogs::{self, Logs};
+use super::{Fate, PruneParams};
 
 /// What is younger may belong to a run that goes on.
 const LEFTOVER_AGE: SignedDuration = SignedDuration::from_hours(24);
@@ -20,6 +21,10 @@ pub(super) struct Sweep {
     pub(super) decisions: Vec<Decision>,
     /// What failed runs left.
     pub(super) leftovers: Vec<Unpublished>,
+    /// Archived binary logs.
+    pub(super) logs: Logs,
+    /// Writes that nobody goes on with.
+    pub(super) abandoned: Vec<Unfinished>,
     /// What it was decided by.
     pub(super) found: Catalogue,
     /// When the look began.
@@ -47,17 +52,32 @@ impl Sweep {
             scanned => scanned?,
         };
         let candidates: Vec<Candidate> = found.backups.iter().map(Candidate::from).collect();
+        let decisions = decide(&candidates, &params.keep, &params.windows(cx.settings()), now);
         let abandoned_before = now.checked_sub(LEFTOVER_AGE).unwrap_or(Timestamp::MIN);
-        let is_leftover =
-            |one: &Unpublished| one.newest < abandoned_before && one.uri.id != cx.run().as_str();
+        let logs = binlogs::decide(store, params, &decisions, &found, abandoned_before, cx).await?;
+        let (abandoned, under_way): (Vec<_>, Vec<_>) =
+            store.list_unfinished().await?.into_iter().partition(|write| write.newest < abandoned_before);
+        // The first object of a dump that takes days may be old, while the rest is still on its way.
+        let is_leftover = |one: &&Unpublished| {
+            one.newest < abandoned_before
+                && one.uri.id != cx.run().as_str()
+                && !under_way.iter().any(|write| may_be_of(write, one))
+        };
         Ok(Self {
-            decisions: decide(&candidates, &params.keep, &params.windows(cx.settings()), now),
-            leftovers: found.unpublished.iter().filter(|one| is_leftover(one)).cloned().collect(),
+            decisions,
+            leftovers: found.unpublished.iter().filter(is_leftover).cloned().collect(),
+            logs,
+            abandoned,
             found,
             looked_at: now,
             abandoned_before,
         })
     }
+}
+
+/// Tells whether a write may become an object of what has no manifest yet.
+fn may_be_of(write: &Unfinished, leftover: &Unpublished) -> bool {
+    write.key.as_ref().is_none_or(|key| key.as_str().starts_with(&leftover.uri.prefix()))
 }
 
 /// Lets listings remember what stays. Losing that costs time, not truth.
@@ -103,9 +123,18 @@ pub(super) async fn remove(store: &dyn ObjectStore, uri: &BackupUri) -> Result<(
     }
 }
 
-/// Says why a leftover goes.
-pub(super) fn leftover_reason(leftover: &Unpublished) -> String {
+/// Says what becomes of a leftover.
+pub(super) fn leftover_fate(leftover: &Unpublished) -> Fate {
     let (count, newest) = (leftover.objects.len(), leftover.newest);
     let objects = if count == 1 { "object" } else { "objects" };
-    format!("never published: {count} {objects} of a run that did not finish, last written {newest}")
+    let reason =
+        format!("never published: {count} {objects} of a run that did not finish, last written {newest}");
+    Fate { id: leftover.uri.id.clone(), reason }
+}
+
+/// Says what becomes of a write that nobody goes on with.
+pub(super) fn abandoned_fate(write: &Unfinished) -> Fate {
+    let begun = write.begun.map(|begun| format!("begun {begun}, ")).unwrap_or_default();
+    let reason = format!("a write that did not finish, {begun}last sign of life {}", write.newest);
+    Fate { id: write.name.clone(), reason }
 }

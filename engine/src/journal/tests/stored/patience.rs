@@ -28,22 +28,27 @@ impl Fence for Lost {
     }
 }
 
-/// A run that was just made in the store, and its journal.
-async fn journal(store: &Arc<MemoryStore>, clock: &Arc<FakeClock>, fence: Arc<dyn Fence>) -> StoreJournal {
+/// The journal of a run that was just made in the store, and the machine that drives it.
+async fn journal(
+    store: &Arc<MemoryStore>,
+    clock: &Arc<FakeClock>,
+    fence: Arc<dyn Fence>,
+) -> (StoreJournal, Machine) {
     let machine = Machine::of(store);
     let run = machine.create().await;
-    machine.driven(&run, clock, fence).await
+    (machine.driven(&run, clock, fence).await, machine)
 }
 
 fn puts(store: &MemoryStore) -> usize {
-    let events = |(operation, key): &(Operation, String)| *operation == Operation::Put && key.contains("/events/");
+    let events =
+        |(operation, key): &(Operation, String)| *operation == Operation::Put && key.contains("/events/");
     store.calls().iter().filter(|call| events(call)).count()
 }
 
 #[tokio::test]
 async fn a_store_that_is_out_of_reach_for_a_while_is_waited_for() {
     let (store, clock) = (store(), Arc::new(FakeClock::automatic()));
-    let journal = journal(&store, &clock, Arc::new(NoFence)).await;
+    let (journal, _machine) = journal(&store, &clock, Arc::new(NoFence)).await;
     for nth in 1..=4 {
         store.fail(Operation::Put, nth, StoreErrorKind::Unavailable);
     }
@@ -56,7 +61,7 @@ async fn a_store_that_is_out_of_reach_for_a_while_is_waited_for() {
 #[tokio::test]
 async fn a_write_whose_answer_got_lost_knows_its_own_events() {
     let (store, clock) = (store(), Arc::new(FakeClock::automatic()));
-    let journal = journal(&store, &clock, Arc::new(NoFence)).await;
+    let (journal, _machine) = journal(&store, &clock, Arc::new(NoFence)).await;
     store.lose_answer(1);
     // Nor can be looked at once what is there.
     store.fail(Operation::Get, 1, StoreErrorKind::Unavailable);
@@ -69,7 +74,7 @@ async fn a_write_whose_answer_got_lost_knows_its_own_events() {
 #[tokio::test]
 async fn patience_ends() {
     let (store, clock) = (store(), Arc::new(FakeClock::automatic()));
-    let journal = journal(&store, &clock, Arc::new(NoFence)).await;
+    let (journal, _machine) = journal(&store, &clock, Arc::new(NoFence)).await;
     for nth in 1..=100 {
         store.fail(Operation::Put, nth, StoreErrorKind::Unavailable);
     }
@@ -83,7 +88,7 @@ async fn patience_ends() {
 #[tokio::test]
 async fn nothing_is_written_again_once_the_run_may_be_somebody_elses() {
     let (store, clock) = (store(), Arc::new(FakeClock::automatic()));
-    let journal = journal(&store, &clock, Arc::new(Lost)).await;
+    let (journal, _machine) = journal(&store, &clock, Arc::new(Lost)).await;
     store.fail(Operation::Put, 1, StoreErrorKind::Unavailable);
     let told = journal.append(&events()[..2]).await.unwrap_err();
     assert!(matches!(told, JournalError::Store(_)), "{told}");
