@@ -2,8 +2,8 @@
 //!
 //! Calendar rules count in UTC and keep the newest backup of each of the last N hours (days, ISO 8601 weeks,
 //! months, years) that have any, as restic's do. A backup stays when any rule wants it. Whatever the rules say,
-//! these stay: the newest backup, the last verified one, marked ones, what a promised window stands on, and those whose
-//! manifest can't be read, which a person should look at.
+//! these stay: the newest backup, the last verified one, marked ones, what a run works with, what a promised window
+//! stands on, and those whose manifest can't be read, which a person should look at.
 //!
 //! A backup whose verification failed takes no good one's place: rules that count are applied to all backups
 //! and once more to those that have not failed.
@@ -16,6 +16,7 @@ use std::num::NonZeroU32;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use rekindle_engine::host::StoreErrorKind;
+use rekindle_engine::id::RunId;
 
 pub use rules::KeepRules;
 pub use window::{Promise, Window};
@@ -39,6 +40,8 @@ pub struct Candidate {
     pub kept: Option<String>,
     /// The id of the backup that it is an increment to.
     pub base: Option<String>,
+    /// A run that works with it now, or goes on with it later.
+    pub used_by: Option<RunId>,
 }
 
 /// What is known of a backup's health.
@@ -92,6 +95,7 @@ impl From<&Listed> for Candidate {
             standing,
             kept: listed.kept(),
             base: summary.and_then(|summary| summary.base.clone()),
+            used_by: None,
         }
     }
 }
@@ -172,6 +176,9 @@ fn keep_always(newest_first: &mut [Judged<'_>]) {
             Some("") => judged.keep("marked"),
             Some(why) => judged.keep(format!("marked: {why}")),
             None => {}
+        }
+        if let Some(run) = &judged.backup.used_by {
+            judged.keep(format!("in use by run {run}"));
         }
         if let Some(why) = judged.backup.standing.unread() {
             judged.keep(why);

@@ -19,7 +19,7 @@ const NOW: &str = "2026-11-22T15:00:00Z";
 fn candidate(at: &str, standing: Standing) -> Candidate {
     let uri = BackupUri { store: "p".into(), cluster: "shop".into(), id: at.to_owned() };
     let kind = standing.unread().is_none().then_some(BackupKind::Logical);
-    Candidate { uri, at: at.parse().unwrap(), kind, standing, kept: None, base: None }
+    Candidate { uri, at: at.parse().unwrap(), kind, standing, kept: None, base: None, used_by: None }
 }
 
 fn unverified<'a>(times: impl IntoIterator<Item = &'a str>) -> Vec<Candidate> {
@@ -96,6 +96,20 @@ fn a_marked_increment_keeps_its_base_and_one_that_goes_does_not() {
     keep 2026-11-21T01:00:00Z: the newest, last 1
     remove 2026-11-20T01:00:00Z: no rule keeps it
     keep 2026-11-19T01:00:00Z: marked: audit
+    keep 2026-11-18T01:00:00Z: the base of 2026-11-19T01:00:00Z
+    ");
+}
+
+#[test]
+fn what_a_run_works_with_stays_with_all_that_it_builds_on() {
+    let times =
+        ["2026-11-18T01:00:00Z", "2026-11-19T01:00:00Z", "2026-11-20T01:00:00Z", "2026-11-21T01:00:00Z"];
+    let mut backups = increments(unverified(times), &[1]);
+    backups[1].used_by = Some("20261121T235959Z-beef".into());
+    insta::assert_snapshot!(decided(&backups, &last(1)), @r"
+    keep 2026-11-21T01:00:00Z: the newest, last 1
+    remove 2026-11-20T01:00:00Z: no rule keeps it
+    keep 2026-11-19T01:00:00Z: in use by run 20261121T235959Z-beef
     keep 2026-11-18T01:00:00Z: the base of 2026-11-19T01:00:00Z
     ");
 }
@@ -229,7 +243,7 @@ fn candidates() -> impl Strategy<Value = Vec<Candidate>> {
                 let kept = (marked && number % 5 == 0).then(String::new);
                 let kind = if number % 3 == 0 { BackupKind::Physical } else { BackupKind::Logical };
                 let kind = standing.unread().is_none().then_some(kind);
-                Candidate { uri, at, kind, standing, kept, base: None }
+                Candidate { uri, at, kind, standing, kept, base: None, used_by: None }
             })
             .collect()
     })

@@ -14,6 +14,7 @@ use rekindle_host::RecordedProcesses;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::group;
+use super::others::Others;
 use super::place::Place;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -77,7 +78,7 @@ pub(crate) async fn ready(
     earlier.pop_if(|last| last.hash == plan.hash);
     let lock = directory.lock(&owner).map_err(|error| group::locked(&error))?;
     refuse_beside_children(directory).await?;
-    let world = recorded(world, directory)?;
+    let world = Others::known_to(&recorded(world, directory)?, place.runs());
     let heard = Heard::listen(&cancellation);
     let lease = match &place.group(&plan, directory.id()) {
         Some(wanted) => Some(

@@ -52,13 +52,36 @@ enum Want {
 impl Place {
     /// Finds out from an environment where its runs are.
     pub(crate) async fn of(state_dir: &Path, settings: &Settings, world: &World) -> Result<Self, Failure> {
-        let runs = Runs::new(state_dir);
+        Self::with(Runs::new(state_dir), settings, world).await
+    }
+
+    /// Finds out from an environment where else than on this machine its runs are.
+    pub(crate) async fn with(runs: Runs, settings: &Settings, world: &World) -> Result<Self, Failure> {
         let Some(journal) = &settings.journal else { return Ok(Self { runs, stored: None }) };
         let store = open_store(world, settings, &journal.store).await.map_err(|error| {
             let help = error.help.clone().unwrap_or_else(|| OUT_OF_REACH.to_owned());
             Failure::input(error.to_string()).help(help)
         })?;
         Ok(Self { stored: Some(StoredRuns::new(store, runs.clone())), runs })
+    }
+
+    /// Gives all runs that have not come to their end, as far as they can be read.
+    pub(crate) async fn unfinished(&self) -> Result<Vec<(RunDirectory, Vec<Record>)>, RunsError> {
+        if let Some(stored) = &self.stored {
+            bring_here(stored, &self.runs).await?;
+        }
+        let read = |run: RunDirectory| match run.records() {
+            Ok(records) => Some((run, records)),
+            Err(error) => {
+                tracing::warn!("run {}: {error}", run.id());
+                None
+            }
+        };
+        let ended = |records: &[Record]| {
+            matches!(records.last(), Some(Record { event: Event::RunFinished { .. }, .. }) | None)
+        };
+        let all = self.runs.list()?.into_iter().filter_map(read);
+        Ok(all.filter(|(_, records)| !ended(records)).collect())
     }
 
     /// Makes a new run.
@@ -224,16 +247,22 @@ pub(crate) async fn list(state_dir: &Path, elsewhere: &Elsewhere) -> Result<Vec<
         None => Place { runs: Runs::new(state_dir), stored: None },
     };
     if let Some(stored) = &place.stored {
-        for run in stored.list().await.map_err(|error| failed(&error))? {
-            if place.runs.open(&run).is_ok_and(|known| has_succeeded(&known)) {
-                continue;
-            }
-            if let Err(error) = stored.fetch(&run).await {
-                output::error(&format!("warning: run {run}: {error}\n"));
-            }
-        }
+        bring_here(stored, &place.runs).await.map_err(|error| failed(&error))?;
     }
     place.runs.list().map_err(|error| failed(&error))
+}
+
+/// Brings what this machine knows of the runs in a store up to date.
+async fn bring_here(stored: &StoredRuns, runs: &Runs) -> Result<(), RunsError> {
+    for run in stored.list().await? {
+        if runs.open(&run).is_ok_and(|known| has_succeeded(&known)) {
+            continue;
+        }
+        if let Err(error) = stored.fetch(&run).await {
+            output::error(&format!("warning: run {run}: {error}\n"));
+        }
+    }
+    Ok(())
 }
 
 /// Says whether nothing can be added to a run any more.

@@ -5,6 +5,7 @@ mod body;
 mod bucket;
 mod clock;
 mod masker;
+mod others;
 mod processes;
 mod secret;
 mod store;
@@ -16,6 +17,7 @@ pub use body::{Body, BodyReader, BodySender};
 pub use bucket::{Bucket, BucketChange, BucketFacts, LifecycleRule, Setting};
 pub use clock::Clock;
 pub use masker::Masker;
+pub use others::{AtWork, NoOtherRuns, OtherRuns};
 pub use processes::{
     CommandSpec, ExitReport, PrivateFile, ProcessError, Processes, RunningProcess, Standby, Stdin,
     TerminateReason,
@@ -40,4 +42,6 @@ pub struct World {
     pub stores: Arc<dyn Stores>,
     /// Hides secret values in everything that is written.
     pub masker: Masker,
+    /// What other runs are at.
+    pub others: Arc<dyn OtherRuns>,
 }

@@ -4,8 +4,7 @@ use jiff::Timestamp;
 use rekindle_backup::binlog::archive::{self, Stray, Timeline};
 use rekindle_backup::binlog::prune::{Unneeded, unneeded};
 use rekindle_backup::binlog::{SegmentKey, TimelineKey};
-use rekindle_backup::catalogue::Catalogue;
-use rekindle_backup::retention::{Candidate, Decision};
+use rekindle_backup::retention::Candidate;
 use rekindle_engine::host::{Key, KeyError, ObjectStore};
 use rekindle_engine::step::{ErrorClass, Progress, StepContext, StepError};
 
@@ -30,21 +29,14 @@ pub(super) struct Logs {
 pub(super) async fn decide(
     store: &dyn ObjectStore,
     params: &PruneParams,
-    decisions: &[Decision],
-    found: &Catalogue,
+    kept: &[Candidate],
     left_before: Timestamp,
     cx: &StepContext,
 ) -> Result<Logs, StepError> {
     let cluster = params.cluster.as_deref().unwrap_or(cx.settings().cluster());
     let Some(timelines) = load(store, cluster, cx).await? else { return Ok(Logs::default()) };
     let strays = archive::strays(store, cluster, &timelines, left_before).await?;
-    let kept: Vec<Candidate> = found
-        .backups
-        .iter()
-        .filter(|listed| decisions.iter().any(|decision| decision.keep && decision.uri == listed.uri))
-        .map(Candidate::from)
-        .collect();
-    let from = needed_from(&kept, params, cx.world().clock.now());
+    let from = needed_from(kept, params, cx.world().clock.now());
     Ok(Logs { unneeded: from.map(|from| unneeded(&timelines, from)).unwrap_or_default(), strays })
 }
 
@@ -66,7 +58,10 @@ async fn load(
 /// Gives the point of the backup that the oldest point in time is reached from; none when no backup stays.
 fn needed_from(kept: &[Candidate], params: &PruneParams, now: Timestamp) -> Option<Timestamp> {
     let promised = params.logs_window().and_then(|window| window.stands_on(kept, now));
-    promised.or_else(|| kept.iter().map(|backup| backup.at).min())
+    let Some(promised) = promised else { return kept.iter().map(|backup| backup.at).min() };
+    // A recovery that goes on may replay from further back.
+    let used = kept.iter().filter(|backup| backup.used_by.is_some()).map(|backup| backup.at).min();
+    Some(used.map_or(promised, |used| used.min(promised)))
 }
 
 /// Says what becomes of a segment.

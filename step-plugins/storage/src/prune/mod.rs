@@ -8,6 +8,8 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod used_tests;
+#[cfg(test)]
 mod unfinished_tests;
 
 use async_trait::async_trait;
@@ -29,8 +31,8 @@ pub struct PruneStep;
 
 /// `with:` of `backup.prune`.
 ///
-/// Whatever the rules say, the newest backup, the last verified one, marked ones, those whose manifest can't be read,
-/// and those that `keep_binlogs_within` and the environment's `objectives.recovery_window` stand on stay.
+/// Whatever the rules say, the newest backup, the last verified one, marked ones, those that another run works with,
+/// those whose manifest can't be read, and those that `keep_binlogs_within` and the environment's `objectives.recovery_window` stand on stay.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PruneParams {

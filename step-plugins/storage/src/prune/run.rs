@@ -53,6 +53,12 @@ pub(super) async fn run(params: &PruneParams, cx: &StepContext) -> Result<PruneO
             outputs.kept.push(fate);
             continue;
         }
+        if published && let Some(run) = sweep::used_since(&uri, cx).await? {
+            cx.warn(&format!("{} stays: run {run} has begun to work with it", fate.id));
+            fate.reason = format!("in use by run {run}");
+            outputs.kept.push(fate);
+            continue;
+        }
         cx.progress(Progress { note: format!("removing {}", fate.id), ..Progress::default() });
         sweep::remove(&*store, &uri).await?;
         cx.log(&format!("removed {}: {}", fate.id, fate.reason));

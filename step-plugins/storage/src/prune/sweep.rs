@@ -6,7 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 use rekindle_backup::catalogue::{self, Catalogue, CatalogueError, Trust, Unpublished};
 use rekindle_backup::layout::{BackupUri, MANIFEST};
 use rekindle_backup::retention::{Candidate, Decision, decide};
-use rekindle_engine::host::{ObjectStore, StoreErrorKind, Unfinished};
+use rekindle_engine::host::{AtWork, ObjectStore, StoreErrorKind, Unfinished};
+use rekindle_engine::id::RunId;
 use rekindle_engine::step::{StepContext, StepError};
 
 use super::binlogs::{self, Logs};
@@ -51,10 +52,20 @@ impl Sweep {
             }
             scanned => scanned?,
         };
-        let candidates: Vec<Candidate> = found.backups.iter().map(Candidate::from).collect();
+        let at_work = at_work(cx).await?;
+        let used_by = |uri: &BackupUri| user_of(uri, &at_work);
+        let candidates: Vec<Candidate> = found
+            .backups
+            .iter()
+            .map(|listed| Candidate { used_by: used_by(&listed.uri), ..Candidate::from(listed) })
+            .collect();
         let decisions = decide(&candidates, &params.keep, &params.windows(cx.settings()), now);
         let abandoned_before = now.checked_sub(LEFTOVER_AGE).unwrap_or(Timestamp::MIN);
-        let logs = binlogs::decide(store, params, &decisions, &found, abandoned_before, cx).await?;
+        let kept: Vec<Candidate> = candidates
+            .into_iter()
+            .filter(|one| decisions.iter().any(|decision| decision.keep && decision.uri == one.uri))
+            .collect();
+        let logs = binlogs::decide(store, params, &kept, abandoned_before, cx).await?;
         let (abandoned, under_way): (Vec<_>, Vec<_>) =
             store.list_unfinished().await?.into_iter().partition(|write| write.newest < abandoned_before);
         // The first object of a dump that takes days may be old, while the rest is still on its way.
@@ -75,6 +86,21 @@ impl Sweep {
     }
 }
 
+/// Asks what the other runs are at.
+async fn at_work(cx: &StepContext) -> Result<Vec<AtWork>, StepError> {
+    let all = cx.world().others.at_work(cx.settings()).await;
+    let mut others = all.map_err(|why| {
+        StepError::transient(format!("failed to find out which backups other runs work with: {why}"))
+    })?;
+    others.retain(|one| one.run != *cx.run());
+    Ok(others)
+}
+
+fn user_of(uri: &BackupUri, at_work: &[AtWork]) -> Option<RunId> {
+    let name = uri.to_string();
+    at_work.iter().find(|one| one.names(&name)).map(|one| one.run.clone())
+}
+
 /// Tells whether a write may become an object of what has no manifest yet.
 fn may_be_of(write: &Unfinished, leftover: &Unpublished) -> bool {
     write.key.as_ref().is_none_or(|key| key.as_str().starts_with(&leftover.uri.prefix()))
@@ -92,6 +118,11 @@ pub(super) async fn remember(
     if let Err(error) = catalogue::write_index(store, cluster, &found, looked_at).await {
         tracing::warn!(%error, "the index of the backups could not be written; listing them takes longer");
     }
+}
+
+/// Looks once more whether a run has begun to work with a backup since it was decided that it goes.
+pub(super) async fn used_since(uri: &BackupUri, cx: &StepContext) -> Result<Option<RunId>, StepError> {
+    Ok(user_of(uri, &at_work(cx).await?))
 }
 
 /// Looks once more whether somebody has marked a backup since it was decided that it goes.
