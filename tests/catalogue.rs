@@ -124,7 +124,14 @@ async fn a_backup_that_a_waiting_recovery_has_chosen_outlives_pruning_until_it_i
     assert_eq!(list(&cluster).len(), 2);
 
     let waits = cluster.project.run(&["runs", "list"]).success().stdout;
-    let run = waits.lines().find(|line| line.contains("waits 1.0.0")).unwrap().split(' ').next().unwrap().to_owned();
+    let run = waits
+        .lines()
+        .find(|line| line.contains("waits 1.0.0"))
+        .unwrap()
+        .split(' ')
+        .next()
+        .unwrap()
+        .to_owned();
     cluster.project.run(&["cancel", &run]).success();
     cluster.with_environment(&prune).success();
     assert_eq!(list(&cluster).len(), 1);

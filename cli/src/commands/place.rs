@@ -78,7 +78,7 @@ impl Place {
             }
         };
         let ended = |records: &[Record]| {
-            matches!(records.last(), Some(Record { event: Event::RunFinished { .. }, .. }) | None)
+            matches!(records.last(), Some(Record { event: Event::RunFinished { .. }, .. }))
         };
         let all = self.runs.list()?.into_iter().filter_map(read);
         Ok(all.filter(|(_, records)| !ended(records)).collect())

@@ -51,7 +51,8 @@ mod tests {
     fn a_longer_name_is_another_one() {
         let says = r#"{"uri":"backup://p/shop/ab","other":"backup://p/shop/b/full.sql.gz"}"#.to_owned();
         let run = AtWork { run: "r".into(), says };
-        let named = ["backup://p/shop/ab", "backup://p/shop/a", "backup://p/shop/b"].map(|what| run.names(what));
+        let named =
+            ["backup://p/shop/ab", "backup://p/shop/a", "backup://p/shop/b"].map(|what| run.names(what));
         assert_eq!(named, [true, false, false]);
     }
 }

@@ -8,9 +8,9 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
-mod used_tests;
-#[cfg(test)]
 mod unfinished_tests;
+#[cfg(test)]
+mod used_tests;
 
 use async_trait::async_trait;
 use rekindle_backup::retention::{KeepRules, Promise, Window};
@@ -32,7 +32,8 @@ pub struct PruneStep;
 /// `with:` of `backup.prune`.
 ///
 /// Whatever the rules say, the newest backup, the last verified one, marked ones, those that another run works with,
-/// those whose manifest can't be read, and those that `keep_binlogs_within` and the environment's `objectives.recovery_window` stand on stay.
+/// those whose manifest can't be read, and those that `keep_binlogs_within` and the environment's
+/// `objectives.recovery_window` stand on stay.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PruneParams {

@@ -43,7 +43,11 @@ fn params() -> serde_json::Value {
 async fn a_backup_that_a_recovery_goes_on_with_stays_and_the_preview_said_so() {
     let shop = shop(vec![Ok(vec![recovery("recovery", "a")])]).await;
     let notes = shop.preflight(&PruneStep, params()).await.notes;
-    insta::assert_snapshot!(notes.join("\n"), @"");
+    insta::assert_snapshot!(notes.join("\n"), @r"
+    keep c: the newest, last 1
+    remove b: no rule keeps it
+    keep a: in use by run recovery
+    ");
     let outputs = shop.run("backup.prune", params()).await.unwrap();
     assert_eq!(outputs["kept"][1], json!({ "id": "a", "reason": "in use by run recovery" }));
     assert_eq!((shop.objects("a").len(), shop.objects("b").len()), (7, 0));
@@ -72,6 +76,6 @@ async fn nothing_goes_while_nobody_knows_what_other_runs_are_at() {
     let shop = shop(vec![Err("the journals are out of reach".to_owned())]).await;
     let error = shop.run("backup.prune", params()).await.unwrap_err();
     assert_eq!(error.class, ErrorClass::Transient);
-    insta::assert_snapshot!(error.message, @"");
+    insta::assert_snapshot!(error.message, @"failed to find out which backups other runs work with: the journals are out of reach");
     assert_eq!(shop.objects("a").len(), 7);
 }
