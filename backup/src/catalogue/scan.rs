@@ -46,7 +46,8 @@ pub async fn list_backups(
 
 /// Lists backups, and what lies beside them without being one.
 ///
-/// A backup of which something is archived, or may not be read, is one whose manifest can't be read now; it hides no other.
+/// A backup of which something is archived, or may not be read, is one whose manifest can't be read now; it hides no
+/// other.
 ///
 /// # Errors
 /// When the store can't be listed or read, or nothing in it may be read.

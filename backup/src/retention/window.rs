@@ -1,13 +1,14 @@
-//! What a promised window needs: backups and how far back something was promised in, which of them it stands on out. Pure.
+//! What a promised window needs: backups and how far back something was promised in, which of them it stands on out.
+//! Pure.
 //!
 //! A point in time is reached from the last backup before it. So a window stands on the newest backup at or before its
 //! start. As time passes, the next one takes that place: the oldest inside the window, which therefore stays too.
 //! Without it nothing between would be left, and the window would stand on an ever older backup, with ever more binary
 //! logs to keep and to replay.
 //!
-//! That is so for each kind of backup, since a recovery starts from one kind, and once more for the verified ones, since
-//! a recovery takes only those unless told otherwise. A kind of which none was made inside the window is no longer in
-//! use, and keeps nothing here while there is another.
+//! That is so for each kind of backup, since a recovery starts from one kind, and once more for the verified ones,
+//! since a recovery takes only those unless told otherwise. A kind of which none was made inside the window is no
+//! longer in use, and keeps nothing here while there is another.
 
 use std::fmt;
 

@@ -1,4 +1,5 @@
-//! What the other runs of an environment are at: their journals and locks in, those that have not come to their end out.
+//! What the other runs of an environment are at: their journals and locks in, those that have not come to their end
+//! out.
 
 use async_trait::async_trait;
 use rekindle_engine::environment::Settings;

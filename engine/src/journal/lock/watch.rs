@@ -1,7 +1,7 @@
 //! How long a lease has stayed as it is: looks at it and the time between them in, what is missing of its length out.
 //!
-//! Clocks of two machines may be any time apart, so what a lease says of its end is no proof. That it was not renewed for
-//! as long as it lasts is one, by whichever single clock that was seen.
+//! Clocks of two machines may be any time apart, so what a lease says of its end is no proof. That it was not renewed
+//! for as long as it lasts is one, by whichever single clock that was seen.
 
 use std::time::Duration;
 

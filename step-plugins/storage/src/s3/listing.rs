@@ -42,8 +42,8 @@ struct Begun {
 }
 
 impl Begun {
-    /// Asks for its last sign of life; nothing when it was completed or aborted meanwhile. A large upload may take longer
-    /// than anything is left alone: one that still gets parts is under way.
+    /// Asks for its last sign of life; nothing when it was completed or aborted meanwhile. A large upload may take
+    /// longer than anything is left alone: one that still gets parts is under way.
     async fn look(&self, store: &S3Store) -> Result<Option<Unfinished>, Failure> {
         let newest = match parts::newest(store, &self.object, &self.id).await {
             Ok(newest) => newest.map_or(self.at, |newest| newest.max(self.at)),
