@@ -4,6 +4,20 @@ use serde_json::Value;
 
 use crate::support::{Answer, Cluster, Project};
 
+/// Chooses a backup, then waits for a person.
+const WAITS: &str = r#"
+apiVersion: rekindle/v1
+kind: Runbook
+name: waits
+version: 1.0.0
+values:
+  backup: { type: string, default: latest, description: Which. }
+concurrency: { group: recover, on_conflict: fail }
+steps:
+  - { id: find, uses: backup.find, phase: plan, with: { store: primary, backup: "{{ values.backup }}" } }
+  - { id: ask, uses: approval, with: { message: "Restore {{ steps.find.outputs.id }}?" } }
+"#;
+
 /// Makes backups that no rule removes; gives their ids, the oldest first.
 fn backups(cluster: &Cluster, count: usize) -> Vec<String> {
     for _ in 0..count {
@@ -92,4 +106,33 @@ async fn pruning_touches_nothing_without_yes_and_then_does_what_it_showed() {
     assert_eq!(left, [ids[0].clone(), ids[2].clone()]);
     assert!(cluster.with_environment(&prune).success().stdout.ends_with("nothing to remove\n"));
     cluster.with_environment(&["backups", "prune", "--store", "nowhere"]).code(2);
+}
+
+#[tokio::test]
+async fn a_backup_that_a_waiting_recovery_has_chosen_outlives_pruning_until_it_is_given_up() {
+    let cluster = Cluster::up(0);
+    cluster.fill(100).await;
+    let ids = backups(&cluster, 2);
+    cluster.project.write("runbooks/waits.yaml", WAITS);
+    let chosen = format!("backup={}", ids[0]);
+    cluster.with_environment(&["run", "waits", "--yes", "--set", &chosen]).code(3);
+    let prune = ["backups", "prune", "--yes", "--set", "retention={keep_last: 1, keep_within: null}"];
+
+    let shown = cluster.with_environment(&[&prune[..2], &prune[3..]].concat()).success().stdout;
+    assert!(shown.contains(&format!("keep {}: in use by run ", ids[0])), "{shown}");
+    cluster.with_environment(&prune).success();
+    assert_eq!(list(&cluster).len(), 2);
+
+    let waits = cluster.project.run(&["runs", "list"]).success().stdout;
+    let run = waits
+        .lines()
+        .find(|line| line.contains("waits 1.0.0"))
+        .unwrap()
+        .split(' ')
+        .next()
+        .unwrap()
+        .to_owned();
+    cluster.project.run(&["cancel", &run]).success();
+    cluster.with_environment(&prune).success();
+    assert_eq!(list(&cluster).len(), 1);
 }

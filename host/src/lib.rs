@@ -12,7 +12,7 @@ mod secrets;
 
 use std::sync::Arc;
 
-use rekindle_engine::host::{Masker, Stores, World};
+use rekindle_engine::host::{Masker, NoOtherRuns, Stores, World};
 
 pub use clock::SystemClock;
 pub use identity::{identity, is_alive, is_of_this_host, liveness};
@@ -33,5 +33,6 @@ pub fn world(stores: Arc<dyn Stores>, reaper: Option<Arc<Reaper>>) -> World {
         processes: Arc::new(processes),
         stores,
         masker,
+        others: Arc::new(NoOtherRuns),
     }
 }

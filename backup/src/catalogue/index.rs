@@ -64,7 +64,13 @@ impl Index {
         key: &Key,
     ) -> Result<Self, CatalogueError> {
         let bytes = match read_small(store, &whole(cluster), key, NAME).await {
-            Err(CatalogueError::Store(error)) if error.kind != StoreErrorKind::NotFound => {
+            // Only a memory: what is in the way of it alone is no trouble of the store.
+            Err(CatalogueError::Store(error))
+                if !matches!(
+                    error.kind,
+                    StoreErrorKind::NotFound | StoreErrorKind::Archived | StoreErrorKind::Denied
+                ) =>
+            {
                 return Err(error.into());
             }
             Err(_) => return Ok(Self::default()),
@@ -82,15 +88,30 @@ impl Index {
         objects: &[ObjectInfo],
         stored_at: Timestamp,
     ) -> Option<Listed> {
+        let size_bytes = objects.iter().map(|object| object.size_bytes).sum();
+        self.unchanged(uri, ReadFrom::of(uri, objects), size_bytes, stored_at)
+    }
+
+    /// Gives what it knows of a backup that was looked at, if that is still as it was.
+    pub(super) fn remembers(&self, listed: &Listed) -> Option<Listed> {
+        self.unchanged(&listed.uri, listed.read_from.clone(), listed.size_bytes, listed.stored_at)
+    }
+
+    fn unchanged(
+        &self,
+        uri: &BackupUri,
+        read_from: Vec<ReadFrom>,
+        size_bytes: u64,
+        stored_at: Timestamp,
+    ) -> Option<Listed> {
         let entry = self.0.get(&uri.id)?;
-        let read_from = ReadFrom::of(uri, objects);
         (read_from == entry.read_from).then(|| Listed {
             uri: uri.clone(),
             summary: Ok(entry.summary.clone()),
             verdicts: entry.verdicts.clone(),
             damaged_verdicts: Vec::new(),
             mark: entry.mark.clone().map(Ok),
-            size_bytes: objects.iter().map(|object| object.size_bytes).sum(),
+            size_bytes,
             stored_at,
             read_from,
         })

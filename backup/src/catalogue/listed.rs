@@ -113,6 +113,14 @@ impl Listed {
         known(self) == known(other)
     }
 
+    /// Tells whether something of it is archived, or may not be read, so that nobody knows now what it says.
+    pub(super) fn is_unreadable_now(&self) -> bool {
+        let is = |error: &CatalogueError| matches!(error, CatalogueError::Store(_));
+        self.summary.as_ref().err().is_some_and(is)
+            || self.damaged_verdicts.iter().any(is)
+            || matches!(&self.mark, Some(Err(error)) if is(error))
+    }
+
     /// Tells whether a verification found it bad, and none has found it good since.
     pub fn has_failed(&self) -> bool {
         self.summary.is_err() || verdict::has_failed(&self.verdicts)

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
-use rekindle_engine::host::{Key, ObjectInfo, ObjectStore, StoreErrorKind};
+use rekindle_engine::host::{Key, ObjectInfo, ObjectStore, StoreError, StoreErrorKind};
 use rekindle_engine::id::StoreName;
 use tokio::sync::Semaphore;
 
@@ -25,8 +25,11 @@ const AT_ONCE_KIB: u32 = 8 << 10;
 pub enum Trust {
     /// Where the objects have not changed since, an index tells what they say. For choosing: what is chosen is read.
     Index,
-    /// Every manifest, verdict and mark is read. For removing.
+    /// Every manifest, verdict and mark is read. For choosing again.
     Nothing,
+    /// The same, and an index tells of what can't be read now, as far as that has not changed since. For removing:
+    /// what is archived must go when its time has come, and nobody reads it back for that.
+    IndexOfUnreadable,
 }
 
 /// Lists the backups of one cluster or of all, the oldest of each first, with the help of indexes.
@@ -43,8 +46,11 @@ pub async fn list_backups(
 
 /// Lists backups, and what lies beside them without being one.
 ///
+/// A backup of which something is archived, or may not be read, is one whose manifest can't be read now; it hides no
+/// other.
+///
 /// # Errors
-/// When the store can't be listed or read.
+/// When the store can't be listed or read, or nothing in it may be read.
 pub async fn scan(
     store: &dyn ObjectStore,
     name: &StoreName,
@@ -53,14 +59,17 @@ pub async fn scan(
 ) -> Result<Catalogue, CatalogueError> {
     let prefix = cluster.map_or_else(|| "backups/".to_owned(), BackupUri::cluster_prefix);
     let mut groups: BTreeMap<BackupUri, Vec<ObjectInfo>> = BTreeMap::new();
-    let mut indexes = BTreeMap::new();
+    let (mut index_keys, mut indexes) = (BTreeMap::new(), BTreeMap::new());
     for object in store.list(&prefix).await? {
         if let Some(uri) = owner(name, &object.key) {
             groups.entry(uri).or_default().push(object);
-        } else if let (Trust::Index, Some(cluster)) = (trust, Index::cluster_of(&object.key)) {
-            let cluster = cluster.to_owned();
-            let index = Index::load(store, &cluster, &object.key).await?;
-            indexes.insert(cluster, index);
+        } else if let Some(cluster) = Index::cluster_of(&object.key) {
+            index_keys.insert(cluster.to_owned(), object.key);
+        }
+    }
+    if trust == Trust::Index {
+        for (cluster, key) in &index_keys {
+            indexes.insert(cluster.clone(), Index::load(store, cluster, key).await?);
         }
     }
     let mut catalogue = Catalogue::default();
@@ -79,7 +88,12 @@ pub async fn scan(
         }
     }
     catalogue.is_remembered = unknown.is_empty();
-    catalogue.backups.extend(look_at_all(store, unknown).await?);
+    let mut looked_at = look_at_all(store, unknown).await?;
+    if trust == Trust::IndexOfUnreadable {
+        remember_unreadable(store, &mut looked_at, &index_keys).await?;
+    }
+    catalogue.backups.extend(looked_at);
+    unless_all_denied(&catalogue.backups)?;
     catalogue.backups.sort_by_cached_key(|listed| {
         (listed.uri.cluster.clone(), listed.recovery_point(), listed.uri.id.clone())
     });
@@ -106,6 +120,43 @@ async fn look_at_all(store: &dyn ObjectStore, unknown: Vec<Unknown>) -> Result<V
     looking.buffer_unordered(AT_ONCE).try_filter_map(async |listed| Ok(listed)).try_collect().await
 }
 
+/// Puts what an index tells in the place of what can't be read now.
+async fn remember_unreadable(
+    store: &dyn ObjectStore,
+    looked_at: &mut [Listed],
+    index_keys: &BTreeMap<String, Key>,
+) -> Result<(), CatalogueError> {
+    let mut indexes: BTreeMap<String, Index> = BTreeMap::new();
+    for listed in looked_at.iter_mut().filter(|listed| listed.is_unreadable_now()) {
+        let cluster = &listed.uri.cluster;
+        let Some(key) = index_keys.get(cluster) else { continue };
+        if !indexes.contains_key(cluster) {
+            indexes.insert(cluster.clone(), Index::load(store, cluster, key).await?);
+        }
+        if let Some(remembered) = indexes.get(cluster).and_then(|index| index.remembers(listed)) {
+            *listed = remembered;
+        }
+    }
+    Ok(())
+}
+
+/// One object that may not be read is a trouble of its backup; when that goes for all of them it is one of the store.
+fn unless_all_denied(backups: &[Listed]) -> Result<(), CatalogueError> {
+    let mut denied = backups.iter().map(|listed| match &listed.summary {
+        Err(CatalogueError::Store(error)) if error.kind == StoreErrorKind::Denied => Some(error),
+        Ok(_) | Err(_) => None,
+    });
+    match denied.next().flatten() {
+        Some(first) if denied.all(|denied| denied.is_some()) => Err(first.clone().into()),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Tells whether an error is about one object that can't be read now, and not about the store.
+fn is_of_the_object(error: &StoreError) -> bool {
+    matches!(error.kind, StoreErrorKind::Archived | StoreErrorKind::Denied)
+}
+
 /// Finds the backup that an object belongs to: `backups/CLUSTER/ID/…`.
 fn owner(store: &StoreName, key: &Key) -> Option<BackupUri> {
     let mut parts = key.as_str().strip_prefix("backups/")?.splitn(3, '/');
@@ -123,7 +174,7 @@ pub(super) async fn look(
     let manifest = match load_manifest(store, &uri).await {
         Err(CatalogueError::NotFound(_)) => return Ok(None),
         // The store's trouble is not the backup's.
-        Err(CatalogueError::Store(error)) => return Err(error.into()),
+        Err(CatalogueError::Store(error)) if !is_of_the_object(&error) => return Err(error.into()),
         manifest => manifest,
     };
     let mut verdicts = Vec::new();
@@ -135,7 +186,7 @@ pub(super) async fn look(
             match read_sealed::<Verdict>(store, &uri, &key, &name).await {
                 Ok(verdict) => verdicts.push(verdict),
                 Err(CatalogueError::Store(error)) if error.kind == StoreErrorKind::NotFound => {}
-                Err(CatalogueError::Store(error)) => return Err(error.into()),
+                Err(CatalogueError::Store(error)) if !is_of_the_object(&error) => return Err(error.into()),
                 Err(error) => damaged_verdicts.push(error),
             }
         }
@@ -154,6 +205,8 @@ pub(super) async fn look(
                     why: error.why,
                 }))
             }
+            // Nobody knows what it says: it keeps.
+            Err(CatalogueError::Store(error)) if is_of_the_object(&error) => Some(Err(error.into())),
             Err(error) => return Err(error),
         }
     } else {

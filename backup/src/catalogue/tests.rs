@@ -1,6 +1,7 @@
 //! What is listed, and what is not.
 
 mod index;
+mod unreadable;
 
 use rekindle_engine::host::{Key, StoreErrorKind};
 use rekindle_engine::testing::{MemoryStore, Operation};

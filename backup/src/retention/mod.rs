@@ -2,23 +2,28 @@
 //!
 //! Calendar rules count in UTC and keep the newest backup of each of the last N hours (days, ISO 8601 weeks,
 //! months, years) that have any, as restic's do. A backup stays when any rule wants it. Whatever the rules say,
-//! these stay: the newest backup, the last verified one, marked ones, and those whose manifest can't be read,
-//! which a person should look at.
+//! these stay: the newest backup, the last verified one, marked ones, what a run works with, what a promised window
+//! stands on, and those whose manifest can't be read, which a person should look at.
 //!
 //! A backup whose verification failed takes no good one's place: rules that count are applied to all backups
 //! and once more to those that have not failed.
 
 mod rules;
+mod window;
 
 use std::num::NonZeroU32;
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
+use rekindle_engine::host::StoreErrorKind;
+use rekindle_engine::id::RunId;
 
 pub use rules::KeepRules;
+pub use window::{Promise, Window};
 
-use crate::catalogue::Listed;
+use crate::catalogue::{CatalogueError, Listed};
 use crate::layout::BackupUri;
+use crate::manifest::BackupKind;
 
 /// What pruning needs to know of a backup.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,12 +32,16 @@ pub struct Candidate {
     pub uri: BackupUri,
     /// The point in time that it restores.
     pub at: Timestamp,
+    /// How it was made; absent when its manifest can't be read.
+    pub kind: Option<BackupKind>,
     /// What is known of its health.
     pub standing: Standing,
     /// Why it is marked to be kept; absent when it is not.
     pub kept: Option<String>,
     /// The id of the backup that it is an increment to.
     pub base: Option<String>,
+    /// A run that works with it now, or goes on with it later.
+    pub used_by: Option<RunId>,
 }
 
 /// What is known of a backup's health.
@@ -44,23 +53,50 @@ pub enum Standing {
     Unverified,
     /// A verification found it bad.
     Failed,
-    /// Its manifest can't be read.
+    /// Its manifest is not what was written.
     Damaged,
+    /// Its manifest has to be brought back first, and no index tells what it says.
+    Archived,
+    /// Its manifest may not be read, and no index tells what it says.
+    Denied,
+}
+
+impl Standing {
+    /// Says why a backup stays of which nobody knows what it is; nothing when its manifest was read.
+    fn unread(self) -> Option<&'static str> {
+        match self {
+            Self::Verified | Self::Unverified | Self::Failed => None,
+            Self::Damaged => Some("its manifest can't be read: look at it, then remove it by hand"),
+            Self::Archived => Some(
+                "its manifest is archived: bring that back to a class that is read at once, or remove it by hand",
+            ),
+            Self::Denied => Some(
+                "its manifest may not be read: let the user that runs rekindle read it, or remove it by hand",
+            ),
+        }
+    }
 }
 
 impl From<&Listed> for Candidate {
     fn from(listed: &Listed) -> Self {
-        let standing = if listed.summary.is_err() {
-            Standing::Damaged
-        } else if listed.has_failed() {
-            Standing::Failed
-        } else if listed.proven().is_empty() {
-            Standing::Unverified
-        } else {
-            Standing::Verified
+        let standing = match &listed.summary {
+            Err(CatalogueError::Store(error)) if error.kind == StoreErrorKind::Archived => Standing::Archived,
+            Err(CatalogueError::Store(_)) => Standing::Denied,
+            Err(_) => Standing::Damaged,
+            Ok(_) if listed.has_failed() => Standing::Failed,
+            Ok(_) if listed.proven().is_empty() => Standing::Unverified,
+            Ok(_) => Standing::Verified,
         };
-        let base = listed.summary.as_ref().ok().and_then(|summary| summary.base.clone());
-        Self { uri: listed.uri.clone(), at: listed.recovery_point(), standing, kept: listed.kept(), base }
+        let summary = listed.summary.as_ref().ok();
+        Self {
+            uri: listed.uri.clone(),
+            at: listed.recovery_point(),
+            kind: summary.map(|summary| summary.kind),
+            standing,
+            kept: listed.kept(),
+            base: summary.and_then(|summary| summary.base.clone()),
+            used_by: None,
+        }
     }
 }
 
@@ -75,18 +111,22 @@ pub struct Decision {
     pub reason: String,
 }
 
-/// Decides for backups of one cluster; the newest comes first in the answer.
-pub fn decide(backups: &[Candidate], rules: &KeepRules, now: Timestamp) -> Vec<Decision> {
+/// Decides for backups of one cluster; the newest comes first in the answer. What the windows need stays, whatever the
+/// rules say.
+pub fn decide(backups: &[Candidate], rules: &KeepRules, windows: &[Window], now: Timestamp) -> Vec<Decision> {
     let mut newest_first: Vec<Judged<'_>> =
         backups.iter().map(|backup| Judged { backup, reasons: Vec::new() }).collect();
     newest_first
         .sort_by(|one, other| (other.backup.at, &other.backup.uri).cmp(&(one.backup.at, &one.backup.uri)));
     keep_always(&mut newest_first);
     keep_within(&mut newest_first, rules, now);
-    keep_counted(&mut newest_first, rules, |standing| standing != Standing::Damaged);
+    keep_counted(&mut newest_first, rules, |standing| standing.unread().is_none());
     keep_counted(&mut newest_first, rules, |standing| {
         matches!(standing, Standing::Verified | Standing::Unverified)
     });
+    for window in windows {
+        keep_for_window(&mut newest_first, window, now);
+    }
     keep_bases(&mut newest_first);
     newest_first.into_iter().map(Judged::decision).collect()
 }
@@ -109,7 +149,11 @@ impl Judged<'_> {
         if self.reasons.is_empty() {
             let reason = match self.backup.standing {
                 Standing::Failed => "no rule keeps it, and its verification failed",
-                Standing::Verified | Standing::Unverified | Standing::Damaged => "no rule keeps it",
+                Standing::Verified
+                | Standing::Unverified
+                | Standing::Damaged
+                | Standing::Archived
+                | Standing::Denied => "no rule keeps it",
             };
             Decision { uri, keep: false, reason: reason.to_owned() }
         } else {
@@ -119,7 +163,7 @@ impl Judged<'_> {
 }
 
 fn keep_always(newest_first: &mut [Judged<'_>]) {
-    if let Some(newest) = newest_first.iter_mut().find(|judged| judged.backup.standing != Standing::Damaged) {
+    if let Some(newest) = newest_first.iter_mut().find(|judged| judged.backup.standing.unread().is_none()) {
         newest.keep("the newest");
     }
     if let Some(verified) =
@@ -133,8 +177,27 @@ fn keep_always(newest_first: &mut [Judged<'_>]) {
             Some(why) => judged.keep(format!("marked: {why}")),
             None => {}
         }
-        if judged.backup.standing == Standing::Damaged {
-            judged.keep("its manifest can't be read: look at it, then remove it by hand");
+        if let Some(run) = &judged.backup.used_by {
+            judged.keep(format!("in use by run {run}"));
+        }
+        if let Some(why) = judged.backup.standing.unread() {
+            judged.keep(why);
+        }
+    }
+}
+
+/// Keeps what the window stands on, and what it will stand on next.
+fn keep_for_window(newest_first: &mut [Judged<'_>], window: &Window, now: Timestamp) {
+    let start = window.start(now);
+    let backups: Vec<_> = newest_first.iter().map(|judged| judged.backup).collect();
+    for group in window::groups(&backups, start) {
+        let mut usable: Vec<_> = newest_first.iter_mut().filter(|judged| group.has(judged.backup)).collect();
+        let inside = usable.iter().take_while(|judged| judged.backup.at > start).count();
+        if let Some(next) = inside.checked_sub(1).and_then(|last| usable.get_mut(last)) {
+            next.keep(format!("the next start of the {window}"));
+        }
+        if let Some(begin) = usable.get_mut(inside) {
+            begin.keep(format!("the start of the {window}"));
         }
     }
 }

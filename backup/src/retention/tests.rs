@@ -1,5 +1,7 @@
 //! What stays and what goes, by example and by property.
 
+mod window;
+
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -10,12 +12,14 @@ use rekindle_engine::values::DurationText;
 
 use super::{Candidate, Decision, KeepRules, Standing, decide};
 use crate::layout::BackupUri;
+use crate::manifest::BackupKind;
 
 const NOW: &str = "2026-11-22T15:00:00Z";
 
 fn candidate(at: &str, standing: Standing) -> Candidate {
     let uri = BackupUri { store: "p".into(), cluster: "shop".into(), id: at.to_owned() };
-    Candidate { uri, at: at.parse().unwrap(), standing, kept: None, base: None }
+    let kind = standing.unread().is_none().then_some(BackupKind::Logical);
+    Candidate { uri, at: at.parse().unwrap(), kind, standing, kept: None, base: None, used_by: None }
 }
 
 fn unverified<'a>(times: impl IntoIterator<Item = &'a str>) -> Vec<Candidate> {
@@ -42,7 +46,7 @@ fn show(decisions: &[Decision]) -> String {
 }
 
 fn decided(backups: &[Candidate], rules: &KeepRules) -> String {
-    show(&decide(backups, rules, NOW.parse().unwrap()))
+    show(&decide(backups, rules, &[], NOW.parse().unwrap()))
 }
 
 #[test]
@@ -92,6 +96,20 @@ fn a_marked_increment_keeps_its_base_and_one_that_goes_does_not() {
     keep 2026-11-21T01:00:00Z: the newest, last 1
     remove 2026-11-20T01:00:00Z: no rule keeps it
     keep 2026-11-19T01:00:00Z: marked: audit
+    keep 2026-11-18T01:00:00Z: the base of 2026-11-19T01:00:00Z
+    ");
+}
+
+#[test]
+fn what_a_run_works_with_stays_with_all_that_it_builds_on() {
+    let times =
+        ["2026-11-18T01:00:00Z", "2026-11-19T01:00:00Z", "2026-11-20T01:00:00Z", "2026-11-21T01:00:00Z"];
+    let mut backups = increments(unverified(times), &[1]);
+    backups[1].used_by = Some("20261121T235959Z-beef".into());
+    insta::assert_snapshot!(decided(&backups, &last(1)), @r"
+    keep 2026-11-21T01:00:00Z: the newest, last 1
+    remove 2026-11-20T01:00:00Z: no rule keeps it
+    keep 2026-11-19T01:00:00Z: in use by run 20261121T235959Z-beef
     keep 2026-11-18T01:00:00Z: the base of 2026-11-19T01:00:00Z
     ");
 }
@@ -210,7 +228,8 @@ fn candidates() -> impl Strategy<Value = Vec<Candidate>> {
         Just(Standing::Verified),
         Just(Standing::Unverified),
         Just(Standing::Failed),
-        Just(Standing::Damaged)
+        Just(Standing::Damaged),
+        Just(Standing::Archived)
     ];
     // Three years by the hour, some in the future of `NOW`, so that periods meet and repeat.
     let one = (-26_000_i64..200, standing, any::<bool>());
@@ -222,7 +241,9 @@ fn candidates() -> impl Strategy<Value = Vec<Candidate>> {
                 let at = Timestamp::from_second(now.as_second() + hours * 3600).unwrap();
                 let uri = BackupUri { store: "p".into(), cluster: "c".into(), id: format!("{number:03}") };
                 let kept = (marked && number % 5 == 0).then(String::new);
-                Candidate { uri, at, standing, kept, base: None }
+                let kind = if number % 3 == 0 { BackupKind::Physical } else { BackupKind::Logical };
+                let kind = standing.unread().is_none().then_some(kind);
+                Candidate { uri, at, kind, standing, kept, base: None, used_by: None }
             })
             .collect()
     })
@@ -243,7 +264,7 @@ fn rules() -> impl Strategy<Value = KeepRules> {
 }
 
 fn kept(backups: &[Candidate], rules: &KeepRules) -> Vec<BackupUri> {
-    let decisions = decide(backups, rules, NOW.parse().unwrap());
+    let decisions = decide(backups, rules, &[], NOW.parse().unwrap());
     assert_eq!(decisions.len(), backups.len());
     decisions.into_iter().filter(|one| one.keep).map(|one| one.uri).collect()
 }
@@ -259,14 +280,14 @@ proptest! {
             backups.iter().any(|one| wanted(one) && one.at == at && kept.contains(&one.uri))
         };
         for wanted in [
-            (|one: &Candidate| one.standing != Standing::Damaged) as fn(&Candidate) -> bool,
+            (|one: &Candidate| one.standing.unread().is_none()) as fn(&Candidate) -> bool,
             |one| one.standing == Standing::Verified,
         ] {
             if let Some(at) = newest(wanted) {
                 prop_assert!(is_kept(at, wanted));
             }
         }
-        for one in backups.iter().filter(|one| one.kept.is_some() || one.standing == Standing::Damaged) {
+        for one in backups.iter().filter(|one| one.kept.is_some() || one.standing.unread().is_some()) {
             prop_assert!(kept.contains(&one.uri));
         }
     }

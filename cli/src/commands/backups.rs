@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use clap::Subcommand;
 use jiff::Timestamp;
-use rekindle_backup::catalogue::{self, Listed};
+use rekindle_backup::catalogue::{self, CatalogueError, Listed};
 use rekindle_backup::layout::BackupUri;
 use rekindle_backup::manifest::{BackupKind, Manifest};
 use rekindle_engine::environment::Settings;
@@ -149,7 +149,8 @@ fn as_json(uri: &BackupUri, listed: &Listed) -> Value {
             "labels": listed.labels(),
         }),
         Err(error) => {
-            json!({ "uri": uri, "id": uri.id, "damaged": error.to_string(), "kept": listed.kept() })
+            let what = unread(error).0;
+            json!({ "uri": uri, "id": uri.id, what: error.to_string(), "kept": listed.kept() })
         }
     }
 }
@@ -179,10 +180,21 @@ fn print_list(
     Ok(Exit::Done)
 }
 
+/// Says in JSON and in words why nothing is told of a backup.
+fn unread(error: &CatalogueError) -> (&'static str, &'static str) {
+    match error {
+        CatalogueError::Store(_) => ("unreadable", "can't be read now"),
+        CatalogueError::NotFound(_)
+        | CatalogueError::Damaged { .. }
+        | CatalogueError::Newer { .. }
+        | CatalogueError::Key(_) => ("damaged", "damaged"),
+    }
+}
+
 fn row(listed: &Listed, now: Timestamp) -> String {
     let summary = match &listed.summary {
         Ok(summary) => summary,
-        Err(error) => return format!("{:22}  damaged: {error}", listed.uri.id),
+        Err(error) => return format!("{:22}  {}: {error}", listed.uri.id, unread(error).1),
     };
     let age = now.duration_since(summary.recovery_point).unsigned_abs();
     format!(

@@ -14,6 +14,7 @@ use rekindle_host::RecordedProcesses;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::group;
+use super::others::Others;
 use super::place::Place;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -78,7 +79,7 @@ pub(crate) async fn ready(
     let lock = directory.lock(&owner).map_err(|error| group::locked(&error))?;
     refuse_beside_children(directory).await?;
     place.prove_conditions().await?;
-    let world = recorded(world, directory)?;
+    let world = Others::known_to(&recorded(world, directory)?, place.runs());
     let heard = Heard::listen(&cancellation);
     let lease = match &place.group(&plan, directory.id()) {
         Some(wanted) => Some(
@@ -91,14 +92,14 @@ pub(crate) async fn ready(
     let plan = Arc::new(plan);
     let inbox = InboxApprovals::new(Inbox::of(directory), Arc::clone(&world.clock));
     let view = terminal::view(directory.id(), &plan, options.log_format, person, inbox);
-    let journal = match place.journal(directory, &world).await {
+    let fence = lease.as_ref().map_or_else(|| Arc::new(NoFence) as Arc<dyn Fence>, GroupLease::fence);
+    let journal = match place.journal(directory, Arc::clone(&fence), &world).await {
         Ok(journal) => journal,
         Err(error) => {
             group::give_back(place.runs(), lease, directory.id()).await;
             return Err(Failure::failed(error.to_string()));
         }
     };
-    let fence = lease.as_ref().map_or_else(|| Arc::new(NoFence) as Arc<dyn Fence>, GroupLease::fence);
     let request = RunRequest {
         observer: view.observer,
         plan,

@@ -12,6 +12,7 @@ mod explain;
 mod group;
 mod init;
 mod lifecycle;
+mod others;
 mod place;
 mod plan;
 mod plugin;

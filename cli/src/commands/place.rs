@@ -8,7 +8,7 @@ use rekindle_engine::environment::Settings;
 use rekindle_engine::host::World;
 use rekindle_engine::id::RunId;
 use rekindle_engine::journal::{
-    Event, Journal, LeaseFiles, LeaseStore, Outcome, Record, RunDirectory, Runs, RunsError, StoredRuns,
+    Event, Fence, Journal, LeaseFiles, LeaseStore, Outcome, Record, RunDirectory, Runs, RunsError, StoredRuns,
 };
 use rekindle_engine::plan::{Group, Plan};
 use rekindle_engine::runbook::OnConflict;
@@ -58,7 +58,11 @@ enum Want {
 impl Place {
     /// Finds out from an environment where its runs are.
     pub(crate) async fn of(state_dir: &Path, settings: &Settings, world: &World) -> Result<Self, Failure> {
-        let runs = Runs::new(state_dir);
+        Self::with(Runs::new(state_dir), settings, world).await
+    }
+
+    /// Finds out from an environment where else than on this machine its runs are.
+    pub(crate) async fn with(runs: Runs, settings: &Settings, world: &World) -> Result<Self, Failure> {
         let Some(journal) = &settings.journal else { return Ok(Self { runs, stored: None }) };
         let store = open_store(world, settings, &journal.store).await.map_err(|error| {
             let help = error.help.clone().unwrap_or_else(|| OUT_OF_REACH.to_owned());
@@ -77,6 +81,25 @@ impl Place {
                 vec![unfit.help(NO_CONDITIONS)].into()
             }
         })
+    }
+
+    /// Gives all runs that have not come to their end, as far as they can be read.
+    pub(crate) async fn unfinished(&self) -> Result<Vec<(RunDirectory, Vec<Record>)>, RunsError> {
+        if let Some(stored) = &self.stored {
+            bring_here(stored, &self.runs).await?;
+        }
+        let read = |run: RunDirectory| match run.records() {
+            Ok(records) => Some((run, records)),
+            Err(error) => {
+                tracing::warn!("run {}: {error}", run.id());
+                None
+            }
+        };
+        let ended = |records: &[Record]| {
+            matches!(records.last(), Some(Record { event: Event::RunFinished { .. }, .. }))
+        };
+        let all = self.runs.list()?.into_iter().filter_map(read);
+        Ok(all.filter(|(_, records)| !ended(records)).collect())
     }
 
     /// Makes a new run.
@@ -98,15 +121,16 @@ impl Place {
         }
     }
 
-    /// Opens a run's journal to write to it.
+    /// Opens a run's journal to write to it, as long as `fence` holds.
     pub(crate) async fn journal(
         &self,
         run: &RunDirectory,
+        fence: Arc<dyn Fence>,
         world: &World,
     ) -> Result<Arc<dyn Journal>, RunsError> {
         let clock = Arc::clone(&world.clock);
         Ok(match &self.stored {
-            Some(stored) => Arc::new(stored.journal(run, clock).await?),
+            Some(stored) => Arc::new(stored.journal(run, fence, clock).await?),
             None => Arc::new(run.journal(clock)?),
         })
     }
@@ -241,16 +265,22 @@ pub(crate) async fn list(state_dir: &Path, elsewhere: &Elsewhere) -> Result<Vec<
         None => Place { runs: Runs::new(state_dir), stored: None },
     };
     if let Some(stored) = &place.stored {
-        for run in stored.list().await.map_err(|error| failed(&error))? {
-            if place.runs.open(&run).is_ok_and(|known| has_succeeded(&known)) {
-                continue;
-            }
-            if let Err(error) = stored.fetch(&run).await {
-                output::error(&format!("warning: run {run}: {error}\n"));
-            }
-        }
+        bring_here(stored, &place.runs).await.map_err(|error| failed(&error))?;
     }
     place.runs.list().map_err(|error| failed(&error))
+}
+
+/// Brings what this machine knows of the runs in a store up to date.
+async fn bring_here(stored: &StoredRuns, runs: &Runs) -> Result<(), RunsError> {
+    for run in stored.list().await? {
+        if runs.open(&run).is_ok_and(|known| has_succeeded(&known)) {
+            continue;
+        }
+        if let Err(error) = stored.fetch(&run).await {
+            output::error(&format!("warning: run {run}: {error}\n"));
+        }
+    }
+    Ok(())
 }
 
 /// Says whether nothing can be added to a run any more.

@@ -14,6 +14,7 @@ use rekindle_engine::runbook::Runbook;
 use rekindle_engine::step::Registry;
 use rekindle_engine::values::Override;
 
+use super::others::Others;
 use super::{explain, saved};
 use crate::exit::Exit;
 use crate::failure::{self, Failure};
@@ -161,7 +162,7 @@ pub(crate) async fn make(what: &What, registry: &Registry, world: &World) -> Res
 
 /// Looks at the world, read-only, and at what earlier runs took.
 pub(crate) async fn see(plan: Plan, registry: &Registry, world: &World, runs: &Runs) -> Looked {
-    let preview = preview::preflight(&plan, registry, world).await;
+    let preview = preview::preflight(&plan, registry, &Others::known_to(world, runs)).await;
     let estimates = estimate::estimate(&plan, &estimate::earlier(runs, &plan));
     let unknowns = unknown_types(&plan, registry);
     Looked { plan, preview, estimates, unknowns }

@@ -5,6 +5,7 @@ mod body;
 mod bucket;
 mod clock;
 mod masker;
+mod others;
 mod processes;
 mod secret;
 mod store;
@@ -16,6 +17,7 @@ pub use body::{Body, BodyReader, BodySender};
 pub use bucket::{Bucket, BucketChange, BucketFacts, LifecycleRule, Setting};
 pub use clock::Clock;
 pub use masker::Masker;
+pub use others::{AtWork, NoOtherRuns, OtherRuns};
 pub use processes::{
     CommandSpec, ExitReport, PrivateFile, ProcessError, Processes, RunningProcess, Standby, Stdin,
     TerminateReason,
@@ -23,7 +25,7 @@ pub use processes::{
 pub use secret::{Secret, SecretError, Secrets};
 pub use store::{
     Checksum, ChecksumAlgorithm, Encryption, Key, KeyError, ObjectInfo, ObjectStore, ProviderPlace, PutMode,
-    Stamp, StoreError, StoreErrorKind, Stores,
+    Stamp, StoreError, StoreErrorKind, Stores, Unfinished,
 };
 pub use upload::{KeepState, Resumption, UploadSource};
 
@@ -40,4 +42,6 @@ pub struct World {
     pub stores: Arc<dyn Stores>,
     /// Hides secret values in everything that is written.
     pub masker: Masker,
+    /// What other runs are at.
+    pub others: Arc<dyn OtherRuns>,
 }

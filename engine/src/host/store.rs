@@ -130,6 +130,8 @@ pub enum StoreErrorKind {
     Changed,
     /// Credentials or permissions.
     Denied,
+    /// It lies in a class that can't be read at once (`GLACIER`, `DEEP_ARCHIVE`): somebody has to bring it back first.
+    Archived,
     /// No room left.
     Full,
     /// It may work later.
@@ -172,6 +174,19 @@ pub struct ProviderPlace {
     pub bucket: String,
     /// The object's whole name in it.
     pub object: String,
+}
+
+/// A write that has not come to its end: an upload in parts, or a file that is not whole. No list of objects tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfinished {
+    /// What it is called in the store: the name of the object that it is to become, where that is known.
+    pub name: String,
+    /// The object that it is to become; absent where the store can't tell.
+    pub key: Option<Key>,
+    /// When it was begun; absent where the store can't tell.
+    pub begun: Option<Timestamp>,
+    /// Its last sign of life.
+    pub newest: Timestamp,
 }
 
 /// How objects are encrypted before they leave this machine. Public: it names no secret.
@@ -317,9 +332,14 @@ pub trait ObjectStore: Send + Sync {
     /// Proves that objects can be written, without leaving one behind.
     async fn check_writable(&self) -> Result<(), StoreError>;
 
-    /// Removes what writes that gave no sign of life since `before` left behind unseen; gives how many.
-    async fn remove_abandoned(&self, _before: Timestamp) -> Result<u64, StoreError> {
-        Ok(0)
+    /// Lists writes that have not come to their end, those under way as well as those that nobody goes on with.
+    async fn list_unfinished(&self) -> Result<Vec<Unfinished>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    /// Removes what writes that gave no sign of life since `before` left behind unseen; gives what they were.
+    async fn remove_abandoned(&self, _before: Timestamp) -> Result<Vec<Unfinished>, StoreError> {
+        Ok(Vec::new())
     }
 
     /// Gives the place that it lies in, for who looks after it.

@@ -67,6 +67,8 @@ impl From<StoreError> for StepError {
             StoreErrorKind::Full => {
                 Self::permanent(error.to_string()).help("free space in the store, then resume the run")
             }
+            StoreErrorKind::Archived => Self::permanent(error.to_string())
+                .help("bring it back with the provider's own tool, which takes hours, then resume the run"),
         }
     }
 }

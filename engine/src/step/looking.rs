@@ -79,6 +79,7 @@ impl Problem {
             StoreErrorKind::NotFound
             | StoreErrorKind::AlreadyExists
             | StoreErrorKind::Changed
+            | StoreErrorKind::Archived
             | StoreErrorKind::Unavailable
             | StoreErrorKind::Corrupt
             | StoreErrorKind::Source

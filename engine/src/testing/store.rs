@@ -9,7 +9,9 @@ use bytes::{Bytes, BytesMut};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{MemoryBucket, locked};
-use crate::host::{Body, Bucket, Key, ObjectInfo, ObjectStore, PutMode, Stamp, StoreError, StoreErrorKind};
+use crate::host::{
+    Body, Bucket, Key, ObjectInfo, ObjectStore, PutMode, Stamp, StoreError, StoreErrorKind, Unfinished,
+};
 
 /// Objects are read in pieces of this size, so that readers meet more than one.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -60,12 +62,16 @@ enum Fault {
     Fail(StoreErrorKind),
     /// The stream breaks off after this many bytes.
     Cut(usize),
+    /// It is done, and nobody hears of it.
+    Lost,
 }
 
 #[derive(Default)]
 struct State {
     objects: BTreeMap<Key, Object>,
     faults: Vec<(Operation, u32, Fault)>,
+    refused: BTreeMap<String, StoreErrorKind>,
+    unfinished: Vec<Unfinished>,
     calls: Vec<(Operation, String)>,
     limit_bytes: Option<u64>,
     lists_tell_stamps: bool,
@@ -98,6 +104,16 @@ impl MemoryStore {
         locked(&self.state).faults.push((operation, nth.max(1), Fault::Fail(kind)));
     }
 
+    /// Lets the `nth` (from 1) coming `put` store its object, and its answer get lost.
+    pub fn lose_answer(&self, nth: u32) {
+        locked(&self.state).faults.push((Operation::Put, nth.max(1), Fault::Lost));
+    }
+
+    /// Makes every coming read of one object fail, and no other.
+    pub fn refuse(&self, key: &Key, kind: StoreErrorKind) {
+        locked(&self.state).refused.insert(key.to_string(), kind);
+    }
+
     /// Makes the `nth` (from 1) coming read break off after `after_bytes`, as a cut connection does.
     pub fn cut_get(&self, nth: u32, after_bytes: usize) {
         locked(&self.state).faults.push((Operation::Get, nth.max(1), Fault::Cut(after_bytes)));
@@ -111,6 +127,11 @@ impl MemoryStore {
     /// Lets lists tell stamps, as those of S3 and Google Cloud Storage do.
     pub fn tell_stamps_in_lists(&self) {
         locked(&self.state).lists_tell_stamps = true;
+    }
+
+    /// Leaves a write there that has not come to its end.
+    pub fn leave(&self, unfinished: Unfinished) {
+        locked(&self.state).unfinished.push(unfinished);
     }
 
     /// Puts an object there, past all faults and limits.
@@ -148,6 +169,9 @@ impl MemoryStore {
     fn begin(&self, operation: Operation, key: &str) -> Result<Option<Fault>, StoreError> {
         let mut state = locked(&self.state);
         state.calls.push((operation, key.to_owned()));
+        if let Some(kind) = state.refused.get(key).filter(|_| operation == Operation::Get) {
+            return Err(self.error(*kind, operation, key, "refused by the test"));
+        }
         let mut due = None;
         for (position, (on, remaining, _)) in state.faults.iter_mut().enumerate() {
             if *on == operation {
@@ -257,19 +281,26 @@ impl ObjectStore for MemoryStore {
     }
 
     async fn put(&self, key: &Key, body: Body, mode: PutMode) -> Result<ObjectInfo, StoreError> {
-        self.begin(Operation::Put, key.as_str())?;
+        let fault = self.begin(Operation::Put, key.as_str())?;
         self.refuse_existing(&locked(&self.state), key, mode)?;
         let bytes = self.receive(key, body).await?;
         let mut state = locked(&self.state);
         // Looked at again under the lock that inserts: another writer may have come first.
         self.refuse_existing(&state, key, mode)?;
-        Ok(state.insert(key, bytes))
+        let info = state.insert(key, bytes);
+        match fault {
+            Some(Fault::Lost) => {
+                let why = "the answer got lost";
+                Err(self.error(StoreErrorKind::Unavailable, Operation::Put, key.as_str(), why))
+            }
+            Some(Fault::Fail(_) | Fault::Cut(_)) | None => Ok(info),
+        }
     }
 
     async fn get(&self, key: &Key, range: Option<Range<u64>>) -> Result<Body, StoreError> {
         let cut = match self.begin(Operation::Get, key.as_str())? {
             Some(Fault::Cut(after)) => Some(after),
-            Some(Fault::Fail(_)) | None => None,
+            Some(Fault::Fail(_) | Fault::Lost) | None => None,
         };
         let Some(bytes) = self.object(key) else {
             let why = "there is no such object";
@@ -341,6 +372,19 @@ impl ObjectStore for MemoryStore {
             return Err(self.error(StoreErrorKind::Full, Operation::CheckWritable, "", why));
         }
         Ok(())
+    }
+
+    async fn list_unfinished(&self) -> Result<Vec<Unfinished>, StoreError> {
+        self.begin(Operation::List, "")?;
+        Ok(locked(&self.state).unfinished.clone())
+    }
+
+    async fn remove_abandoned(&self, before: Timestamp) -> Result<Vec<Unfinished>, StoreError> {
+        self.begin(Operation::Delete, "")?;
+        let mut state = locked(&self.state);
+        let (removed, left) = state.unfinished.drain(..).partition(|write| write.newest < before);
+        state.unfinished = left;
+        Ok(removed)
     }
 
     fn bucket(&self) -> Option<&dyn Bucket> {

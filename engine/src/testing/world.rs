@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{FakeClock, FakeProcesses, FakeSecrets, MemoryStores};
-use crate::host::{Masker, World};
+use crate::host::{Masker, NoOtherRuns, World};
 
 /// A [`World`] of fakes, and a handle to each. Cheap to clone; clones share everything.
 #[derive(Clone)]
@@ -39,6 +39,7 @@ impl FakeWorld {
             secrets: secrets.clone(),
             stores: stores.clone(),
             masker,
+            others: Arc::new(NoOtherRuns),
         };
         Self { world, clock, processes, secrets, stores }
     }

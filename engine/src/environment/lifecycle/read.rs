@@ -161,14 +161,17 @@ fn too_slow(
 ) -> Option<Diagnostic> {
     let (rto, after) = (objectives.rto?, transition.after);
     let retrieval = DurationText(provider.retrieval(&transition.class));
-    if retrieval <= rto || objectives.recovery_window.is_some_and(|window| window <= after) {
+    // Equal is too slow as well: what has been read back is still to be restored.
+    if retrieval < rto || objectives.recovery_window.is_some_and(|window| window <= after) {
         return None;
     }
     let name = &transition.class;
     Some(
         Diagnostic::new(
             "rekindle::environment::rto_out_of_reach",
-            format!("what is in `{name}` can be read only after up to {retrieval}, and the RTO is {rto}"),
+            format!(
+                "what is in `{name}` can be read only after up to {retrieval}, and then restored: the RTO is {rto}"
+            ),
         )
         .label(&class.location, format!("backups older than {after} would be there"))
         .help(format!(

@@ -20,14 +20,14 @@ pub enum LockError {
         /// Who, when the lock tells.
         owner: Option<Box<LockOwner>>,
     },
-    /// A runner of the same run on another machine has it, which may be gone.
+    /// A runner on another machine has it, which may be gone.
     #[error("{what} is locked: pid {} on host {} drives the run {}, or did; its lease lasts until {until:.0}", owner.runner.pid, owner.runner.host, owner.run)]
     Lasting {
         /// As above.
         what: String,
         /// Who.
         owner: Box<LockOwner>,
-        /// When it can be taken, unless it is renewed before.
+        /// When it can be taken, by this machine's clock, unless it is renewed before.
         until: Timestamp,
     },
     /// A run keeps it while it waits for a person.

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use super::lease::{taken, what};
+use super::watch::Watch;
 use super::{GroupLease, LeaseStore, LockError, LockOwner, Waiting};
 use crate::host::Clock;
 use crate::id::RunId;
@@ -64,8 +65,8 @@ impl GroupLocks {
     ///
     /// A group is free when nobody holds it, when its holder's process is gone or has not renewed its lease in
     /// time, and for the run that keeps it. Each taking has a higher token. What a runner of the same run holds on
-    /// another machine is waited for in any case: it runs out when that machine is gone, and is renewed, which ends
-    /// the wait, when it is not.
+    /// another machine is waited for in any case, and so is a lease of another machine that has run out by this one's
+    /// clock only: it runs out when that machine is gone, and is renewed, which ends the wait, when it is not.
     pub async fn acquire(
         &self,
         wanted: Wanted<'_>,
@@ -73,15 +74,22 @@ impl GroupLocks {
         on_wait: impl Fn(&LockError),
     ) -> Result<GroupLease, LockError> {
         let mut told = false;
-        let mut first_seen = None;
+        let (mut watch, mut first_seen) = (Watch::default(), None);
         loop {
-            let refused = match self.try_acquire(wanted).await {
+            let refused = match self.try_acquire(wanted, &mut watch).await {
                 Err(LockError::Lasting { what, owner, until }) => {
-                    if *first_seen.get_or_insert(until) != until {
-                        // Renewed meanwhile: whoever drives this run lives.
-                        return Err(LockError::Held { what, owner: Some(owner) });
+                    let seen = watch.seen().cloned();
+                    if *first_seen.get_or_insert(seen.clone()) == seen {
+                        LockError::Lasting { what, owner, until }
+                    } else {
+                        // Renewed meanwhile: whoever holds it lives.
+                        let same_run = owner.run == wanted.owner.run;
+                        let held = LockError::Held { what, owner: Some(owner) };
+                        if same_run || wanted.on_conflict == OnConflict::Fail {
+                            return Err(held);
+                        }
+                        held
                     }
-                    LockError::Lasting { what, owner, until }
                 }
                 Err(refused @ (LockError::Held { .. } | LockError::Kept { .. }))
                     if wanted.on_conflict == OnConflict::Wait =>
@@ -97,19 +105,25 @@ impl GroupLocks {
                 () = cancel.cancelled() => {
                     return Err(LockError::Cancelled { what: what(wanted.group) });
                 }
-                () = self.clock.sleep(LOOK_AGAIN) => {}
+                () = self.clock.sleep(LOOK_AGAIN) => watch.passed(LOOK_AGAIN),
             }
         }
     }
 
-    async fn try_acquire(&self, wanted: Wanted<'_>) -> Result<GroupLease, LockError> {
+    async fn try_acquire(&self, wanted: Wanted<'_>, watch: &mut Watch) -> Result<GroupLease, LockError> {
+        let holders = self.holders.as_ref();
         loop {
             let found = self.store.read(wanted.group).await?;
             let now = self.clock.now();
-            if let Some((lease, _)) = &found
-                && let Some(refused) = lease.refuses(wanted.owner, now, self.holders.as_ref()).await
-            {
-                return Err(refused);
+            if let Some((lease, revision)) = &found {
+                let left = if lease.is_held_elsewhere(holders) {
+                    watch.look(wanted.group, revision, self.store.as_ref()).await
+                } else {
+                    Duration::ZERO
+                };
+                if let Some(refused) = lease.refuses(wanted.owner, now, left, holders).await {
+                    return Err(refused);
+                }
             }
             let before = found.as_ref().map(|(lease, _)| lease);
             let lease = taken(wanted.group, before, wanted.owner, now);

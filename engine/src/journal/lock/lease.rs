@@ -19,8 +19,8 @@ pub const LEASE_FORMAT: u32 = 1;
 pub(super) const LASTS: Duration = Duration::from_mins(1);
 /// How often a runner renews its lease.
 pub(super) const RENEW_EVERY: Duration = Duration::from_secs(15);
-/// How much of a lease must be left for a destroy step to begin, and how long after its end others wait before
-/// they take it: what the clocks of two machines may differ by.
+/// How much of a lease must be left for a destroy step to begin, and how much longer than it lasts it must have stayed
+/// as it is before others take it: what a renewal and an effect may take on their way.
 pub(super) const MARGIN: Duration = Duration::from_secs(15);
 
 /// Who holds a group. The record outlives its holders, so that no token is given twice.
@@ -90,9 +90,23 @@ pub trait LeaseStore: Send + Sync {
         lease: &Lease,
         expected: Option<&Revision>,
     ) -> Result<Option<Revision>, LockError>;
+
+    /// Tells for how long a group's lease has stayed as it is, by the one clock of the place that it is kept in: never
+    /// more than it has. Nothing where that can't be told.
+    async fn unchanged_for(&self, _group: &str) -> Option<Duration> {
+        None
+    }
 }
 
 impl Lease {
+    /// Says whether somebody holds the group who can't be looked for from here.
+    pub(super) fn is_held_elsewhere(&self, holders: &dyn Holders) -> bool {
+        self.holder.as_ref().is_some_and(|holder| match &holder.hold {
+            Hold::Held { .. } => holders.liveness(&holder.runner) == Liveness::Elsewhere,
+            Hold::Kept { .. } => false,
+        })
+    }
+
     /// Says whether this is what `owner` got with `token`: not a later one, nor one from a record that was made
     /// anew after somebody removed the file.
     pub(super) fn is_of(&self, owner: &LockOwner, token: u64) -> bool {
@@ -104,10 +118,14 @@ impl Lease {
     }
 
     /// Says why `owner` can't have the group now; nothing when it can.
+    ///
+    /// Of a holder on this machine, whose clock is ours, the lease lasts as long as it says. Of one elsewhere it does
+    /// until it has stayed as it is for its length: `left` is what is missing of that.
     pub(super) async fn refuses(
         &self,
         owner: &LockOwner,
         now: Timestamp,
+        left: Duration,
         holders: &dyn Holders,
     ) -> Option<LockError> {
         let holder = self.holder.as_ref()?;
@@ -117,12 +135,19 @@ impl Lease {
             Hold::Held { .. } if same_run && holder.runner == owner.runner => None,
             Hold::Held { expires_at } => {
                 let liveness = holders.liveness(&holder.runner);
-                let until = later(*expires_at, MARGIN);
-                if liveness != Liveness::Gone && now < until {
+                let says_it_lasts = now < later(*expires_at, MARGIN);
+                let lasts = match liveness {
+                    Liveness::Gone => false,
+                    Liveness::Alive => says_it_lasts,
+                    Liveness::Elsewhere => !left.is_zero(),
+                };
+                if lasts {
                     let owner =
                         Box::new(LockOwner { run: holder.run.clone(), runner: holder.runner.clone() });
-                    return Some(if same_run && liveness == Liveness::Elsewhere {
-                        LockError::Lasting { what, owner, until }
+                    // Its own run waits for it in any case, and others when one of the two clocks is wrong.
+                    let is_waited_for = same_run || !says_it_lasts;
+                    return Some(if liveness == Liveness::Elsewhere && is_waited_for {
+                        LockError::Lasting { what, owner, until: later(now, left) }
                     } else {
                         LockError::Held { what, owner: Some(owner) }
                     });

@@ -15,6 +15,7 @@ mod lease;
 mod process;
 mod text;
 mod waiting;
+mod watch;
 
 use serde::{Deserialize, Serialize};
 

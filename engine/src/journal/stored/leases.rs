@@ -2,14 +2,18 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 
 use super::super::file_name;
 use super::super::lock::{Lease, LeaseStore, LockError, Revision, TextError, read_lease, what, write_lease};
-use crate::host::{Key, ObjectStore, Stamp, StoreError, StoreErrorKind};
+use crate::host::{Body, Key, ObjectStore, PutMode, Stamp, StoreError, StoreErrorKind};
 
 const LOCKS: &str = "runs/locks/";
+/// The times of objects are as coarse as this.
+const GRAIN: Duration = Duration::from_secs(1);
 /// A lease is far smaller; more is not ours.
 const LIMIT_BYTES: usize = 64 * 1024;
 
@@ -72,5 +76,18 @@ impl LeaseStore for StoreLeases {
             }
             Err(source) => Err(LockError::Store { what: what(&lease.group), source }),
         }
+    }
+
+    /// Asks the store's clock: by what time it gives a new object. Services tell whole seconds, so one is taken off.
+    async fn unchanged_for(&self, group: &str) -> Option<Duration> {
+        let lease = self.key(group).ok()?;
+        let beside = Key::new(format!("{lease}.{}.look", std::process::id())).ok()?;
+        let made = self.store.put(&beside, Body::from_bytes(Bytes::new()), PutMode::Replace).await;
+        // What stays is only untidy.
+        let _ = self.store.delete(&beside).await;
+        // After the other: a lease that is renewed in between only looks younger.
+        let written = self.store.head(&lease).await.ok()??.modified;
+        let age = Duration::try_from(made.ok()?.modified.duration_since(written)).ok()?;
+        age.checked_sub(GRAIN)
     }
 }

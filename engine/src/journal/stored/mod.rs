@@ -20,7 +20,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::runs::{RunDirectory, Runs, RunsError};
-use super::{Lock, LockError};
+use super::{Fence, Lock, LockError};
 use crate::host::{Body, Clock, Key, ObjectStore, PutMode, StoreError, StoreErrorKind};
 use crate::id::RunId;
 use crate::plan::Plan;
@@ -132,19 +132,20 @@ impl StoredRuns {
         Ok(self.put_plan(run.id(), number, plan, PutMode::Replace).await?)
     }
 
-    /// Opens a run's journal to write to it. The group of the run must be held.
+    /// Opens a run's journal to write to it. The group of the run must be held; `fence` tells whether it still is.
     ///
     /// # Errors
     /// As [`StoredRuns::fetch`].
     pub async fn journal(
         &self,
         run: &RunDirectory,
+        fence: Arc<dyn Fence>,
         clock: Arc<dyn Clock>,
     ) -> Result<StoreJournal, RunsError> {
         let lock = patiently(run).await?;
         self.update(run).await?;
-        let copy = run.journal(clock)?;
-        Ok(StoreJournal::new(Arc::clone(&self.store), run.id().clone(), copy, lock))
+        let copy = run.journal(Arc::clone(&clock))?;
+        Ok(StoreJournal::new(Arc::clone(&self.store), run.id().clone(), copy, (fence, clock), lock))
     }
 
     /// Gives the leases of concurrency groups in the store.

@@ -1,5 +1,8 @@
 //! Journals and locks in a store: two machines, each with a state directory of its own, and what lies between them.
 
+mod clocks;
+mod patience;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,11 +11,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::lock::{Known, run as runner_of};
 use super::runs::plan;
-use super::{StandingClock, clock, events, owner};
+use super::{StandingClock, events, owner};
 use crate::host::{Clock as _, Key, ObjectStore, StoreErrorKind};
 use crate::journal::{
-    Event, GroupLocks, Journal, JournalError, LockError, LockOwner, Record, RunDirectory, Runs, RunsError,
-    StoreJournal, StoredRuns, Wanted,
+    Event, Fence, GroupLocks, Journal, JournalError, LockError, LockOwner, NoFence, Record, RunDirectory,
+    Runs, RunsError, StoreJournal, StoredRuns, Wanted,
 };
 use crate::runbook::OnConflict;
 use crate::testing::{FakeClock, MemoryStore, Operation};
@@ -35,7 +38,16 @@ impl Machine {
     }
 
     async fn journal(&self, run: &RunDirectory) -> StoreJournal {
-        self.stored.journal(run, clock()).await.unwrap()
+        self.driven(run, &Arc::new(FakeClock::automatic()), Arc::new(NoFence)).await
+    }
+
+    async fn driven(
+        &self,
+        run: &RunDirectory,
+        clock: &Arc<FakeClock>,
+        fence: Arc<dyn Fence>,
+    ) -> StoreJournal {
+        self.stored.journal(run, fence, clock.clone()).await.unwrap()
     }
 
     async fn records(&self, run: &RunDirectory) -> Vec<Record> {
@@ -106,7 +118,7 @@ async fn after_a_write_that_failed_nothing_more_is_written_and_the_run_can_be_re
     let run = one.create().await;
     let journal = one.journal(&run).await;
     journal.append(&events()[..1]).await.unwrap();
-    store.fail(Operation::Put, 1, StoreErrorKind::Unavailable);
+    store.fail(Operation::Put, 1, StoreErrorKind::Denied);
     let told = journal.append(&events()[1..2]).await.unwrap_err();
     assert!(matches!(told, JournalError::Store(_)), "{told}");
     assert!(matches!(journal.append(&events()[1..2]).await, Err(JournalError::Stopped { .. })));
@@ -306,6 +318,7 @@ async fn the_lease_of_a_machine_that_is_gone_is_waited_for_until_it_runs_out() {
     let taken = while_time_passes(&clock, taking).await.unwrap();
     assert_eq!(taken.token(), 2);
     assert!(clock.now().duration_since(begun).as_secs() >= 75);
+    assert_eq!(store.keys(), ["runs/locks/recover%2Fprod.lease"]);
     insta::assert_snapshot!(told.lock().unwrap(), @r"
     the group `recover/prod` is locked: pid 1 on host db-2 drives the run run-1, or did; its lease lasts until 2026-11-22T15:01:15Z
     if that machine is gone, its lease is not renewed any more, and this runner takes over then

@@ -198,14 +198,14 @@ async fn a_runner_that_stood_still_until_another_took_its_run_over_is_refused_be
     // While step `a` works the machine stands still, and another one resumes the run to its end.
     rig.write.script("a", [Act::Wait(Duration::from_hours(1))]);
     let mut asleep = rig.request(1);
-    asleep.journal = Arc::new(here.journal(&run, clock()).await.unwrap());
+    asleep.journal = Arc::new(here.journal(&run, Arc::new(NoFence), clock()).await.unwrap());
     let sleeper = tokio::spawn(execute(asleep));
     while rig.seen.records.lock().unwrap().len() < 2 {
         tokio::task::yield_now().await;
     }
     let taken = there.fetch(run.id()).await.unwrap();
     let mut awake = rig.request(2);
-    awake.journal = Arc::new(there.journal(&taken, clock()).await.unwrap());
+    awake.journal = Arc::new(there.journal(&taken, Arc::new(NoFence), clock()).await.unwrap());
     let end = resume(awake, resumption()).await.unwrap();
     assert!(matches!(end, RunEnd::Finished { outcome: Outcome::Succeeded, .. }));
     assert_eq!(rig.destroy.runs(), 1);

@@ -24,6 +24,7 @@ pub(crate) fn hint_by_kind(kind: StoreErrorKind) -> Option<&'static str> {
         StoreErrorKind::NotFound
         | StoreErrorKind::AlreadyExists
         | StoreErrorKind::Changed
+        | StoreErrorKind::Archived
         | StoreErrorKind::Corrupt
         | StoreErrorKind::Source
         | StoreErrorKind::Invalid => None,

@@ -122,6 +122,7 @@ pub(crate) fn is_final(kind: StoreErrorKind) -> bool {
         StoreErrorKind::NotFound
         | StoreErrorKind::Changed
         | StoreErrorKind::Denied
+        | StoreErrorKind::Archived
         | StoreErrorKind::Full
         | StoreErrorKind::Unavailable
         | StoreErrorKind::Source => false,

@@ -22,7 +22,7 @@ use jiff::Timestamp;
 use rekindle_engine::environment::StoreConfig;
 use rekindle_engine::host::{
     Body, Bucket, Encryption, Key, ObjectInfo, ObjectStore, ProviderPlace, PutMode, Secret, Stamp,
-    StoreError, StoreErrorKind,
+    StoreError, StoreErrorKind, Unfinished,
 };
 
 use crate::failure::{Failure, Operation};
@@ -166,7 +166,11 @@ impl ObjectStore for EncryptedStore {
         self.store.bucket()
     }
 
-    async fn remove_abandoned(&self, before: Timestamp) -> Result<u64, StoreError> {
+    async fn list_unfinished(&self) -> Result<Vec<Unfinished>, StoreError> {
+        self.store.list_unfinished().await
+    }
+
+    async fn remove_abandoned(&self, before: Timestamp) -> Result<Vec<Unfinished>, StoreError> {
         self.store.remove_abandoned(before).await
     }
 }

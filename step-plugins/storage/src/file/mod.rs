@@ -29,7 +29,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 use rekindle_engine::host::{
-    Body, Bucket, Key, ObjectInfo, ObjectStore, PutMode, Resumption, Stamp, StoreError, UploadSource,
+    Body, Bucket, Key, ObjectInfo, ObjectStore, PutMode, Resumption, Stamp, StoreError, Unfinished,
+    UploadSource,
 };
 
 use crate::failure::{Failure, Operation};
@@ -192,7 +193,11 @@ impl ObjectStore for FileStore {
         self.blocking(Operation::WriteTo, "", write::check_writable).await
     }
 
-    async fn remove_abandoned(&self, before: Timestamp) -> Result<u64, StoreError> {
+    async fn list_unfinished(&self) -> Result<Vec<Unfinished>, StoreError> {
+        self.blocking(Operation::List, PARTIAL, walk::unfinished).await
+    }
+
+    async fn remove_abandoned(&self, before: Timestamp) -> Result<Vec<Unfinished>, StoreError> {
         self.blocking(Operation::Delete, PARTIAL, move |place| walk::remove_abandoned(place, before)).await
     }
 

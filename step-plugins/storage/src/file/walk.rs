@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 
 use jiff::Timestamp;
-use rekindle_engine::host::{Key, ObjectInfo, StoreErrorKind};
+use rekindle_engine::host::{Key, ObjectInfo, StoreErrorKind, Unfinished};
 use rustix::fs::{AtFlags, Dir, FileType};
 use rustix::io::Errno;
 
@@ -79,20 +79,35 @@ fn walk(
     Ok(())
 }
 
-/// Removes unfinished objects that were last written before `before`; gives how many.
-pub(super) fn remove_abandoned(place: &Place, before: Timestamp) -> Result<u64, Failure> {
-    let Some(chain) = Chain::open(&place.root, &[PARTIAL])? else { return Ok(0) };
+/// Lists unfinished objects. Their names do not tell what they are to become.
+pub(super) fn unfinished(place: &Place) -> Result<Vec<Unfinished>, Failure> {
+    let Some(chain) = Chain::open(&place.root, &[PARTIAL])? else { return Ok(Vec::new()) };
     let folder = chain.last()?;
-    let mut removed = 0;
+    let mut unfinished = Vec::new();
     for entry in Dir::read_from(folder)? {
         let entry = entry?;
         let Ok(name) = entry.file_name().to_str() else { continue };
-        let Some(found) = folder::look(folder, name)? else { continue };
-        if found.kind != FileType::RegularFile || found.modified >= before {
+        // Something may come to its end while it is listed.
+        let Some(found) = folder::look(folder, name)?.filter(|found| found.kind == FileType::RegularFile)
+        else {
             continue;
-        }
+        };
+        let name = format!("{PARTIAL}/{name}");
+        unfinished.push(Unfinished { name, key: None, begun: None, newest: found.modified });
+    }
+    unfinished.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(unfinished)
+}
+
+/// Removes unfinished objects that were last written before `before`; gives which.
+pub(super) fn remove_abandoned(place: &Place, before: Timestamp) -> Result<Vec<Unfinished>, Failure> {
+    let Some(chain) = Chain::open(&place.root, &[PARTIAL])? else { return Ok(Vec::new()) };
+    let folder = chain.last()?;
+    let mut removed = Vec::new();
+    for one in unfinished(place)?.into_iter().filter(|one| one.newest < before) {
+        let name = one.name.rsplit('/').next().unwrap_or_default();
         match rustix::fs::unlinkat(folder, name, AtFlags::empty()) {
-            Ok(()) => removed += 1,
+            Ok(()) => removed.push(one),
             Err(Errno::NOENT) => {}
             Err(errno) => return Err(errno.into()),
         }

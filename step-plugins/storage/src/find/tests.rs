@@ -120,6 +120,20 @@ async fn the_latest_passes_over_what_is_known_to_be_bad_and_says_so() {
 }
 
 #[tokio::test]
+async fn the_latest_passes_over_what_is_archived_and_says_so() {
+    let shop = shop().await;
+    shop.primary.refuse(&key("20261122T140000Z-cccc", "manifest.json"), StoreErrorKind::Archived);
+    let test = shop.context();
+    let outputs = shop.run_in(&test, "backup.find", json!({ "store": "primary" })).await.unwrap();
+    assert_eq!(outputs["id"], "20261122T120000Z-bbbb");
+    insta::assert_snapshot!(test.reporter.warnings().join("\n"), @"passed over the backup `20261122T140000Z-cccc`: it can't be read: failed to read `backups/shop/20261122T140000Z-cccc/manifest.json` in memory:primary: refused by the test");
+    insta::assert_snapshot!(find(&shop, json!({ "backup": "20261122T140000Z-cccc" })).await, @r"
+    failed to read `backups/shop/20261122T140000Z-cccc/manifest.json` in memory:primary: refused by the test
+    help: bring it back with the provider's own tool, which takes hours, then resume the run
+    ");
+}
+
+#[tokio::test]
 async fn a_bad_backup_is_taken_only_when_named_and_with_a_warning() {
     let shop = shop().await;
     let id = "20261122T120000Z-bbbb";

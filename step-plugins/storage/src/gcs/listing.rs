@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use google_cloud_storage::model::Object;
 use jiff::Timestamp;
-use rekindle_engine::host::{Key, ObjectInfo};
+use rekindle_engine::host::{Key, ObjectInfo, Unfinished};
 use tokio::task::JoinSet;
 
 use super::retry::patiently;
-use super::{GcsStore, download, errors, requests};
+use super::{GcsStore, PARTS, download, errors, requests};
 use crate::bucket::parts::take;
 use crate::failure::Failure;
 
@@ -34,28 +34,37 @@ pub(super) async fn list(store: &GcsStore, prefix: &str) -> Result<Vec<ObjectInf
     Ok(found)
 }
 
-/// Removes the parts of writes below the prefix whose newest part was written before `before`; gives how many
-/// writes they were of.
-pub(super) async fn remove_abandoned(store: &GcsStore, before: Timestamp) -> Result<u64, Failure> {
-    let mut writes: BTreeMap<String, (Timestamp, Vec<Object>)> = BTreeMap::new();
+/// Lists the writes below the prefix that have left parts, with those. Their names do not tell what they are to become.
+pub(super) async fn unfinished(store: &GcsStore) -> Result<Vec<(Unfinished, Vec<Object>)>, Failure> {
+    let mut writes: BTreeMap<String, Vec<Object>> = BTreeMap::new();
     let prefix = store.parts();
     let mut page = Page::first(prefix.clone());
     while let Some(objects) = page.next(store).await? {
         for object in objects {
             let rest = object.name.strip_prefix(&prefix).unwrap_or_default();
             let Some((write, _)) = rest.split_once('/') else { continue };
-            let written = written(&object);
-            let (newest, parts) =
-                writes.entry(write.to_owned()).or_insert_with(|| (Timestamp::MIN, Vec::new()));
-            *newest = written.max(*newest);
-            parts.push(object);
+            writes.entry(write.to_owned()).or_default().push(object);
         }
     }
-    let mut removed = 0;
-    for (newest, parts) in writes.into_values() {
-        if newest < before {
+    let told = |(write, parts): (String, Vec<Object>)| {
+        let begun = parts.iter().map(written).min();
+        let newest = parts.iter().map(written).max().unwrap_or(Timestamp::MAX);
+        (Unfinished { name: format!("{PARTS}{write}"), key: None, begun, newest }, parts)
+    };
+    Ok(writes.into_iter().map(told).collect())
+}
+
+/// Removes the parts of writes below the prefix whose newest part was written before `before`; gives which writes they
+/// were of.
+pub(super) async fn remove_abandoned(
+    store: &GcsStore,
+    before: Timestamp,
+) -> Result<Vec<Unfinished>, Failure> {
+    let mut removed = Vec::new();
+    for (write, parts) in unfinished(store).await? {
+        if write.newest < before {
             remove(store, parts.into_iter().map(|part| (part.name, part.generation)).collect()).await?;
-            removed += 1;
+            removed.push(write);
         }
     }
     Ok(removed)

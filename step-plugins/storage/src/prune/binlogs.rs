@@ -1,17 +1,25 @@
-//! Archived binary logs: which go with the backups that go.
+//! Archived binary logs: which go with the backups that go, and what archivers that died have left.
 
-use jiff::{SignedDuration, Timestamp};
-use rekindle_backup::binlog::archive::{self, Timeline};
+use jiff::Timestamp;
+use rekindle_backup::binlog::archive::{self, Stray, Timeline};
 use rekindle_backup::binlog::prune::{Unneeded, unneeded};
 use rekindle_backup::binlog::{SegmentKey, TimelineKey};
-use rekindle_backup::catalogue::Catalogue;
-use rekindle_backup::retention::Decision;
+use rekindle_backup::retention::Candidate;
 use rekindle_engine::host::{Key, KeyError, ObjectStore};
 use rekindle_engine::step::{ErrorClass, Progress, StepContext, StepError};
 
 use super::{Fate, PruneParams};
 
-/// Decides by the backups that stay.
+/// What goes of an archive.
+#[derive(Default)]
+pub(super) struct Logs {
+    /// Segments that nothing needs any more, the oldest first.
+    pub(super) unneeded: Vec<Unneeded>,
+    /// Objects that are of no segment.
+    pub(super) strays: Vec<Stray>,
+}
+
+/// Decides by the backups that stay; what is younger than `left_before` may be an archiver's that goes on.
 ///
 /// An archive with a damaged entry is left as it is, with a warning: a person should look at it, and backups are to be
 /// thinned out all the same.
@@ -21,20 +29,15 @@ use super::{Fate, PruneParams};
 pub(super) async fn decide(
     store: &dyn ObjectStore,
     params: &PruneParams,
-    decisions: &[Decision],
-    found: &Catalogue,
+    kept: &[Candidate],
+    left_before: Timestamp,
     cx: &StepContext,
-) -> Result<Vec<Unneeded>, StepError> {
+) -> Result<Logs, StepError> {
     let cluster = params.cluster.as_deref().unwrap_or(cx.settings().cluster());
-    let Some(timelines) = load(store, cluster, cx).await? else { return Ok(Vec::new()) };
-    let kept: Vec<Timestamp> = found
-        .backups
-        .iter()
-        .filter(|listed| decisions.iter().any(|decision| decision.keep && decision.uri == listed.uri))
-        .map(rekindle_backup::catalogue::Listed::recovery_point)
-        .collect();
-    let Some(from) = window_start(&kept, params, cx.world().clock.now()) else { return Ok(Vec::new()) };
-    Ok(unneeded(&timelines, from))
+    let Some(timelines) = load(store, cluster, cx).await? else { return Ok(Logs::default()) };
+    let strays = archive::strays(store, cluster, &timelines, left_before).await?;
+    let from = needed_from(kept, params, cx.world().clock.now());
+    Ok(Logs { unneeded: from.map(|from| unneeded(&timelines, from)).unwrap_or_default(), strays })
 }
 
 async fn load(
@@ -53,17 +56,18 @@ async fn load(
 }
 
 /// Gives the point of the backup that the oldest point in time is reached from; none when no backup stays.
-fn window_start(kept: &[Timestamp], params: &PruneParams, now: Timestamp) -> Option<Timestamp> {
-    let oldest = kept.iter().min().copied()?;
-    let Some(within) = params.keep_binlogs_within else { return Some(oldest) };
-    let age = SignedDuration::try_from(within.0).unwrap_or(SignedDuration::MAX);
-    let begin = now.checked_sub(age).unwrap_or(Timestamp::MIN);
-    Some(kept.iter().filter(|at| **at <= begin).max().copied().unwrap_or(oldest))
+fn needed_from(kept: &[Candidate], params: &PruneParams, now: Timestamp) -> Option<Timestamp> {
+    let promised = params.logs_window().and_then(|window| window.stands_on(kept, now));
+    let Some(promised) = promised else { return kept.iter().map(|backup| backup.at).min() };
+    // A recovery that goes on may replay from further back.
+    let used = kept.iter().filter(|backup| backup.used_by.is_some()).map(|backup| backup.at).min();
+    Some(used.map_or(promised, |used| used.min(promised)))
 }
 
-/// Names a segment.
-pub(super) fn place(one: &Unneeded) -> String {
-    format!("{}/{}/{}", one.timeline.server, one.timeline.timeline, one.segment.name())
+/// Says what becomes of a segment.
+pub(super) fn fate(one: &Unneeded) -> Fate {
+    let id = format!("{}/{}/{}", one.timeline.server, one.timeline.timeline, one.segment.name());
+    Fate { id, reason: one.reason.clone() }
 }
 
 /// Removes segments, the oldest first, and each one's entry before its object: what remains after a crash is no segment
@@ -78,7 +82,7 @@ pub(super) async fn remove(
         if cx.cancel().is_cancelled() {
             return Err(StepError::cancelled());
         }
-        let fate = Fate { id: place(&one), reason: one.reason.clone() };
+        let fate = fate(&one);
         cx.progress(Progress { note: format!("removing {}", fate.id), ..Progress::default() });
         let segment = &one.segment;
         let name =
@@ -91,20 +95,30 @@ pub(super) async fn remove(
     Ok(fates)
 }
 
+/// Says what becomes of an object that an archiver has left.
+pub(super) fn stray_fate(stray: &Stray) -> Fate {
+    let Stray { object } = stray;
+    let reason = format!("an archiver that did not finish has left it, last written {}", object.modified);
+    Fate { id: object.key.to_string(), reason }
+}
+
 /// Removes what archivers that died have left.
 pub(super) async fn remove_strays(
     store: &dyn ObjectStore,
-    params: &PruneParams,
-    before: Timestamp,
+    strays: Vec<Stray>,
     cx: &StepContext,
-) -> Result<(), StepError> {
-    let cluster = params.cluster.as_deref().unwrap_or(cx.settings().cluster());
-    let Some(timelines) = load(store, cluster, cx).await? else { return Ok(()) };
-    for stray in archive::strays(store, cluster, &timelines, before).await? {
+) -> Result<Vec<Fate>, StepError> {
+    let mut fates = Vec::with_capacity(strays.len());
+    for stray in strays {
+        if cx.cancel().is_cancelled() {
+            return Err(StepError::cancelled());
+        }
         store.delete(&stray.object.key).await?;
-        cx.log(&format!("removed {}: an archiver that did not finish has left it", stray.object.key));
+        let fate = stray_fate(&stray);
+        cx.log(&format!("removed {}: {}", fate.id, fate.reason));
+        fates.push(fate);
     }
-    Ok(())
+    Ok(fates)
 }
 
 fn key(timeline: &TimelineKey, name: &str) -> Result<Key, StepError> {

@@ -1,7 +1,12 @@
 //! Archived binary logs go with the backups that needed them, and never before.
 
+use std::time::Duration;
+
 use rekindle_backup::binlog::{Segment, SegmentKey, TimelineKey};
 use rekindle_backup::sealed;
+use rekindle_backup::verdict::Level;
+use rekindle_engine::environment::Objectives;
+use rekindle_engine::values::DurationText;
 use serde_json::{Value, json};
 
 use super::PruneStep;
@@ -72,6 +77,44 @@ async fn a_promised_window_keeps_the_logs_from_the_backup_before_it() {
     assert_eq!(removed(&outputs), ["mariadb-0-1/t/bin.000001:4", "mariadb-0-1/t/bin.000002:4"]);
     let outputs = shop().await.run("backup.prune", with("30d")).await.unwrap();
     assert_eq!(removed(&outputs), ["mariadb-0-1/t/bin.000001:4"]);
+}
+
+#[tokio::test]
+async fn rules_that_keep_less_than_the_promised_window_do_not_shorten_it() {
+    let shop = shop().await;
+    // It is 15:00: the window begins at 10:30, between the backups a and b.
+    let params = json!({ "store": "primary", "keep": { "keep_last": 1 }, "keep_binlogs_within": "4h30m" });
+    let notes = shop.preflight(&PruneStep, params.clone()).await.notes;
+    insta::assert_snapshot!(notes[..3].join("\n"), @r"
+    keep c: the newest, last 1
+    keep b: the next start of the 4h30m of binary logs
+    keep a: the start of the 4h30m of binary logs
+    ");
+    let outputs = shop.run("backup.prune", params).await.unwrap();
+    assert_eq!(removed(&outputs), ["mariadb-0-1/t/bin.000001:4"]);
+    assert_eq!((&outputs["removed"], shop.objects("a").len()), (&json!([]), 7));
+}
+
+#[tokio::test]
+async fn logs_are_kept_from_the_last_good_backup_before_the_window() {
+    let shop = shop().await;
+    shop.verdict("b", Level::Content, false).await;
+    let params = json!({ "store": "primary", "keep": { "keep_last": 9 }, "keep_binlogs_within": "3h30m" });
+    let outputs = shop.run("backup.prune", params).await.unwrap();
+    assert_eq!(removed(&outputs), ["mariadb-0-1/t/bin.000001:4"], "what was logged since a");
+}
+
+#[tokio::test]
+async fn the_recovery_window_of_the_environment_holds_for_the_rules() {
+    let mut shop = shop().await;
+    let window = Some(DurationText(Duration::from_mins(270)));
+    shop.settings.objectives = Some(Objectives { rto: None, rpo: None, recovery_window: window });
+    let params = json!({ "store": "primary", "keep": { "keep_last": 1 } });
+    let outputs = shop.run("backup.prune", params).await.unwrap();
+    assert_eq!(
+        outputs["kept"][2],
+        json!({ "id": "a", "reason": "the start of the recovery window of 4h30m" })
+    );
 }
 
 #[tokio::test]

@@ -7,9 +7,14 @@ mod run;
 mod sweep;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod unfinished_tests;
+#[cfg(test)]
+mod used_tests;
 
 use async_trait::async_trait;
-use rekindle_backup::retention::KeepRules;
+use rekindle_backup::retention::{KeepRules, Promise, Window};
+use rekindle_engine::environment::Settings;
 use rekindle_engine::id::StoreName;
 use rekindle_engine::step::{
     Effect, Intent, Planned, Preflight, PreflightContext, Probe, Step, StepContext, StepError,
@@ -26,8 +31,9 @@ pub struct PruneStep;
 
 /// `with:` of `backup.prune`.
 ///
-/// Whatever the rules say, the newest backup, the last verified one, marked ones and those whose manifest can't
-/// be read stay.
+/// Whatever the rules say, the newest backup, the last verified one, marked ones, those that another run works with,
+/// those whose manifest can't be read, and those that `keep_binlogs_within` and the environment's
+/// `objectives.recovery_window` stand on stay.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PruneParams {
@@ -39,9 +45,24 @@ pub struct PruneParams {
     /// Which backups stay; at least one rule.
     pub keep: KeepRules,
     /// How far back any point in time is to be reached, by archived binary logs. As far as the oldest backup that stays
-    /// when absent. Logs that are older go; those that are needed from there on never do.
+    /// when absent. Logs that are older go; those that are needed from there on never do, nor does the backup that they
+    /// are replayed onto.
     #[serde(default)]
     pub keep_binlogs_within: Option<DurationText>,
+}
+
+impl PruneParams {
+    /// Gives what was promised, here and in the environment.
+    fn windows(&self, settings: &Settings) -> Vec<Window> {
+        let recovery = settings.objectives.as_ref().and_then(|objectives| objectives.recovery_window);
+        let recovery = recovery.map(|length| Window { length, promise: Promise::Recovery });
+        self.logs_window().into_iter().chain(recovery).collect()
+    }
+
+    /// Gives how far back archived logs are promised, where that was said.
+    fn logs_window(&self) -> Option<Window> {
+        self.keep_binlogs_within.map(|length| Window { length, promise: Promise::BinaryLogs })
+    }
 }
 
 /// Outputs of `backup.prune`.
@@ -54,12 +75,16 @@ pub struct PruneOutputs {
     /// Archived binary logs that were removed, the oldest first: `SERVER/TIMELINE/LOG:POSITION`.
     #[serde(default)]
     pub removed_binlogs: Vec<Fate>,
+    /// What else was removed, by its name in the store: what archivers that died had stored of logs, and uploads that
+    /// nobody goes on with.
+    #[serde(default)]
+    pub removed_unfinished: Vec<Fate>,
 }
 
 /// What becomes of a backup, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Fate {
-    /// The backup's id, or the log's place.
+    /// The backup's id, the log's place, or the name.
     pub id: String,
     /// Every reason.
     pub reason: String,

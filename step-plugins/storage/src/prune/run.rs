@@ -6,7 +6,7 @@ use super::binlogs;
 use super::sweep::{self, Sweep};
 use super::{Fate, PruneOutputs, PruneParams};
 
-/// Gives a line for each backup, as the store is now.
+/// Gives a line for each backup, and for everything else that would go, as the store is now.
 pub(super) async fn preview(params: &PruneParams, cx: &StepContext) -> Result<Vec<String>, StepError> {
     let store = cx.store(&params.store).await?;
     let sweep = Sweep::decide(&*store, params, cx).await?;
@@ -14,21 +14,20 @@ pub(super) async fn preview(params: &PruneParams, cx: &StepContext) -> Result<Ve
         .decisions
         .iter()
         .map(|one| format!("{} {}: {}", if one.keep { "keep" } else { "remove" }, one.uri.id, one.reason));
-    let leftovers =
-        sweep.leftovers.iter().map(|one| format!("remove {}: {}", one.uri.id, sweep::leftover_reason(one)));
-    let mut lines: Vec<String> = decisions.chain(leftovers).collect();
-    let logs = binlogs::decide(&*store, params, &sweep.decisions, &sweep.found, cx).await?;
-    lines.extend(logs.iter().map(|one| format!("remove {}: {}", binlogs::place(one), one.reason)));
-    Ok(lines)
+    let leftovers = sweep.leftovers.iter().map(sweep::leftover_fate);
+    let logs = sweep.logs.unneeded.iter().map(binlogs::fate);
+    let strays = sweep.logs.strays.iter().map(binlogs::stray_fate);
+    let abandoned = sweep.abandoned.iter().map(sweep::abandoned_fate);
+    let removed = leftovers.chain(logs).chain(strays).chain(abandoned);
+    Ok(decisions.chain(removed.map(|fate| format!("remove {}: {}", fate.id, fate.reason))).collect())
 }
 
 /// Decides anew and removes.
 pub(super) async fn run(params: &PruneParams, cx: &StepContext) -> Result<PruneOutputs, StepError> {
     let store = cx.store(&params.store).await?;
-    let Sweep { decisions, leftovers, found, looked_at, abandoned_before } =
+    let Sweep { decisions, leftovers, logs, found, looked_at, abandoned_before, abandoned: _ } =
         Sweep::decide(&*store, params, cx).await?;
     let mut outputs = PruneOutputs::default();
-    let logs = binlogs::decide(&*store, params, &decisions, &found, cx).await?;
     let mut doomed = Vec::new();
     for decision in decisions {
         let fate = Fate { id: decision.uri.id.clone(), reason: decision.reason };
@@ -40,7 +39,7 @@ pub(super) async fn run(params: &PruneParams, cx: &StepContext) -> Result<PruneO
         }
     }
     doomed.extend(leftovers.into_iter().map(|one| {
-        let fate = Fate { id: one.uri.id.clone(), reason: sweep::leftover_reason(&one) };
+        let fate = sweep::leftover_fate(&one);
         (one.uri, fate, false)
     }));
     // The oldest first: what a cancelled run has not removed yet is worth the most.
@@ -54,6 +53,12 @@ pub(super) async fn run(params: &PruneParams, cx: &StepContext) -> Result<PruneO
             outputs.kept.push(fate);
             continue;
         }
+        if published && let Some(run) = sweep::used_since(&uri, cx).await? {
+            cx.warn(&format!("{} stays: run {run} has begun to work with it", fate.id));
+            fate.reason = format!("in use by run {run}");
+            outputs.kept.push(fate);
+            continue;
+        }
         cx.progress(Progress { note: format!("removing {}", fate.id), ..Progress::default() });
         sweep::remove(&*store, &uri).await?;
         cx.log(&format!("removed {}: {}", fate.id, fate.reason));
@@ -63,11 +68,13 @@ pub(super) async fn run(params: &PruneParams, cx: &StepContext) -> Result<PruneO
     let cluster = params.cluster.as_deref().unwrap_or(cx.settings().cluster());
     sweep::remember(&*store, cluster, found, &removed, looked_at).await;
     // After the backups: logs without their backup are worth nothing, a backup without its logs still something.
-    outputs.removed_binlogs = binlogs::remove(&*store, logs, cx).await?;
-    binlogs::remove_strays(&*store, params, abandoned_before, cx).await?;
-    let abandoned = store.remove_abandoned(abandoned_before).await?;
-    if abandoned > 0 {
-        cx.log(&format!("removed {abandoned} unfinished writes that were left behind"));
+    outputs.removed_binlogs = binlogs::remove(&*store, logs.unneeded, cx).await?;
+    outputs.removed_unfinished = binlogs::remove_strays(&*store, logs.strays, cx).await?;
+    // Asked anew: somebody may have gone on with one meanwhile.
+    for write in store.remove_abandoned(abandoned_before).await? {
+        let fate = sweep::abandoned_fate(&write);
+        cx.log(&format!("removed {}: {}", fate.id, fate.reason));
+        outputs.removed_unfinished.push(fate);
     }
     Ok(outputs)
 }

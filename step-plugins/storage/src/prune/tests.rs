@@ -113,7 +113,10 @@ async fn other_clusters_are_never_touched() {
     assert!(shop.primary.object(&other).is_some());
     let none = json!({ "store": "primary", "cluster": "shop-2", "keep": { "keep_last": 1 } });
     let outputs = shop.run("backup.prune", none).await.unwrap();
-    assert_eq!(outputs, json!({ "kept": [], "removed": [], "removed_binlogs": [] }));
+    assert_eq!(
+        outputs,
+        json!({ "kept": [], "removed": [], "removed_binlogs": [], "removed_unfinished": [] })
+    );
 }
 
 #[tokio::test]
@@ -127,6 +130,47 @@ async fn a_marked_backup_and_one_with_a_damaged_manifest_stay() {
     let kept = fates(&outputs, "kept");
     assert!(kept.contains("a: marked: the auditors want it"), "{kept}");
     assert!(kept.contains("c: its manifest can't be read"), "{kept}");
+}
+
+#[tokio::test]
+async fn an_archived_backup_stays_by_name_and_the_others_are_thinned_out_all_the_same() {
+    let shop = shop().await;
+    // Nothing remembers what they are.
+    shop.primary.delete(&Key::new("backups/shop/index.json").unwrap()).await.unwrap();
+    shop.primary.refuse(&key("a", "manifest.json"), StoreErrorKind::Archived);
+    shop.primary.refuse(&key("c", "manifest.json"), StoreErrorKind::Denied);
+    let params = json!({ "store": "primary", "keep": { "keep_last": 1 } });
+    let outputs = shop.run("backup.prune", params.clone()).await.unwrap();
+    insta::assert_snapshot!(fates(&outputs, "kept"), @r"
+    d: the newest, last 1
+    b: the last verified
+    c: its manifest may not be read: let the user that runs rekindle read it, or remove it by hand
+    a: its manifest is archived: bring that back to a class that is read at once, or remove it by hand
+    ");
+    shop.verdict("d", Level::Content, true).await;
+    let outputs = shop.run("backup.prune", params).await.unwrap();
+    assert_eq!(fates(&outputs, "removed"), "b: no rule keeps it\n");
+}
+
+#[tokio::test]
+async fn an_archived_backup_that_the_index_knows_goes_when_its_time_has_come() {
+    let shop = shop().await;
+    shop.primary.tell_stamps_in_lists();
+    let mark = json!({ "backup": "backup://primary/shop/a", "labels": { "grade": "gold" } });
+    shop.run("backup.mark", mark).await.unwrap();
+    shop.run("backup.prune", json!({ "store": "primary", "keep": { "keep_last": 9 } })).await.unwrap();
+    for name in ["manifest.json", "keep.json"] {
+        shop.primary.refuse(&key("a", name), StoreErrorKind::Archived);
+    }
+    for name in ["manifest.json", "verified/content.json"] {
+        shop.primary.refuse(&key("b", name), StoreErrorKind::Archived);
+    }
+    let outputs = shop.run("backup.prune", params()).await.unwrap();
+    assert_eq!(fates(&outputs, "kept"), "d: the newest, within 2h, last 1\nb: the last verified\n");
+    assert!(shop.objects("a").is_empty());
+    // And what the index knows of b is not forgotten.
+    let outputs = shop.run("backup.prune", params()).await.unwrap();
+    assert!(fates(&outputs, "kept").ends_with("b: the last verified\n"));
 }
 
 #[tokio::test]

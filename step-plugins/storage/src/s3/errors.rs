@@ -78,6 +78,7 @@ pub(super) fn from_answer(status: u16, code: &str, message: &str) -> Failure {
         ("NotImplemented", _) | (_, 501) => StoreErrorKind::Invalid,
         ("RequestTimeout" | "SlowDown" | "OperationAborted" | "ConditionalRequestConflict", _)
         | (_, 429 | 500..=599) => StoreErrorKind::Unavailable,
+        ("InvalidObjectState", _) => StoreErrorKind::Archived,
         ("ExpiredToken" | "ExpiredTokenException" | "InvalidToken", _) | (_, 401 | 403) => {
             StoreErrorKind::Denied
         }
@@ -121,6 +122,7 @@ mod tests {
             (409, "ConditionalRequestConflict", StoreErrorKind::Unavailable),
             (403, "AccessDenied", StoreErrorKind::Denied),
             (403, "RequestTimeTooSkewed", StoreErrorKind::Denied),
+            (403, "InvalidObjectState", StoreErrorKind::Archived),
             (400, "ExpiredToken", StoreErrorKind::Denied),
             (503, "SlowDown", StoreErrorKind::Unavailable),
             (500, "InternalError", StoreErrorKind::Unavailable),

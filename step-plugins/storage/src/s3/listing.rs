@@ -1,7 +1,7 @@
 //! What is there: objects, and uploads that were never completed.
 
 use jiff::Timestamp;
-use rekindle_engine::host::{Key, ObjectInfo, Stamp};
+use rekindle_engine::host::{Key, ObjectInfo, Stamp, Unfinished};
 use rekindle_engine::journal::JOURNALS;
 
 use super::upload::CAN_WRITE;
@@ -38,21 +38,66 @@ pub(super) async fn list(store: &S3Store, prefix: &str) -> Result<Vec<ObjectInfo
     Ok(found)
 }
 
-/// Aborts uploads of ours that were begun before `before` and have got no part since; gives how many. Below a prefix
-/// everything is ours. A bucket without one may be others' too: there only what lies where our objects do.
-pub(super) async fn remove_abandoned(store: &S3Store, before: Timestamp) -> Result<u64, Failure> {
-    if !store.prefix.is_empty() {
-        return remove_below(store, &store.prefix, before).await;
+/// An upload in parts, as a list tells it.
+struct Begun {
+    /// The whole name in the bucket.
+    object: String,
+    id: String,
+    at: Timestamp,
+}
+
+impl Begun {
+    /// Asks for its last sign of life; nothing when it was completed or aborted meanwhile. A large upload may take
+    /// longer than anything is left alone: one that still gets parts is under way.
+    async fn look(&self, store: &S3Store) -> Result<Option<Unfinished>, Failure> {
+        let newest = match parts::newest(store, &self.object, &self.id).await {
+            Ok(newest) => newest.map_or(self.at, |newest| newest.max(self.at)),
+            Err(failure) if failure.is_not_found() => return Ok(None),
+            Err(failure) => return Err(failure),
+        };
+        let name = self.object.strip_prefix(&store.prefix).unwrap_or(&self.object).to_owned();
+        let key = Key::new(name.as_str()).ok();
+        Ok(Some(Unfinished { name, key, begun: Some(self.at), newest }))
     }
-    let mut removed = 0;
-    for ours in OURS {
-        removed += remove_below(store, ours, before).await?;
+}
+
+/// Lists the uploads below the prefix that were not completed.
+pub(super) async fn unfinished(store: &S3Store) -> Result<Vec<Unfinished>, Failure> {
+    let mut unfinished = Vec::new();
+    for upload in uploads(store).await? {
+        unfinished.extend(upload.look(store).await?);
+    }
+    Ok(unfinished)
+}
+
+/// Aborts uploads below the prefix that were begun before `before` and have got no part since; gives which.
+pub(super) async fn remove_abandoned(store: &S3Store, before: Timestamp) -> Result<Vec<Unfinished>, Failure> {
+    let mut removed = Vec::new();
+    for upload in uploads(store).await?.into_iter().filter(|upload| upload.at < before) {
+        if let Some(abandoned) = upload.look(store).await?.filter(|upload| upload.newest < before) {
+            abort(store, &upload.object, &upload.id).await?;
+            removed.push(abandoned);
+        }
     }
     Ok(removed)
 }
 
-async fn remove_below(store: &S3Store, prefix: &str, before: Timestamp) -> Result<u64, Failure> {
-    let (mut removed, mut key_marker, mut upload_marker) = (0, None, None);
+/// Lists uploads of ours. Below a prefix everything is ours. A bucket without one may be others' too: there only what
+/// lies where our objects do.
+async fn uploads(store: &S3Store) -> Result<Vec<Begun>, Failure> {
+    if !store.prefix.is_empty() {
+        return uploads_below(store, &store.prefix).await;
+    }
+    let mut uploads = Vec::new();
+    for ours in OURS {
+        uploads.extend(uploads_below(store, ours).await?);
+    }
+    Ok(uploads)
+}
+
+/// Lists uploads page by page (1,000 each, the API's limit).
+async fn uploads_below(store: &S3Store, prefix: &str) -> Result<Vec<Begun>, Failure> {
+    let (mut uploads, mut key_marker, mut upload_marker) = (Vec::new(), None, None);
     loop {
         let page = store
             .client
@@ -65,28 +110,15 @@ async fn remove_below(store: &S3Store, prefix: &str, before: Timestamp) -> Resul
             .send()
             .await
             .map_err(errors::failure)?;
-        for upload in page.uploads() {
-            let (Some(key), Some(id)) = (upload.key(), upload.upload_id()) else { continue };
-            if timestamp(upload.initiated()) < before && !goes_on(store, key, id, before).await? {
-                abort(store, key, id).await?;
-                removed += 1;
-            }
-        }
+        uploads.extend(page.uploads().iter().filter_map(|upload| {
+            let (object, id) = (upload.key()?.to_owned(), upload.upload_id()?.to_owned());
+            Some(Begun { object, id, at: timestamp(upload.initiated()) })
+        }));
         if !page.is_truncated().unwrap_or_default() {
-            return Ok(removed);
+            return Ok(uploads);
         }
         key_marker = page.next_key_marker().map(str::to_owned);
         upload_marker = page.next_upload_id_marker().map(str::to_owned);
-    }
-}
-
-/// A large upload may take longer than anything is left alone: one that still gets parts is under way.
-async fn goes_on(store: &S3Store, object: &str, id: &str, since: Timestamp) -> Result<bool, Failure> {
-    match parts::newest(store, object, id).await {
-        Ok(newest) => Ok(newest.is_some_and(|newest| newest >= since)),
-        // Completed or aborted meanwhile.
-        Err(failure) if failure.is_not_found() => Ok(true),
-        Err(failure) => Err(failure),
     }
 }
 

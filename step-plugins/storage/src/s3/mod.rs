@@ -27,7 +27,7 @@ use jiff::Timestamp;
 use rekindle_engine::environment::StoreConfig;
 use rekindle_engine::host::{
     Body, Bucket, Key, ObjectInfo, ObjectStore, ProviderPlace, PutMode, Resumption, Stamp, StoreError,
-    UploadSource,
+    Unfinished, UploadSource,
 };
 
 use crate::bucket::checksum::Crc64Nvme;
@@ -194,7 +194,11 @@ impl ObjectStore for S3Store {
         upload::check_writable(self).await.map_err(self.error(Operation::WriteTo, ""))
     }
 
-    async fn remove_abandoned(&self, before: Timestamp) -> Result<u64, StoreError> {
+    async fn list_unfinished(&self) -> Result<Vec<Unfinished>, StoreError> {
+        listing::unfinished(self).await.map_err(self.error(Operation::List, ""))
+    }
+
+    async fn remove_abandoned(&self, before: Timestamp) -> Result<Vec<Unfinished>, StoreError> {
         listing::remove_abandoned(self, before).await.map_err(self.error(Operation::Delete, ""))
     }
 
