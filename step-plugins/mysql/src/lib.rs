@@ -38,6 +38,7 @@ pub mod restore;
 pub mod restore_physical;
 pub mod sandbox;
 mod server_files;
+mod stall;
 #[cfg(test)]
 mod testing;
 mod tool;
