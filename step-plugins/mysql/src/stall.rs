@@ -87,7 +87,12 @@ pub(crate) struct Patience<'a> {
     pub(crate) sessions: Option<Sessions>,
 }
 
-impl Patience<'_> {
+impl<'a> Patience<'a> {
+    /// Nothing is waited for yet.
+    pub(crate) fn of(program: &'a str, limit: Duration, sessions: Option<Sessions>) -> Self {
+        Self { waiting: Waiting::default(), limit, program, sessions }
+    }
+
     /// Says that the program was silent for too long, and what its sessions were doing.
     pub(crate) async fn at_an_end(&self) -> StepError {
         let doing = match &self.sessions {

@@ -46,7 +46,7 @@ struct Capture<'a> {
     outputs: ArchiveBinlogsOutputs,
     timeline: Option<TimelineKey>,
     last: Option<Segment>,
-    /// Whether it was told that a timeline begins.
+    /// Whether it was told that a timeline begins which has no segment yet.
     is_told_new: bool,
 }
 
@@ -180,13 +180,11 @@ impl Capture<'_> {
         if let Some((timeline, last)) = known
             && let Some(tip) = go_on(&asking, logs, timeline, last).await?
         {
-            self.is_told_new = false;
             return Ok(tip);
         }
         let tip = find_tip(&asking, self.store.as_ref(), &self.cluster, &self.identity, logs).await?;
-        match tip.timeline {
-            Some(_) => self.is_told_new = false,
-            None => self.tell_new_timeline().await?,
+        if tip.timeline.is_none() {
+            self.tell_new_timeline().await?;
         }
         Ok(tip)
     }
@@ -273,6 +271,7 @@ impl Capture<'_> {
         }
         self.timeline = Some(key);
         self.last = Some(segment);
+        self.is_told_new = false;
         remove(&path)
     }
 

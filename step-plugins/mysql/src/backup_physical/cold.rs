@@ -23,7 +23,7 @@ use crate::physical_tool::check_unpack;
 use crate::read_only::run_within;
 use crate::restore_physical::MARKER;
 use crate::server_files::{ServerFiles, StartAgain};
-use crate::stall::{Patience, Waiting};
+use crate::stall::Patience;
 
 /// The event that ends a binary log at an orderly shutdown: 19 bytes of header and 4 of checksum where there are any
 /// (MySQL internals, "`Stop_event`"); an encrypted log of MySQL has 512 bytes before everything else.
@@ -76,12 +76,7 @@ pub(super) async fn run(
         cx.log(&shown);
         let wanted = Wanted {
             spec: command,
-            patience: Patience {
-                waiting: Waiting::default(),
-                limit: params.stall_timeout(),
-                program: "tar",
-                sessions: None,
-            },
+            patience: Patience::of("tar", params.stall_timeout(), None),
             format: StreamFormat::Tar,
             level: params.compression_level,
             store,

@@ -22,7 +22,7 @@ use crate::connection::{Login, Server, quote_identifier, quote_string};
 use crate::dump::Client;
 use crate::flavour::ServerVersion;
 use crate::guard::{TerminateOnDrop, blocking};
-use crate::stall::{Patience, Sessions, Waiting};
+use crate::stall::{Patience, Sessions};
 
 const GRACE: Duration = Duration::from_secs(2);
 const WAITING_STATEMENTS: usize = 4;
@@ -245,12 +245,7 @@ async fn load(
     let file = file.map_err(|error| wrong(format!("failed to write the client's login: {error}")))?;
     let program = original.client.program;
     let spec = dump_command(original, file.path(), params);
-    let patience = Patience {
-        waiting: Waiting::default(),
-        limit: STALL_TIMEOUT,
-        program,
-        sessions: Some(Sessions::from_now(from).await?),
-    };
+    let patience = Patience::of(program, STALL_TIMEOUT, Some(Sessions::from_now(from).await?));
     let mut process = blocking(move || processes.start(&spec)).await??;
     let guard = TerminateOnDrop::of(process.as_ref());
     let Some(stdout) = process.take_stdout() else { return Err(wrong(format!("{program} has no output"))) };

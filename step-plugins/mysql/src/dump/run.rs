@@ -25,7 +25,7 @@ use crate::client_options::ClientOptions;
 use crate::connection::{Login, Server};
 use crate::flavour::ServerVersion;
 use crate::guard::{TerminateOnDrop, blocking};
-use crate::stall::{Patience, Sessions, Waiting};
+use crate::stall::{Patience, Sessions};
 
 /// Names the part of the backup that a dump is.
 pub(super) fn part(params: &DumpParams, cx: &StepContext) -> Result<BackupPart, StepError> {
@@ -135,12 +135,8 @@ async fn store_stream(
     let file = blocking(move || writing.private_file(options.text()))
         .await?
         .map_err(|error| StepError::permanent(format!("failed to write the client's login: {error}")))?;
-    let patience = Patience {
-        waiting: Waiting::default(),
-        limit: params.stall_timeout(),
-        program: choice.client.program,
-        sessions: Some(Sessions::from_now(login).await?),
-    };
+    let sessions = Sessions::from_now(login).await?;
+    let patience = Patience::of(choice.client.program, params.stall_timeout(), Some(sessions));
     let spec = command(choice, file.path());
     cx.log(&shown(choice));
     let process = blocking(move || processes.start(&spec)).await??;

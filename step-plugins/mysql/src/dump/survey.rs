@@ -4,7 +4,7 @@ use rekindle_backup::inventory::{SYSTEM_DATABASES, is_of_restore};
 use rekindle_backup::manifest::Flavour;
 
 use super::DumpScope;
-use crate::connection::Server;
+use crate::connection::{Server, Session};
 use crate::error::ServerError;
 
 /// What a look at a server gave.
@@ -82,16 +82,7 @@ impl Survey {
                 .collect();
         }
         if mariadb {
-            let versioned = "SELECT t.table_schema, t.table_name, EXISTS (SELECT 1 FROM information_schema.columns c \
-                 WHERE c.table_schema = t.table_schema AND c.table_name = t.table_name \
-                 AND c.generation_expression = 'ROW START' AND c.data_type = 'bigint') \
-                 FROM information_schema.tables t WHERE t.table_type = 'SYSTEM VERSIONED' ORDER BY 1, 2";
-            let versioned: Vec<(String, String, bool)> =
-                session.rows("list its versioned tables", versioned).await?;
-            survey.versioned = versioned
-                .into_iter()
-                .map(|(database, table, by_transaction)| Versioned { database, table, by_transaction })
-                .collect();
+            survey.versioned = versioned(session).await?;
             // The client looks for a delimiter that is not in the body and, with `;;` in it, never ends
             // (`create_delimiter` in mysqldump.c counts up the wrong variable).
             let endless = "SELECT CONCAT(event_schema, '.', event_name) FROM information_schema.events \
@@ -100,6 +91,24 @@ impl Survey {
         }
         Ok(survey)
     }
+}
+
+async fn versioned(session: &mut Session) -> Result<Vec<Versioned>, ServerError> {
+    let what = "list its versioned tables";
+    let tables = "SELECT table_schema, table_name FROM information_schema.tables \
+         WHERE table_type = 'SYSTEM VERSIONED' ORDER BY 1, 2";
+    let tables: Vec<(String, String)> = session.rows(what, tables).await?;
+    if tables.is_empty() {
+        return Ok(Vec::new());
+    }
+    let by_transaction = "SELECT table_schema, table_name FROM information_schema.columns \
+         WHERE generation_expression = 'ROW START' AND data_type = 'bigint'";
+    let by_transaction: Vec<(String, String)> = session.rows(what, by_transaction).await?;
+    let read = |(database, table): (String, String)| {
+        let by_transaction = by_transaction.iter().any(|one| (&one.0, &one.1) == (&database, &table));
+        Versioned { database, table, by_transaction }
+    };
+    Ok(tables.into_iter().map(read).collect())
 }
 
 fn is_of_users(name: &str) -> bool {

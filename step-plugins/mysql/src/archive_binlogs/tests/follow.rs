@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use rekindle_engine::step::ErrorClass;
-use rekindle_engine::testing::Operation;
+use rekindle_engine::step::{ErrorClass, StepError};
+use rekindle_engine::testing::{Operation, TestContext};
 
 use super::*;
-use crate::archive_binlogs::ArchiveBinlogs;
+use crate::archive_binlogs::{ArchiveBinlogs, ArchiveBinlogsOutputs};
 
 /// Waits until so many transactions are in the archive.
 async fn archived(lab: &Lab, wanted: u64) {
@@ -24,6 +24,12 @@ async fn archived(lab: &Lab, wanted: u64) {
     }
 }
 
+/// Looks ten times a second until it is cancelled.
+async fn follow(test: TestContext) -> Result<ArchiveBinlogsOutputs, StepError> {
+    let params = json!({ "target": "primary", "store": "primary", "follow": true, "every": "100ms" });
+    ArchiveBinlogs.run(&serde_json::from_value(params).unwrap(), &test.cx).await
+}
+
 async fn transactions(lab: &Lab) -> u64 {
     let timelines = lab.timelines().await;
     timelines.iter().flat_map(|timeline| &timeline.segments).map(|segment| segment.transactions).sum()
@@ -31,14 +37,13 @@ async fn transactions(lab: &Lab) -> u64 {
 
 on_both!(following_goes_on_over_looks_and_a_restart_until_it_is_cancelled);
 async fn following_goes_on_over_looks_and_a_restart_until_it_is_cancelled(flavour: Flavour) {
-    let mut server = primary(flavour).await;
-    let lab = Lab::of(&[&server]);
+    let (mut server, fresh) = tokio::join!(primary(flavour), server_of(flavour, "fresh"));
+    let lab = Lab::of(&[&server, &fresh]);
     tell(&server, &TABLE).await;
+    lab.back_up("b1").await;
     let test = lab.cx();
     let (cancel, reporter) = (test.cancel.clone(), test.reporter.clone());
-    let params = json!({ "target": "primary", "store": "primary", "follow": true, "every": "100ms" });
-    let params = serde_json::from_value(params).unwrap();
-    let running = tokio::spawn(async move { ArchiveBinlogs.run(&params, &test.cx).await });
+    let running = tokio::spawn(follow(test));
 
     archived(&lab, 2).await;
     tell(&server, &[ROW]).await;
@@ -64,6 +69,11 @@ async fn following_goes_on_over_looks_and_a_restart_until_it_is_cancelled(flavou
     // Nothing was left to archive, and nothing is archived twice.
     assert_eq!(lab.archive().await.transactions, 0);
     assert_eq!(transactions(&lab).await, 6);
+    // The parts of a log are replayed as the log is.
+    lab.restore("b1").await;
+    lab.replay(json!({ "until": { "end": true } })).await.unwrap();
+    let rows = "SELECT GROUP_CONCAT(id ORDER BY id) FROM shop.t";
+    assert_eq!(ask(&fresh, rows).await, ask(&server, rows).await);
 }
 
 on_both!(logs_that_begin_anew_while_they_are_followed_are_another_timeline);
@@ -73,9 +83,7 @@ async fn logs_that_begin_anew_while_they_are_followed_are_another_timeline(flavo
     tell(&server, &TABLE).await;
     let test = lab.cx();
     let (cancel, reporter) = (test.cancel.clone(), test.reporter.clone());
-    let params = json!({ "target": "primary", "store": "primary", "follow": true, "every": "100ms" });
-    let params = serde_json::from_value(params).unwrap();
-    let running = tokio::spawn(async move { ArchiveBinlogs.run(&params, &test.cx).await });
+    let running = tokio::spawn(follow(test));
 
     archived(&lab, 2).await;
     tell(&server, &[reset(flavour), ROW]).await;

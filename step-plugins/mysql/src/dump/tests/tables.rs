@@ -4,6 +4,7 @@ use rekindle_storage::PublishStep;
 
 use super::*;
 use crate::binlogs::testing::{Lab, ask, tell};
+use crate::checksum::{add_checksums, leave_unknown_history_out};
 use crate::inspect::Inspect;
 use crate::restore::Restore;
 
@@ -101,4 +102,44 @@ async fn a_backup_of_tables_replaces_these_and_leaves_their_databases(flavour: F
     let part = restore(json!({ "tables": ["shop.a"], "rename": { "shop.a": "shop.a_before" } }));
     lab.run(&Restore, part).await.unwrap();
     assert_eq!(ask(&fresh, "SELECT COUNT(*) FROM shop.a_before").await, "3");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn history_by_transactions_is_left_out_with_a_warning_and_the_rest_restores() {
+    let (server, fresh) =
+        tokio::join!(server_of(Flavour::Mariadb, "primary"), server_of(Flavour::Mariadb, "fresh"));
+    tell(
+        &server,
+        &[
+            "CREATE DATABASE shop",
+            "CREATE TABLE shop.v (id INT PRIMARY KEY) WITH SYSTEM VERSIONING",
+            "CREATE TABLE shop.x (id INT PRIMARY KEY, s BIGINT UNSIGNED GENERATED ALWAYS AS ROW START, \
+             e BIGINT UNSIGNED GENERATED ALWAYS AS ROW END, PERIOD FOR SYSTEM_TIME (s, e)) WITH SYSTEM VERSIONING",
+            "INSERT INTO shop.v VALUES (1), (2)",
+            "INSERT INTO shop.x (id) VALUES (1), (2)",
+            "DELETE FROM shop.v WHERE id = 1",
+            "DELETE FROM shop.x WHERE id = 1",
+        ],
+    )
+    .await;
+    let lab = Lab::of(&[&server, &fresh]);
+    let test = lab.cx();
+    let params = params(json!({ "checksums": true }));
+
+    let outputs = Dump.run(&params, &test.cx).await.unwrap();
+
+    assert_eq!((outputs.rows, outputs.checksums), (2, 2));
+    let warnings = test.reporter.warnings();
+    insta::assert_snapshot!(warnings.join("\n"), @"the history of system-versioned tables is not dumped, only their current rows: shop.v, shop.x; mariadb-dump can't dump that of shop.x, which is by transactions");
+    lab.run(&Inspect, json!({ "target": "primary", "store": "primary", "id": "b1" })).await.unwrap();
+    lab.run(&PublishStep, json!({ "store": "primary", "id": "b1", "objects": ["full"] })).await.unwrap();
+    lab.restore("b1").await;
+    let index = lab.store.object(&Key::new(outputs.index.as_str()).unwrap()).unwrap();
+    let index: DumpIndex = serde_json::from_slice(&index).unwrap();
+    let mut session = fresh.login().connect().await.unwrap().session;
+    let mut found = crate::inventory::read(&mut session).await.unwrap();
+    add_checksums(&mut session, &mut found, |_, _| {}).await.unwrap();
+    leave_unknown_history_out(&mut found, &index.inventory);
+    assert_eq!(index.inventory.compare(&found), []);
+    assert_eq!(index.inventory.shared_checksum_count(&found), 2);
 }
