@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use rekindle_backup::manifest::Flavour;
 use serde_json::json;
 
-use crate::support::{Cluster, kill, server_pid};
+use crate::support::{Cluster, kill, on_both, server_pid};
 
 /// Says where the servers' files are, how they are stopped, and how they are started with the options they have now.
 fn environment(cluster: &Cluster, servers: &[&str]) -> PathBuf {
@@ -83,9 +84,9 @@ async fn a_server_that_lost_its_disk_comes_back_from_an_increment_and_its_replic
     assert_eq!(cluster.checksums(1).await, before);
 }
 
-#[tokio::test]
-async fn a_runner_killed_while_it_has_stopped_a_server_leaves_it_running_and_is_resumed() {
-    let cluster = Cluster::up(0);
+on_both!(a_runner_killed_while_it_has_stopped_a_server_leaves_it_running_and_is_resumed);
+async fn a_runner_killed_while_it_has_stopped_a_server_leaves_it_running_and_is_resumed(flavour: Flavour) {
+    let cluster = Cluster::up_of(flavour, 0);
     cluster.fill(1_000).await;
     let before = cluster.checksums(0).await;
     let environment = environment(&cluster, &["primary"]);

@@ -105,6 +105,19 @@ async fn a_lost_server_comes_back_with_everything_that_was_archived_as_the_asses
     assert_eq!(cluster.checksums(1).await, archived);
 }
 
+/// Undoes what was done to a table of `shop`, in a throw-away server beside the cluster.
+fn undo(cluster: &Cluster, more: &[&str]) -> crate::support::Answer {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let text = format!(
+        "apiVersion: rekindle/v1\nkind: Environment\nname: undo\ncluster: sandbox\nextends: sandbox\ntargets:\n  scratch: {{ host: \
+         127.0.0.1, port: {port}, user: root, password: {{ secret: root }} }}\n"
+    );
+    let environment = cluster.project.write("box/environments/undo.yaml", &text);
+    let args = ["run", "undo-drop", "--yes", "-e", environment.to_str().unwrap(), "--set", "sandbox=scratch"];
+    let of_shop = ["--set", "database=shop", "--set", "undo_dir=scratch"];
+    cluster.run(&[&args[..], &of_shop, more].concat())
+}
+
 on_both!(a_dropped_table_comes_back_under_a_new_name_while_production_goes_on);
 async fn a_dropped_table_comes_back_under_a_new_name_while_production_goes_on(flavour: Flavour) {
     let cluster = Cluster::up_of(flavour, 0);
@@ -116,31 +129,8 @@ async fn a_dropped_table_comes_back_under_a_new_name_while_production_goes_on(fl
     let later = "SET TIMESTAMP = UNIX_TIMESTAMP() + 60";
     cluster.sql(&[later, "DROP TABLE shop.counter", "CREATE TABLE shop.later (id INT PRIMARY KEY)"]).await;
     cluster.with_environment(&["run", "archive-binlogs", "--yes"]).success();
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let text = format!(
-        "apiVersion: rekindle/v1\nkind: Environment\nname: undo\ncluster: sandbox\nextends: sandbox\ntargets:\n  scratch: {{ host: \
-         127.0.0.1, port: {port}, user: root, password: {{ secret: root }} }}\n"
-    );
-    let environment = cluster.project.write("box/environments/undo.yaml", &text);
-    let args = [
-        "run",
-        "undo-drop",
-        "--yes",
-        "-e",
-        environment.to_str().unwrap(),
-        "--set",
-        "sandbox=scratch",
-        "--set",
-        "database=shop",
-        "--set",
-        "table=counter",
-        "--set",
-        "deeds=[drop]",
-        "--set",
-        "undo_dir=scratch",
-    ];
 
-    cluster.run(&args).success();
+    undo(&cluster, &["--set", "table=counter", "--set", "deeds=[drop]"]).success();
 
     let after = cluster.checksums(0).await;
     let checksum = |all: &[(String, u64, u64)], name: &str| {
@@ -150,4 +140,49 @@ async fn a_dropped_table_comes_back_under_a_new_name_while_production_goes_on(fl
     assert_eq!(checksum(&after, "counter"), None);
     assert!(checksum(&after, "later").is_some());
     assert!(!cluster.project.path().join("scratch").exists(), "the throw-away server is gone");
+}
+
+on_both!(deleted_rows_come_back_with_what_was_written_since_and_the_table_stays_as_it_is);
+async fn deleted_rows_come_back_with_what_was_written_since_and_the_table_stays_as_it_is(flavour: Flavour) {
+    let cluster = Cluster::up_of(flavour, 0);
+    cluster.fill(100).await;
+    cluster.with_environment(&["run", "backup", "--yes"]).success();
+    cluster.sql(&["INSERT INTO shop.counter VALUES (7, 7), (8, 8)"]).await;
+    cluster.sql(&["SET TIMESTAMP = UNIX_TIMESTAMP() + 60", "DELETE FROM shop.counter WHERE id < 8"]).await;
+    cluster.sql(&["SET TIMESTAMP = UNIX_TIMESTAMP() + 120", "INSERT INTO shop.counter VALUES (9, 9)"]).await;
+    cluster.sql(&["SET TIMESTAMP = UNIX_TIMESTAMP() + 120", "DELETE FROM shop.counter WHERE id = 8"]).await;
+    cluster.with_environment(&["run", "archive-binlogs", "--yes"]).success();
+
+    let unclear = undo(&cluster, &["--set", "table=counter"]).code(2);
+    let said = "2 transactions fit, and nothing says which one is meant";
+    assert!(unclear.stderr.contains(said), "{}", unclear.stderr);
+    undo(&cluster, &["--set", "table=counter", "--set", "which=earliest", "--set", "past=true"]).success();
+
+    let mut conn = cluster.connect(0).await;
+    let mut ids = async |table: &str| -> Vec<u32> {
+        let query = format!("SELECT id FROM shop.{table} ORDER BY id");
+        mysql_async::prelude::Queryable::query(&mut conn, query).await.unwrap()
+    };
+    assert_eq!(ids("counter").await, [9]);
+    assert_eq!(
+        ids("counter_recovered").await,
+        [1, 7, 9],
+        "without the first DELETE, and with everything after it"
+    );
+    assert!(!cluster.project.path().join("scratch").exists(), "the throw-away server is gone");
+}
+
+on_both!(a_table_of_a_dropped_database_comes_back_in_a_database_like_it);
+async fn a_table_of_a_dropped_database_comes_back_in_a_database_like_it(flavour: Flavour) {
+    let cluster = Cluster::up_of(flavour, 0);
+    cluster.fill(100).await;
+    cluster.with_environment(&["run", "backup", "--yes"]).success();
+    let before = cluster.checksums(0).await;
+    cluster.sql(&["SET TIMESTAMP = UNIX_TIMESTAMP() + 60", "DROP DATABASE shop"]).await;
+    cluster.with_environment(&["run", "archive-binlogs", "--yes"]).success();
+
+    undo(&cluster, &["--set", "table=customer", "--set", "as=customer"]).success();
+
+    let customer = before.into_iter().filter(|(table, ..)| table == "customer").collect::<Vec<_>>();
+    assert_eq!(cluster.checksums(0).await, customer);
 }

@@ -11,6 +11,11 @@ pub const SYSTEM_DATABASES: [&str; 4] = ["information_schema", "performance_sche
 /// The database that a restore keeps its marker in. It is part of no dump, and no comparison looks at it.
 pub const MARKER_DATABASE: &str = "rekindle_restore";
 
+/// Finds what `database.table` means: either may have dots in its name, so what is there decides.
+pub fn table_named<T>(name: &str, find: impl Fn(&str, &str) -> Option<T>) -> Option<T> {
+    name.match_indices('.').find_map(|(at, _)| find(&name[..at], &name[at + 1..]))
+}
+
 /// Tells whether a database is a restore's own: [`MARKER_DATABASE`], or one that it loads tables into before they get
 /// to their place (`rekindle_restore.1`).
 pub fn is_of_restore(database: &str) -> bool {
@@ -48,6 +53,19 @@ impl Inventory {
             self.databases.iter().flat_map(|(name, held)| held.tables.keys().map(move |table| (name, table)));
         let both = |(name, table): &(&String, &String)| known(self, name, table) && known(other, name, table);
         tables.filter(both).count() as u64
+    }
+
+    /// Adds what another dump of the same server has.
+    pub fn add(&mut self, other: &Self) {
+        for (name, theirs) in &other.databases {
+            let mine = self.databases.entry(name.clone()).or_default();
+            mine.tables.extend(theirs.tables.clone());
+            mine.triggers.extend(theirs.triggers.clone());
+            mine.views.extend(theirs.views.iter().cloned());
+            mine.routines.extend(theirs.routines.iter().cloned());
+            mine.events.extend(theirs.events.iter().cloned());
+            mine.sequences.extend(theirs.sequences.iter().cloned());
+        }
     }
 
     /// Takes over the checksums of tables that both know.

@@ -165,6 +165,8 @@ pub enum ObjectRole {
     Full,
     /// A dump of chosen databases.
     Databases,
+    /// A dump of chosen tables: of their databases it says nothing.
+    Tables,
     /// A dump without rows.
     Schema,
     /// The files of a server as a stream.

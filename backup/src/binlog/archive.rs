@@ -52,8 +52,27 @@ pub async fn places(
     store: &dyn ObjectStore,
     cluster: &str,
 ) -> Result<BTreeMap<TimelineKey, Vec<SegmentKey>>, StoreError> {
+    places_below(store, &TimelineKey::cluster_prefix(cluster)).await
+}
+
+/// Lists the places of all segments of one server.
+///
+/// # Errors
+/// As [`places`].
+pub async fn places_of(
+    store: &dyn ObjectStore,
+    cluster: &str,
+    server: &str,
+) -> Result<BTreeMap<TimelineKey, Vec<SegmentKey>>, StoreError> {
+    places_below(store, &TimelineKey::server_prefix(cluster, server)).await
+}
+
+async fn places_below(
+    store: &dyn ObjectStore,
+    prefix: &str,
+) -> Result<BTreeMap<TimelineKey, Vec<SegmentKey>>, StoreError> {
     let mut places: BTreeMap<TimelineKey, Vec<SegmentKey>> = BTreeMap::new();
-    for object in listed(store, cluster).await? {
+    for object in listed(store, prefix).await? {
         if let Some((timeline, segment)) = SegmentKey::read(&object.key) {
             places.entry(timeline).or_default().push(segment);
         }
@@ -192,14 +211,14 @@ pub async fn strays(
                 .filter(|timeline| timeline.key == key)
                 .any(|timeline| timeline.segments.iter().any(|segment| segment.object == name))
     };
-    let objects = listed(store, cluster).await?;
+    let objects = listed(store, &TimelineKey::cluster_prefix(cluster)).await?;
     let strays = objects.into_iter().filter(|object| object.modified < before && !known(object));
     Ok(strays.map(|object| Stray { object }).collect())
 }
 
 /// Lists everything; a store that is still to be made holds nothing.
-async fn listed(store: &dyn ObjectStore, cluster: &str) -> Result<Vec<ObjectInfo>, StoreError> {
-    match store.list(&TimelineKey::cluster_prefix(cluster)).await {
+async fn listed(store: &dyn ObjectStore, prefix: &str) -> Result<Vec<ObjectInfo>, StoreError> {
+    match store.list(prefix).await {
         Err(error) if error.kind == StoreErrorKind::NotFound => Ok(Vec::new()),
         listed => listed,
     }

@@ -24,6 +24,11 @@ impl TimelineKey {
         format!("binlogs/{cluster}/")
     }
 
+    /// Gives the prefix of everything archived of a server.
+    pub fn server_prefix(cluster: &str, server: &str) -> String {
+        format!("binlogs/{cluster}/{server}/")
+    }
+
     /// Gives the prefix of its objects.
     pub fn prefix(&self) -> String {
         format!("binlogs/{}/{}/{}/", self.cluster, self.server, self.timeline)

@@ -5,11 +5,15 @@ use rekindle_backup::inventory::Inventory;
 use crate::connection::{Session, quote_identifier, quote_string};
 use crate::error::ServerError;
 
+/// Stands between the checksum of current rows and that of all rows of a system-versioned table.
+const WITH_HISTORY: &str = "; with its history ";
+
 /// Gives a text that is equal for equal rows in any order; nothing for a table that can't be read.
 ///
 /// `CHECKSUM TABLE` is the quicker one, but for a table with stored generated columns MariaDB 10.11 gives another
 /// number at every look, and for a system-versioned one a number that depends on when each row was written. So such
-/// tables are read row by row, without the columns that say when.
+/// tables are read row by row: of a system-versioned one the current rows without the columns that say when, and then
+/// all rows with them. History by transactions is not looked at: its numbers mean nothing elsewhere.
 pub(crate) async fn checksum(
     session: &mut Session,
     database: &str,
@@ -21,24 +25,79 @@ pub(crate) async fn checksum(
     let query = format!("SELECT table_type FROM information_schema.tables WHERE {of_table}");
     let kind: Option<String> = session.first(&what, &query).await?;
     let query = format!(
-        "SELECT column_name, IFNULL(generation_expression, '') FROM information_schema.columns \
+        "SELECT column_name, data_type, IFNULL(generation_expression, '') FROM information_schema.columns \
          WHERE {of_table} ORDER BY ordinal_position"
     );
-    let columns: Vec<(String, String)> = session.rows(&what, &query).await?;
+    let columns: Vec<Column> = session.rows(&what, &query).await?;
     let name = format!("{}.{}", quote_identifier(database), quote_identifier(table));
     let versioned = kind.as_deref() == Some("SYSTEM VERSIONED");
-    if versioned || columns.iter().any(|(_, expression)| !expression.is_empty()) {
-        let says_when = |expression: &str| matches!(expression, "ROW START" | "ROW END");
-        let names = columns.iter().filter(|(_, of)| !says_when(of)).map(|(name, _)| name.as_str());
-        let (rows, sum, xor): (u64, String, String) = session.row(&what, &digest(&name, names)).await?;
-        return Ok(Some(format!("{rows} rows, {sum}, {xor}")));
+    if !versioned && columns.iter().all(|(_, _, expression)| expression.is_empty()) {
+        let (_, sum): (String, Option<u64>) = session.row(&what, &format!("CHECKSUM TABLE {name}")).await?;
+        return Ok(sum.map(|sum| sum.to_string()));
     }
-    let (_, sum): (String, Option<u64>) = session.row(&what, &format!("CHECKSUM TABLE {name}")).await?;
-    Ok(sum.map(|sum| sum.to_string()))
+    // A `TIMESTAMP` reads as the session's time zone has it.
+    session.run(&what, "SET SESSION time_zone = '+00:00'").await?;
+    let names = columns.iter().filter(|column| !says_when(column)).map(|(name, ..)| name.as_str());
+    let current = digested(session, &what, &digest(&name, names)).await?;
+    let by_transaction = columns.iter().any(|column| says_when(column) && column.1 == "bigint");
+    if !versioned || by_transaction {
+        return Ok(Some(current));
+    }
+    // Without a `PERIOD` of its own a table has these two, which nothing lists (MariaDB manual, "System-Versioned
+    // Tables").
+    let hidden = if columns.iter().any(says_when) { vec![] } else { vec!["row_start", "row_end"] };
+    let names = columns.iter().map(|(name, ..)| name.as_str()).chain(hidden);
+    let all = digested(session, &what, &digest(&format!("{name} FOR SYSTEM_TIME ALL"), names)).await?;
+    Ok(Some(format!("{current}{WITH_HISTORY}{all}")))
+}
+
+/// Name, type, and how it is generated.
+type Column = (String, String, String);
+
+fn says_when((_, _, expression): &Column) -> bool {
+    matches!(expression.as_str(), "ROW START" | "ROW END")
+}
+
+async fn digested(session: &mut Session, what: &str, query: &str) -> Result<String, ServerError> {
+    let (rows, sum, xor): (u64, String, String) = session.row(what, query).await?;
+    Ok(format!("{rows} rows, {sum}, {xor}"))
+}
+
+/// Leaves of checksums only what is of current rows: for a dump that has no others.
+pub(crate) fn leave_history_out(inventory: &mut Inventory) {
+    for table in inventory.databases.values_mut().flat_map(|database| database.tables.values_mut()) {
+        table.checksum = table.checksum.take().map(without_history);
+    }
+}
+
+/// Leaves of the checksums that were found only what the expected ones are of.
+pub(crate) fn leave_unknown_history_out(found: &mut Inventory, expected: &Inventory) {
+    for (name, database) in &mut found.databases {
+        for (table, known) in &mut database.tables {
+            let expected = expected.databases.get(name).and_then(|database| database.tables.get(table));
+            let sum = expected.and_then(|table| table.checksum.as_ref());
+            if sum.is_some_and(|sum| !has_history(sum)) {
+                known.checksum = known.checksum.take().map(without_history);
+            }
+        }
+    }
+}
+
+/// Tells whether a checksum is of old rows too.
+pub(crate) fn has_history(checksum: &str) -> bool {
+    checksum.contains(WITH_HISTORY)
+}
+
+/// Gives the part of a checksum that is of current rows.
+pub(crate) fn without_history(checksum: String) -> String {
+    match checksum.split_once(WITH_HISTORY) {
+        Some((current, _)) => current.to_owned(),
+        None => checksum,
+    }
 }
 
 /// Two sums over a text of each row that no other row has: bytes in hexadecimal, NULL as `~`, `,` between.
-/// MySQL has no `MD5()` of its own any more.
+/// MySQL has no `MD5()` of its own any more. `table` is quoted, and may say of which time.
 fn digest<'a>(table: &str, columns: impl Iterator<Item = &'a str>) -> String {
     let columns: Vec<String> = columns
         .map(|column| format!("IFNULL(HEX(CAST({} AS BINARY)), '~')", quote_identifier(column)))
@@ -122,10 +181,35 @@ mod tests {
         ] {
             session.run("fill", statement).await.unwrap();
         }
-        let a = checksum(&mut session, "v", "a").await.unwrap();
-        assert_eq!(checksum(&mut session, "v", "b").await.unwrap(), a);
-        assert_eq!(checksum(&mut session, "v", "c").await.unwrap(), a);
+        let mut sum = async |table: &str| checksum(&mut session, "v", table).await.unwrap().unwrap();
+        let [a, b, c] = [sum("a").await, sum("b").await, sum("c").await];
+        let current = without_history(a.clone());
+        assert_eq!(
+            [without_history(b.clone()), without_history(c.clone())],
+            [current.clone(), current.clone()]
+        );
+        assert!(a.contains(WITH_HISTORY) && a != b && a != c, "{a} {b}");
         session.run("change", "UPDATE v.b SET n = 3 WHERE id = 1").await.unwrap();
-        assert_ne!(checksum(&mut session, "v", "b").await.unwrap(), a);
+        assert_ne!(without_history(checksum(&mut session, "v", "b").await.unwrap().unwrap()), current);
+        session.run("forget", "DELETE HISTORY FROM v.b").await.unwrap();
+        let forgotten = checksum(&mut session, "v", "b").await.unwrap().unwrap();
+        assert_ne!(forgotten, b);
+    }
+
+    #[tokio::test]
+    async fn the_time_zone_of_a_server_does_not_change_a_checksum() {
+        let server = TempServer::start("primary", &processes()).await.unwrap();
+        let mut session = server.login().connect().await.unwrap().session;
+        for statement in [
+            "CREATE DATABASE v",
+            "CREATE TABLE v.t (id INT PRIMARY KEY, t TIMESTAMP, d INT AS (id * 2) STORED)",
+            "INSERT INTO v.t (id, t) VALUES (1, '2026-11-22 12:00:00')",
+        ] {
+            session.run("fill", statement).await.unwrap();
+        }
+        let sum = checksum(&mut session, "v", "t").await.unwrap();
+        session.run("move", "SET GLOBAL time_zone = '+09:00'").await.unwrap();
+        let mut other = server.login().connect().await.unwrap().session;
+        assert_eq!(checksum(&mut other, "v", "t").await.unwrap(), sum);
     }
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 use rekindle_engine::host::{RunningProcess, TerminateReason};
 use rekindle_engine::step::{StepContext, StepError};
 
+use crate::stall::Patience;
+
 const GRACE: Duration = Duration::from_secs(2);
 
 /// Runs work that may block on a thread for such.
@@ -26,20 +28,51 @@ impl TerminateOnDrop {
         Self(Some(process.terminator()))
     }
 
-    /// Waits for the work; when the operator cancels, ends the client, after which the work ends by itself.
-    pub(crate) async fn unless_cancelled<T>(mut self, cx: &StepContext, work: impl Future<Output = T>) -> T {
-        tokio::pin!(work);
-        let done = tokio::select! {
-            done = &mut work => done,
-            () = cx.cancel().cancelled() => {
-                if let Some(terminate) = self.0.clone() {
-                    let _ = blocking(move || terminate(TerminateReason::Cancelled, GRACE)).await;
+    /// Waits for the work; when the operator cancels, ends the child, after which the work ends by itself.
+    pub(crate) async fn unless_cancelled<T>(self, cx: &StepContext, work: impl Future<Output = T>) -> T {
+        let cancelled = async {
+            cx.cancel().cancelled().await;
+            (TerminateReason::Cancelled, None)
+        };
+        self.unless(cancelled, work).await.0
+    }
+
+    /// As [`Self::unless_cancelled`], and ends a child that is silent for too long. Then gives the error that says so.
+    pub(crate) async fn unless_silent<T>(
+        self,
+        cx: &StepContext,
+        patience: &Patience<'_>,
+        work: impl Future<Output = T>,
+    ) -> (T, Option<StepError>) {
+        let ended = async {
+            tokio::select! {
+                () = cx.cancel().cancelled() => (TerminateReason::Cancelled, None),
+                () = patience.waiting.longer_than(patience.limit) => {
+                    // Asked before it is ended: afterwards its sessions are gone.
+                    (TerminateReason::TimedOut, Some(patience.at_an_end().await))
                 }
-                work.await
+            }
+        };
+        self.unless(ended, work).await
+    }
+
+    async fn unless<T>(
+        mut self,
+        ended: impl Future<Output = (TerminateReason, Option<StepError>)>,
+        work: impl Future<Output = T>,
+    ) -> (T, Option<StepError>) {
+        tokio::pin!(work);
+        let (done, why) = tokio::select! {
+            done = &mut work => (done, None),
+            (reason, why) = ended => {
+                if let Some(terminate) = self.0.clone() {
+                    let _ = blocking(move || terminate(reason, GRACE)).await;
+                }
+                (work.await, why)
             }
         };
         self.0 = None;
-        done
+        (done, why)
     }
 }
 

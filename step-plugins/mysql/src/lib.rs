@@ -40,6 +40,7 @@ pub mod restore;
 pub mod restore_physical;
 pub mod sandbox;
 mod server_files;
+mod stall;
 #[cfg(test)]
 mod testing;
 mod tls;

@@ -1,4 +1,4 @@
-//! Makes a server refuse the writes of applications; one that can't be had in time says what is in the way.
+//! Makes a server refuse the writes of applications; a lock that can't be had in time says what is in the way.
 
 use rekindle_engine::step::StepError;
 
@@ -21,13 +21,27 @@ pub(crate) async fn become_read_only(server: &mut Server) -> Result<(), StepErro
 }
 
 async fn become_read_only_within(server: &mut Server, seconds: u32) -> Result<(), StepError> {
+    run_within(server, seconds, "become read-only", "SET GLOBAL read_only = ON").await
+}
+
+/// Runs a statement that waits for what other sessions have locked, and not for longer than this. `what` fits
+/// "did not …".
+///
+/// # Errors
+/// When the server refuses it, or other sessions are in the way for longer: then with their names.
+pub(crate) async fn run_within(
+    server: &mut Server,
+    seconds: u32,
+    what: &str,
+    statement: &str,
+) -> Result<(), StepError> {
     let session = &mut server.session;
     let patience = format!("SET SESSION lock_wait_timeout = {seconds}");
     session.run("wait no longer for a lock", &patience).await?;
-    match session.run("become read-only", "SET GLOBAL read_only = ON").await {
+    match session.run(what, statement).await {
         Ok(()) => {}
         Err(error) if error.server_code() == Some(LOCK_WAIT_TIMEOUT) => {
-            return Err(in_the_way(server, seconds).await);
+            return Err(in_the_way(server, seconds, what).await);
         }
         Err(error) => return Err(error.into()),
     }
@@ -35,14 +49,14 @@ async fn become_read_only_within(server: &mut Server, seconds: u32) -> Result<()
     Ok(session.run("wait as long as usual again", usual).await?)
 }
 
-async fn in_the_way(server: &mut Server, seconds: u32) -> StepError {
+async fn in_the_way(server: &mut Server, seconds: u32, what: &str) -> StepError {
     let target = server.session.target().to_owned();
     let who = match sessions(server).await {
         Ok(sessions) if !sessions.is_empty() => format!("; the longest open are {}", sessions.join(", ")),
         Ok(_) | Err(_) => String::new(),
     };
     StepError::transient(format!(
-        "`{target}` did not become read-only within {seconds} s: another session has locked tables, or writes{who}"
+        "`{target}` did not {what} within {seconds} s: another session has locked tables, or writes{who}"
     ))
     .help(format!(
         "stop what writes to `{target}`, or end its session there (`SHOW PROCESSLIST`, then `KILL ID`); then resume the run"

@@ -13,7 +13,7 @@ use rekindle_engine::host::ObjectStore;
 use rekindle_engine::step::{Progress, StepContext, StepError};
 
 use super::cut::{self, Cut, CutError, Known};
-use super::resume::{Tip, find_tip, is_next};
+use super::resume::{Asking, Tip, find_tip, go_on, is_next, timeline_name};
 use super::write::{self, Copied};
 use super::{ArchiveBinlogsOutputs, ArchiveBinlogsParams};
 use crate::binlogs::program::{Fetcher, LogProgram};
@@ -48,6 +48,8 @@ struct Capture<'a> {
     last: Option<Segment>,
     /// What the server has and none of its logs: what was purged, and what it was restored with.
     in_no_log: Option<GtidSet>,
+    /// Whether it was told that a timeline begins which has no segment yet.
+    is_told_new: bool,
 }
 
 pub(crate) async fn run(
@@ -72,6 +74,7 @@ pub(crate) async fn run(
         timeline: None,
         last: None,
         in_no_log: None,
+        is_told_new: false,
     };
     if params.follow {
         capture.follow(params, &login, server).await?;
@@ -128,6 +131,7 @@ impl Capture<'_> {
             // Another server may answer at the same address after a failover.
             self.identity = server::identity(&mut server).await?;
             self.timeline = None;
+            self.last = None;
             *connected = Some(server);
         }
         let Some(server) = connected.as_mut() else { return Ok(()) };
@@ -172,11 +176,38 @@ impl Capture<'_> {
         self.cover(&logs, until).await
     }
 
-    /// Where the archive stands. Within one run the last segment written is known to be of this server, but it may
+    /// Where the archive stands. Within one run the last segment is known, and nothing is listed; but the server may
     /// have been given another life since: it is asked again each time.
-    async fn find_tip(&self, logs: &[ServerLog]) -> Result<Tip, StepError> {
-        let (cx, store) = (self.cx, self.store.as_ref());
-        find_tip(cx, store, &self.cluster, &self.identity, logs, &self.fetcher, &self.scratch).await
+    async fn find_tip(&mut self, logs: &[ServerLog]) -> Result<Tip, StepError> {
+        let known = self.timeline.clone().zip(self.last.clone());
+        let asking = Asking { cx: self.cx, fetcher: &self.fetcher, scratch: &self.scratch };
+        if let Some((timeline, last)) = known
+            && let Some(tip) = go_on(&asking, logs, timeline, last).await?
+        {
+            return Ok(tip);
+        }
+        let tip = find_tip(&asking, self.store.as_ref(), &self.cluster, &self.identity, logs).await?;
+        if tip.timeline.is_none() {
+            self.tell_new_timeline().await?;
+        }
+        Ok(tip)
+    }
+
+    /// Tells that what is archived from now on continues nothing of what is archived already: the server's logs were
+    /// begun anew, or another server answers at its address.
+    async fn tell_new_timeline(&mut self) -> Result<(), StepError> {
+        if std::mem::replace(&mut self.is_told_new, true) {
+            return Ok(());
+        }
+        let known = archive::places(self.store.as_ref(), &self.cluster).await?;
+        let Some((newest, _)) = known.iter().max_by_key(|(key, _)| &key.timeline) else { return Ok(()) };
+        self.cx.warn(&format!(
+            "the logs of this server ({}) continue nothing in the archive, whose newest timeline is {}: they become \
+             another timeline, and points in time in it can be reached only from a backup that is newer: make one now",
+            self.identity.folder(),
+            newest.prefix()
+        ));
+        Ok(())
     }
 
     /// Archives one log, or the rest of it.
@@ -244,6 +275,7 @@ impl Capture<'_> {
         }
         self.timeline = Some(key);
         self.last = Some(segment);
+        self.is_told_new = false;
         remove(&path)
     }
 
@@ -366,41 +398,4 @@ fn remove(path: &std::path::Path) -> Result<(), StepError> {
 
 fn not_whole(log: &str, error: &CutError) -> StepError {
     StepError::transient(format!("the copy of {log} is not whole: {error}"))
-}
-
-/// Names a timeline after its first log: when that was begun, its name, and what tells it from another one that was
-/// begun in the same second.
-fn timeline_name(log: &str, created_at: Timestamp, last_event: &LastEvent) -> String {
-    let at = created_at.to_zoned(jiff::tz::TimeZone::UTC).strftime("%Y%m%dT%H%M%SZ").to_string();
-    let mark = last_event.sha256.get(..8).unwrap_or_default();
-    format!("{at}-{log}-{mark}")
-}
-
-/// Says what a run would archive, without copying anything.
-pub(super) async fn preview(
-    store: &dyn ObjectStore,
-    cluster: &str,
-    server: &mut Server,
-) -> Result<Vec<String>, StepError> {
-    let identity = server::identity(server).await?;
-    let logs = server::logs(server).await?;
-    let folder = identity.folder();
-    let places = archive::places(store, cluster).await?;
-    let newest = places.into_iter().rev().find(|(key, _)| key.server == folder);
-    let names = match (logs.first(), logs.last()) {
-        (Some(first), Some(last)) if first.name != last.name => format!("{} to {}", first.name, last.name),
-        (Some(only), _) => only.name.clone(),
-        (None, _) => "no log".to_owned(),
-    };
-    let last = newest.and_then(|(key, segments)| segments.last().map(|place| (key, place.clone())));
-    let note = match last {
-        Some((key, place)) => format!(
-            "the server has {names}; the archive {} ends with {}.{}",
-            key.prefix(),
-            place.log,
-            place.from
-        ),
-        None => format!("the server has {names}; nothing of it is archived yet"),
-    };
-    Ok(vec![note])
 }

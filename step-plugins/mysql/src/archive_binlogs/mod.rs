@@ -3,6 +3,7 @@
 mod capture;
 mod cut;
 mod params;
+mod preview;
 mod resume;
 mod step;
 #[cfg(test)]

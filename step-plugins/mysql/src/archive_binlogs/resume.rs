@@ -1,7 +1,8 @@
 //! Where to go on: the archive and the server's list of logs in, the timeline and the next log out.
 
+use jiff::Timestamp;
 use rekindle_backup::binlog::archive::{self, load_segment};
-use rekindle_backup::binlog::{GtidSet, Segment, ServerIdentity, TimelineKey};
+use rekindle_backup::binlog::{GtidSet, LastEvent, Segment, ServerIdentity, TimelineKey};
 use rekindle_engine::host::ObjectStore;
 use rekindle_engine::step::{StepContext, StepError};
 
@@ -32,52 +33,63 @@ impl Tip {
     }
 }
 
+/// What is asked for it: the server, and where its copies lie for a moment.
+pub(super) struct Asking<'a> {
+    pub(super) cx: &'a StepContext,
+    pub(super) fetcher: &'a Fetcher,
+    pub(super) scratch: &'a Scratch,
+}
+
 /// Looks for the timeline that the server's logs continue.
 ///
 /// A name proves nothing: after `RESET MASTER`, or on another server with the same id, the same names stand for other
 /// logs. So the server is asked for the event that was archived last, from its position.
 pub(super) async fn find_tip(
-    cx: &StepContext,
+    asking: &Asking<'_>,
     store: &dyn ObjectStore,
     cluster: &str,
     identity: &ServerIdentity,
     logs: &[ServerLog],
-    fetcher: &Fetcher,
-    scratch: &Scratch,
 ) -> Result<Tip, StepError> {
-    let folder = identity.folder();
-    let places = archive::places(store, cluster).await?;
-    let own = places.into_iter().rev().filter(|(key, _)| key.server == folder);
-    for (key, segments) in own.take(LOOKED_AT_TIMELINES) {
+    let places = archive::places_of(store, cluster, &identity.folder()).await?;
+    for (key, segments) in places.into_iter().rev().take(LOOKED_AT_TIMELINES) {
         let Some(place) = segments.last() else { continue };
         let last = load_segment(store, &key, place).await?;
-        let there = logs.iter().position(|log| log.name == last.log);
-        let is_continued = match there.and_then(|at| logs.get(at)) {
-            Some(log) => log.size_bytes >= last.to && has_event(cx, fetcher, scratch, &last).await?,
-            // Purged meanwhile. Whether something is missing between is seen when the oldest log is read.
-            None => follows(cx, fetcher, scratch, logs, &last).await?,
-        };
-        if !is_continued {
-            continue;
+        if let Some(tip) = go_on(asking, logs, key, last).await? {
+            return Ok(tip);
         }
-        let is_rest = there.is_some() && !last.ends_log;
-        let next = match there {
-            Some(at) if last.ends_log => at + 1,
-            Some(at) => at,
-            None => 0,
-        };
-        return Ok(Tip { timeline: Some(key), last: Some(last), next, is_rest });
     }
     Ok(Tip::new())
 }
 
+/// Goes on after a segment, if the server's logs do.
+pub(super) async fn go_on(
+    asking: &Asking<'_>,
+    logs: &[ServerLog],
+    key: TimelineKey,
+    last: Segment,
+) -> Result<Option<Tip>, StepError> {
+    let there = logs.iter().position(|log| log.name == last.log);
+    let is_continued = match there.and_then(|at| logs.get(at)) {
+        Some(log) => log.size_bytes >= last.to && has_event(asking, &last).await?,
+        // Purged meanwhile. Whether something is missing between is seen when the oldest log is read.
+        None => follows(asking, logs, &last).await?,
+    };
+    if !is_continued {
+        return Ok(None);
+    }
+    let is_rest = there.is_some() && !last.ends_log;
+    let next = match there {
+        Some(at) if last.ends_log => at + 1,
+        Some(at) => at,
+        None => 0,
+    };
+    Ok(Some(Tip { timeline: Some(key), last: Some(last), next, is_rest }))
+}
+
 /// Asks the server for the event that was archived last.
-async fn has_event(
-    cx: &StepContext,
-    fetcher: &Fetcher,
-    scratch: &Scratch,
-    last: &Segment,
-) -> Result<bool, StepError> {
+async fn has_event(asking: &Asking<'_>, last: &Segment) -> Result<bool, StepError> {
+    let Asking { cx, fetcher, scratch } = asking;
     let copy = fetcher.fetch(scratch.path(), &last.log, last.last_event.position, cx.cancel()).await;
     let path = match copy {
         Ok(path) => path,
@@ -116,13 +128,8 @@ pub(super) fn is_no_event(said: &str) -> bool {
 
 /// Tells whether the server's oldest log is a later one of the timeline: its number is higher, and it says that
 /// everything archived was before it.
-async fn follows(
-    cx: &StepContext,
-    fetcher: &Fetcher,
-    scratch: &Scratch,
-    logs: &[ServerLog],
-    last: &Segment,
-) -> Result<bool, StepError> {
+async fn follows(asking: &Asking<'_>, logs: &[ServerLog], last: &Segment) -> Result<bool, StepError> {
+    let Asking { cx, fetcher, scratch } = asking;
     let Some(oldest) = logs.first() else { return Ok(false) };
     let base = |name: &str| name.rsplit_once('.').map(|(base, _)| base.to_owned());
     if oldest.number <= last.number || base(&oldest.name) != base(&last.log) {
@@ -146,4 +153,12 @@ pub(super) fn is_next(last: &Segment, log: &ServerLog, before: Option<&GtidSet>)
         (Some(archived), Some(before)) => next_number && archived == *before,
         (None, _) | (_, None) => next_number && last.ends_log,
     }
+}
+
+/// Names a timeline after its first log: when that was begun, its name, and what tells it from another one that was
+/// begun in the same second.
+pub(super) fn timeline_name(log: &str, created_at: Timestamp, last_event: &LastEvent) -> String {
+    let at = created_at.to_zoned(jiff::tz::TimeZone::UTC).strftime("%Y%m%dT%H%M%SZ").to_string();
+    let mark = last_event.sha256.get(..8).unwrap_or_default();
+    format!("{at}-{log}-{mark}")
 }

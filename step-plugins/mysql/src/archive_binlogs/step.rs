@@ -6,8 +6,8 @@ use rekindle_engine::step::{
     Effect, Intent, Planned, Preflight, PreflightContext, Probe, Problem, Step, StepContext, StepError,
 };
 
-use super::capture;
 use super::{ArchiveBinlogsOutputs, ArchiveBinlogsParams};
+use super::{capture, preview};
 use crate::binlogs::program::LogProgram;
 use crate::binlogs::server::{self, ROTATE};
 use crate::connection::Server;
@@ -106,7 +106,7 @@ async fn look_at_server(
     let (Some(known), Some(name)) = (params.get(), store) else { return Ok(()) };
     let cluster = known.cluster.as_deref().unwrap_or(cx.step.settings().cluster());
     let Ok(store) = cx.step.store(name).await else { return Ok(()) };
-    match capture::preview(store.as_ref(), cluster, server).await {
+    match preview::notes(store.as_ref(), cluster, server).await {
         Ok(notes) => found.notes.extend(notes),
         Err(error) => found.problems.push(problem("rekindle::binlog::not_possible", error, "/store")),
     }

@@ -1,11 +1,16 @@
 //! Archives of real servers.
 
 use rekindle_backup::manifest::Flavour;
+use rekindle_engine::id::TargetName;
+use rekindle_engine::step::Step as _;
 use serde_json::json;
 
 use crate::binlogs::testing::{Lab, ask, back, tell};
 use crate::sandbox::testing::TempServer;
 use crate::testing::{on_both, position_query, processes, server_of};
+
+mod encrypted;
+mod follow;
 
 async fn primary(flavour: Flavour) -> TempServer {
     server_of(flavour, "primary").await
@@ -102,6 +107,44 @@ async fn repeating_names_are_another_timeline(flavour: Flavour) {
     );
 }
 
+on_both!(another_server_at_the_same_address_is_another_timeline_and_a_backup_is_asked_for);
+async fn another_server_at_the_same_address_is_another_timeline_and_a_backup_is_asked_for(flavour: Flavour) {
+    let (first, second) = tokio::join!(primary(flavour), primary(flavour));
+    let mut lab = Lab::of(&[&first]);
+    tell(&first, &TABLE).await;
+    tell(&first, &[ROW]).await;
+    let params = json!({ "target": "primary", "store": "primary" });
+    let archive = async |lab: &Lab| {
+        let test = lab.cx();
+        let params = serde_json::from_value(params.clone()).unwrap();
+        let outputs = super::ArchiveBinlogs.run(&params, &test.cx).await.unwrap();
+        (outputs, test.reporter.warnings())
+    };
+    let (old, warnings) = archive(&lab).await;
+    assert_eq!(warnings, Vec::<String>::new(), "nothing was archived before");
+    let before = lab.archived().await;
+
+    // A failover: the same address, the same names of logs, another server.
+    tell(&second, &TABLE).await;
+    lab.settings.targets.get_mut(&TargetName::from("primary")).unwrap().port = second.login().port;
+    let (new, warnings) = archive(&lab).await;
+
+    assert_eq!(new.segments, old.segments);
+    assert_ne!(new.prefix, old.prefix);
+    let [warning] = &warnings[..] else { panic!("{warnings:?}") };
+    let ends = format!(
+        "continue nothing in the archive, whose newest timeline is {}: they become another timeline, and points in time \
+         in it can be reached only from a backup that is newer: make one now",
+        old.prefix
+    );
+    assert!(warning.ends_with(&ends), "{warning}");
+    assert_eq!(lab.timelines().await.len(), 2);
+    let after = lab.archived().await;
+    assert!(before.iter().all(|object| after.contains(object)), "the old timeline stays as it is");
+    let (_, warnings) = archive(&lab).await;
+    assert_eq!(warnings, Vec::<String>::new(), "it is told once");
+}
+
 on_both!(a_log_that_was_purged_first_is_missed_by_name);
 async fn a_log_that_was_purged_first_is_missed_by_name(flavour: Flavour) {
     let server = primary(flavour).await;
@@ -179,37 +222,6 @@ async fn an_archiver_that_died_at_any_write_leaves_nothing_half_made_and_nothing
         lab.archive().await;
         assert_eq!(names(lab.archived().await), wanted, "write {write}");
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn encrypted_logs_are_archived_as_plain_text() {
-    if !std::path::Path::new("/usr/lib/mysql/plugin/file_key_management.so").exists() {
-        return;
-    }
-    let keys = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(keys.path(), "1;770A8A65DA156D24EE2A093277530142\n").unwrap();
-    let file = format!("--file-key-management-filename={}", keys.path().display());
-    let options = ["--plugin-load-add=file_key_management", &file, "--encrypt-binlog=1"];
-    let server = TempServer::start_with("primary", &processes(), &options).await.unwrap();
-    let lab = Lab::of(&[&server]);
-    tell(&server, &TABLE).await;
-    tell(&server, &["INSERT INTO shop.t (v) VALUES ('a needle in a stack')"]).await;
-    let on_disk = std::fs::read(server.directory().join("data/bin.000001")).unwrap();
-    let has_needle = |bytes: &[u8]| bytes.windows(8).any(|window| window == b"a needle");
-    assert!(!has_needle(&on_disk));
-
-    assert_eq!(lab.archive().await.transactions, 3);
-    let timeline = lab.timelines().await.remove(0);
-    assert!(has_needle(&lab.log(&timeline, 0)));
-    // In the middle of a log too, and over to the next.
-    tell(&server, &[ROW]).await;
-    lab.try_archive(json!({ "follow": true, "stop_after": "0s" })).await.unwrap();
-    tell(&server, &[ROW]).await;
-    lab.archive().await;
-    assert_eq!(shown(&lab).await.last().map(String::as_str), Some("--"));
-    let timeline = lab.timelines().await.remove(0);
-    assert_eq!(timeline.segments.iter().map(|segment| segment.transactions).sum::<u64>(), 5);
-    assert_eq!(rekindle_backup::binlog::chain::gaps(&timeline.segments), []);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -20,14 +20,18 @@ use super::survey::{Survey, coordinates};
 use crate::backup_part::BackupPart;
 use crate::connection::{Login, Server};
 use crate::physical_tool::check_unpack;
+use crate::read_only::run_within;
 use crate::restore_physical::MARKER;
 use crate::server_files::{ServerFiles, StartAgain};
+use crate::stall::Patience;
 
 /// The event that ends a binary log at an orderly shutdown: 19 bytes of header and 4 of checksum where there are any
 /// (MySQL internals, "`Stop_event`"); an encrypted log of MySQL has 512 bytes before everything else.
 const ENDINGS_BYTES: [u64; 4] = [19, 23, 512 + 19, 512 + 23];
 /// InnoDB's temporary tablespace, which an orderly shutdown removes (MySQL manual, "Temporary Tablespaces").
 const LEFT_BY_A_CRASH: &str = "ibtmp1";
+/// How long the lock that keeps writers away is waited for; while it is, what writes waits behind it.
+const LOCK_WAIT_SECONDS: u32 = 10;
 
 /// Starts the server when an earlier attempt was killed while it was stopped.
 pub(super) async fn start_what_was_left(params: &Params, cx: &StepContext) -> Result<(), StepError> {
@@ -72,7 +76,7 @@ pub(super) async fn run(
         cx.log(&shown);
         let wanted = Wanted {
             spec: command,
-            program: "tar",
+            patience: Patience::of("tar", params.stall_timeout(), None),
             format: StreamFormat::Tar,
             level: params.compression_level,
             store,
@@ -189,6 +193,7 @@ async fn stop(
     files: &ServerFiles,
     mut server: Server,
 ) -> Result<(ConsistentPoint, Inventory), StepError> {
+    run_within(&mut server, LOCK_WAIT_SECONDS, "keep writers away", "FLUSH TABLES WITH READ LOCK").await?;
     // 2 stops like a crash: changes would be in the log only, and the files would need recovery.
     let fast: u8 =
         server.session.row("tell how it shuts down", "SELECT @@GLOBAL.innodb_fast_shutdown").await?;
@@ -196,7 +201,6 @@ async fn stop(
         cx.log(&format!("innodb_fast_shutdown is {fast}: setting it to 1 until the server is started again"));
         server.session.run("shut down in order", "SET GLOBAL innodb_fast_shutdown = 1").await?;
     }
-    server.session.run("keep writers away", "FLUSH TABLES WITH READ LOCK").await?;
     let inventory = crate::inventory::read_names(&mut server.session).await?;
     let point = coordinates(&mut server).await?;
     let point = ConsistentPoint { at: Some(cx.world().clock.now()), ..point };

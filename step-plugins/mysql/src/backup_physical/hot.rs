@@ -19,6 +19,7 @@ use crate::guard::blocking;
 use crate::physical_tool::{PhysicalTool, says_completed, stream_format};
 use crate::replication::position::{self, Role};
 use crate::server_files::{ServerFiles, real};
+use crate::stall::{Patience, Sessions};
 
 pub(super) async fn run(
     params: &Params,
@@ -54,7 +55,7 @@ pub(super) async fn run(
     let key = part.object(&params.object_name(format))?;
     let wanted = Wanted {
         spec: command(&file.path().display().to_string()),
-        program: tool.program,
+        patience: Patience::of(tool.program, params.stall_timeout(), Some(Sessions::from_now(&login).await?)),
         format,
         level: params.compression_level,
         store,

@@ -1,11 +1,16 @@
 //! What a runbook says to `mysql.backup-physical`, and what it gets.
 
+use std::time::Duration;
+
 use rekindle_backup::layout::BackupUri;
 use rekindle_backup::physical::{Method, StreamFormat};
 use rekindle_engine::id::{StoreName, TargetName};
 use rekindle_engine::step::{StepContext, StepError};
+use rekindle_engine::values::DurationText;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::stall::check_stall_timeout;
 
 /// The word that means the newest backup that can be built on.
 pub(super) const LATEST: &str = "latest";
@@ -35,7 +40,14 @@ pub struct Params {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(max = 9))]
     pub compression_level: Option<u32>,
+    /// How long the program may write nothing before it is ended and the step fails; `30m` when absent. An increment
+    /// reads large tables without writing anything where nothing in them changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stall_timeout: Option<DurationText>,
 }
+
+/// How long a program may write nothing.
+const STALL_TIMEOUT: Duration = Duration::from_mins(30);
 
 /// What `mysql.backup-physical` gives.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -84,7 +96,7 @@ impl Params {
         if self.compression_level.is_some_and(|level| level > 9) {
             return Err(StepError::permanent("`compression_level` is from 0 to 9"));
         }
-        Ok(())
+        check_stall_timeout(self.stall_timeout)
     }
 
     /// Gives what it is to be an increment to.
@@ -99,6 +111,11 @@ impl Params {
             cluster: cx.settings().cluster().to_owned(),
             id: self.id.clone().unwrap_or_else(|| cx.run().to_string()),
         }
+    }
+
+    /// Gives how long the program may write nothing.
+    pub(super) fn stall_timeout(&self) -> Duration {
+        self.stall_timeout.map_or(STALL_TIMEOUT, |limit| limit.0)
     }
 
     pub(super) fn object_name(&self, format: StreamFormat) -> String {

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::failure::Failure;
 use crate::body_sink::BodySink;
 use crate::guard::{TerminateOnDrop, blocking};
+use crate::stall::{Patience, Waiting};
 
 const READ_BYTES: usize = 256 << 10;
 const PROGRESS_EVERY: Duration = Duration::from_millis(250);
@@ -27,8 +28,8 @@ pub(super) type Proof = Box<dyn FnOnce(&StreamContents, &ExitReport) -> Result<(
 /// What is streamed, and where to.
 pub(super) struct Wanted<'a> {
     pub(super) spec: CommandSpec,
-    /// The program's name, for messages.
-    pub(super) program: &'a str,
+    /// How long the program may be silent.
+    pub(super) patience: Patience<'a>,
     pub(super) format: StreamFormat,
     pub(super) level: Option<u32>,
     pub(super) store: &'a dyn ObjectStore,
@@ -39,7 +40,7 @@ pub(super) struct Wanted<'a> {
 /// Streams a program into the store, and proves that the store has what was sent.
 pub(super) async fn store_stream(cx: &StepContext, wanted: Wanted<'_>) -> Result<WrittenStream, StepError> {
     let processes = Arc::clone(&cx.world().processes);
-    let Wanted { spec, program, format, level, store, key, proof } = wanted;
+    let Wanted { spec, patience, format, level, store, key, proof } = wanted;
     let process = blocking(move || processes.start(&spec)).await??;
     let guard = TerminateOnDrop::of(process.as_ref());
     let (sender, body) = Body::channel();
@@ -53,16 +54,18 @@ pub(super) async fn store_stream(cx: &StepContext, wanted: Wanted<'_>) -> Result
         reporter: cx.reporter(),
         step: cx.step().clone(),
         cancel: cx.cancel().clone(),
+        waiting: patience.waiting.clone(),
     };
     let streaming = blocking(move || stream(parts));
     let storing = store.put(key, body, PutMode::Replace);
     let both = async { tokio::join!(streaming, storing) };
-    let (streamed, stored) = guard.unless_cancelled(cx, both).await;
-    let written = match (streamed?, stored) {
-        (Ok(written), Ok(_)) => written,
+    let ((streamed, stored), silent) = guard.unless_silent(cx, &patience, both).await;
+    let written = match (streamed?, stored, silent) {
+        (Ok(written), Ok(_), _) => written,
+        (Err(_), _, Some(silent)) => return Err(silent),
         // The store's word explains why nobody took the stream; the stream's explains why the store got no end.
-        (Err(Failure::SinkGone) | Ok(_), Err(error)) => return Err(error.into()),
-        (Err(failure), _) => return Err(failure.step_error(program)),
+        (Err(Failure::SinkGone) | Ok(_), Err(error), _) => return Err(error.into()),
+        (Err(failure), _, None) => return Err(failure.step_error(patience.program)),
     };
     let found = store.head(key).await?.map(|info| info.size_bytes);
     if found != Some(written.object.size_bytes) {
@@ -84,6 +87,8 @@ struct Stream {
     reporter: Arc<dyn Reporter>,
     step: StepId,
     cancel: CancellationToken,
+    /// Notes while the program is waited for.
+    waiting: Waiting,
 }
 
 /// Streams to the end. On any error the body is left unfinished, so the store keeps nothing, and the program's
@@ -93,6 +98,7 @@ fn stream(mut stream: Stream) -> Result<WrittenStream, Failure> {
         .process
         .take_stdout()
         .ok_or_else(|| Failure::Read(io::Error::other("its standard output is taken")))?;
+    let stdout = stream.waiting.output(stdout);
     let process = stream.process;
     let terminate = process.terminator();
     let mut writer =
@@ -103,7 +109,7 @@ fn stream(mut stream: Stream) -> Result<WrittenStream, Failure> {
         let reason = if cancelled { TerminateReason::Cancelled } else { TerminateReason::Abandoned };
         terminate(reason, GRACE);
     }
-    let end = process.wait().map_err(Failure::Process)?;
+    let end = stream.waiting.during(|| process.wait()).map_err(Failure::Process)?;
     if stream.cancel.is_cancelled() {
         return Err(Failure::Cancelled);
     }
@@ -119,7 +125,7 @@ fn stream(mut stream: Stream) -> Result<WrittenStream, Failure> {
 }
 
 fn copy(
-    mut stdout: Box<dyn Read + Send>,
+    mut stdout: impl Read,
     writer: &mut StreamWriter<BodySink>,
     reporter: &Arc<dyn Reporter>,
     step: &StepId,

@@ -166,6 +166,14 @@ async fn a_tool_that_hangs_is_ended_when_the_step_is_and_leaves_nothing() {
     assert_eq!(running.await.unwrap().unwrap_err().class, ErrorClass::Cancelled);
     assert_eq!(bench.store.keys(), Vec::<String>::new());
     assert_eq!(fake.terminated().first(), Some(&TerminateReason::Cancelled));
+
+    let test = context(&world).settings(bench.settings.clone()).build();
+    let params = json!({ "target": "source", "store": "primary", "name": "base", "stall_timeout": "300ms" });
+    let error = BackupPhysical.run(&serde_json::from_value(params).unwrap(), &test.cx).await.unwrap_err();
+    assert_eq!(error.class, ErrorClass::Transient);
+    insta::assert_snapshot!(error, @"mariadb-backup was silent for 300ms and was ended");
+    assert_eq!(bench.store.keys(), Vec::<String>::new());
+    assert_eq!(fake.terminated().last(), Some(&TerminateReason::TimedOut));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -266,9 +274,9 @@ async fn a_stopped_server_is_archived_and_runs_again(flavour: Flavour) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_server_is_started_again_when_its_archive_fails_or_is_cancelled() {
-    let server = shop().await;
+on_both!(a_server_is_started_again_when_its_archive_fails_or_is_cancelled);
+async fn a_server_is_started_again_when_its_archive_fails_or_is_cancelled(flavour: Flavour) {
+    let server = shop_on(flavour).await;
     let bench = bench(&[("source", &server)]);
     bench.store.limit_bytes(Some(100_000));
     let error = bench.copy("b1", &json!({ "mode": "cold" })).await.unwrap_err();
@@ -284,9 +292,9 @@ async fn a_server_is_started_again_when_its_archive_fails_or_is_cancelled() {
     assert_eq!(ask(server.login(), "SELECT 'up'").await, "up");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_a_killed_runner_left_stopped_is_started_first() {
-    let server = shop().await;
+on_both!(what_a_killed_runner_left_stopped_is_started_first);
+async fn what_a_killed_runner_left_stopped_is_started_first(flavour: Flavour) {
+    let server = shop_on(flavour).await;
     let bench = bench(&[("source", &server)]);
     server.kill().await.unwrap();
     assert!(server.login().connect().await.is_err());
@@ -300,6 +308,28 @@ async fn what_a_killed_runner_left_stopped_is_started_first() {
     assert!(error.message.contains("published already"), "{error}");
     assert_eq!(ask(server.login(), "SELECT 'up'").await, "up");
     assert_eq!(test.reporter.checkpoints(), [json!({ "stopped": false })]);
+}
+
+on_both!(a_server_whose_writers_can_not_be_kept_away_goes_on);
+async fn a_server_whose_writers_can_not_be_kept_away_goes_on(flavour: Flavour) {
+    let server = shop_on(flavour).await;
+    let bench = bench(&[("source", &server)]);
+    let mut locking = server.login().connect().await.unwrap().session;
+    locking.run("lock a table", "LOCK TABLES shop.customers WRITE").await.unwrap();
+    let id: u64 = locking.row("tell its id", "SELECT CONNECTION_ID()").await.unwrap();
+
+    let error = bench.copy("b1", &json!({ "mode": "cold" })).await.unwrap_err();
+
+    assert_eq!(error.class, ErrorClass::Transient);
+    let begins = "`source` did not keep writers away within 10 s: another session has locked tables, or writes; the \
+                  longest open are ";
+    assert!(
+        error.message.starts_with(begins) && error.message.contains(&format!("{id} of root@")),
+        "{error}"
+    );
+    let still = locking.row::<u64>("tell its id", "SELECT CONNECTION_ID()").await.unwrap();
+    assert_eq!(still, id, "the server was not stopped");
+    assert_eq!(bench.store.keys(), Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]

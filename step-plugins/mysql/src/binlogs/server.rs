@@ -20,9 +20,12 @@ pub(crate) struct ServerLog {
     pub(crate) name: String,
     /// The number in its name.
     pub(crate) number: u64,
-    /// Its size, which is also the position of its end.
+    /// The position of its end: its size, as its events count.
     pub(crate) size_bytes: u64,
 }
+
+/// What an encrypted log of MySQL begins with.
+const ENCRYPTION_HEADER_BYTES: u64 = 512;
 
 /// Gives the words that begin a new log.
 pub(crate) const ROTATE: &str = "FLUSH BINARY LOGS";
@@ -70,10 +73,13 @@ pub(crate) async fn logs(server: &mut Server) -> Result<Vec<ServerLog>, ServerEr
             what: what.to_owned(),
             why: why.to_owned(),
         };
-        // MySQL 8 has a third column, MariaDB has not.
+        // MySQL 8 has a third column, MariaDB has not: whether the log is encrypted. Positions don't count what stands
+        // before everything else in such a file (MySQL manual, "Encrypting Binary Log Files and Relay Log Files").
+        let encrypted = row.get_opt::<String, _>(2).and_then(Result::ok).is_some_and(|word| word == "Yes");
         let name: String = row.get_opt(0).and_then(Result::ok).ok_or_else(|| answer("it has no names"))?;
         let size_bytes: u64 = row.get_opt(1).and_then(Result::ok).ok_or_else(|| answer("it has no sizes"))?;
         let number = log_number(&name).ok_or_else(|| answer("a log has a name that can't be stored"))?;
+        let size_bytes = size_bytes.saturating_sub(if encrypted { ENCRYPTION_HEADER_BYTES } else { 0 });
         logs.push(ServerLog { name, number, size_bytes });
     }
     Ok(logs)

@@ -12,7 +12,7 @@ pub struct CopyTableParams {
     pub from: TargetName,
     /// The server that is to get it.
     pub to: TargetName,
-    /// Its database, on both; it must be there.
+    /// Its database. Where `to` has none of that name, it is created as it is at `from`.
     pub database: String,
     /// Its name at `from`.
     pub table: String,
@@ -28,6 +28,6 @@ pub struct CopyTableOutputs {
     pub table: String,
     /// Its rows.
     pub rows: u64,
-    /// The checksum that both tables have.
-    pub checksum: u64,
+    /// The checksum that both tables have: equal for equal rows, whatever their order.
+    pub checksum: String,
 }

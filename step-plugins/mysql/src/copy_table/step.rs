@@ -5,7 +5,7 @@ use rekindle_engine::step::{
     Effect, Intent, Planned, Preflight, PreflightContext, Probe, Step, StepContext, StepError,
 };
 
-use super::run::{self, checksum, is_there, outputs, taken};
+use super::run::{self, Original, checksum, has_database, is_there, outputs, taken};
 use super::{CopyTableOutputs, CopyTableParams};
 use crate::connection::Server;
 use crate::preflight::{Look, look_at_target, problem};
@@ -44,7 +44,7 @@ impl Step for CopyTable {
             server.session.close().await;
         }
         if let Look::Reached(mut server) = look_at_target(params, "/to", cx, &mut found).await {
-            if let Err(error) = run::client(&cx.step, server.version.flavour).await {
+            if let Err(error) = run::client(&cx.step, &server.version).await {
                 found.problems.push(problem("rekindle::tool::missing", error, "/from"));
             }
             if let Some(known) = params.get() {
@@ -53,6 +53,14 @@ impl Step for CopyTable {
                     Ok(true) => {
                         found.problems.push(problem("rekindle::copy_table::name_taken", taken(known), "/as"));
                     }
+                    Err(error) => found.problems.push(error.into()),
+                }
+                match has_database(&mut server, &known.database).await {
+                    Ok(true) => {}
+                    Ok(false) => found.notes.push(format!(
+                        "{} has no database {}: it is created, with the character set that it has at {}",
+                        known.to, known.database, known.from
+                    )),
                     Err(error) => found.problems.push(error.into()),
                 }
             }
@@ -71,11 +79,13 @@ impl Step for CopyTable {
             return Ok(Probe::Absent);
         }
         let mut source = Server::open(cx, &params.from).await?;
-        let wanted = checksum(&mut source, &params.database, &params.table).await?;
-        if checksum(&mut target, &params.database, &params.new_name).await? != wanted {
+        let original = Original::look(params, cx, &mut source, &target.version).await?;
+        if checksum(&mut target, &params.database, &params.new_name, original.rows).await?
+            != original.checksum
+        {
             return Ok(Probe::Partial { found: taken(params).message });
         }
-        Ok(Probe::Complete(outputs(params, &mut target, wanted).await?))
+        Ok(Probe::Complete(outputs(params, &mut target, original.checksum).await?))
     }
 
     async fn run(&self, params: &CopyTableParams, cx: &StepContext) -> Result<CopyTableOutputs, StepError> {

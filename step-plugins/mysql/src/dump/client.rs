@@ -7,16 +7,19 @@ use rekindle_engine::host::{CommandSpec, Processes};
 use rekindle_engine::step::{Problem, StepError};
 use tokio_util::sync::CancellationToken;
 
-use crate::flavour::flavour_name;
+use crate::flavour::{ServerVersion, flavour_name};
 use crate::tool::{ToolError, run_tool};
+
+/// The version from which on MariaDB dumps old rows and takes them back.
+const DUMPS_HISTORY: (u16, u16, u16) = (10, 11, 0);
 
 /// A client program.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Client {
+pub(crate) struct Client {
     /// Its name on `PATH`.
-    pub(super) program: &'static str,
+    pub(crate) program: &'static str,
     /// Whose it is.
-    pub(super) flavour: Flavour,
+    pub(crate) flavour: Flavour,
     /// Its version. MariaDB's is the one of the distribution, not the `10.19` of the program itself.
     pub(super) number: (u16, u16, u16),
     /// What it says of itself.
@@ -25,7 +28,7 @@ pub(super) struct Client {
 
 impl Client {
     /// Finds the client of a flavour. `mysqldump` is MariaDB's on many systems: its own word decides.
-    pub(super) async fn find(
+    pub(crate) async fn find(
         processes: &Arc<dyn Processes>,
         flavour: Flavour,
         cancel: &CancellationToken,
@@ -53,6 +56,14 @@ impl Client {
         })
     }
 
+    /// Tells whether it dumps old rows of system-versioned tables (MariaDB manual, "mariadb-dump", `--dump-history`), in
+    /// words that this server has and takes.
+    pub(crate) fn dumps_history(&self, server: &ServerVersion) -> bool {
+        self.flavour == Flavour::Mariadb
+            && self.number >= DUMPS_HISTORY
+            && server.is_at_least(Flavour::Mariadb, DUMPS_HISTORY)
+    }
+
     /// Reads `mariadb-dump  Ver 10.19 Distrib 10.11.19-MariaDB, for …`, `mariadb-dump from 11.4.2-MariaDB, …`,
     /// `mysqldump  Ver 8.0.36 for Linux …` or `mysqldump  Ver 10.13 Distrib 5.7.44, for Linux …`.
     pub(super) fn read(program: &'static str, said: &str) -> Option<Self> {
@@ -74,7 +85,7 @@ fn number(word: &str) -> Option<(u16, u16, u16)> {
 
 /// Why there is no client to dump with.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ClientError {
+pub(crate) enum ClientError {
     #[error("there is no program `{program}` on PATH, and {} is dumped with it", flavour_name(*flavour))]
     Missing { program: &'static str, flavour: Flavour },
     #[error("`{program}` is of the other flavour ({said}), and {} is dumped with its own", flavour_name(*flavour))]

@@ -8,8 +8,9 @@ use rekindle_backup::manifest::Flavour;
 use rekindle_engine::host::CommandSpec;
 
 use super::DumpScope;
+use super::choose::Chosen;
 use super::client::Client;
-use super::survey::Survey;
+use super::survey::{Survey, Versioned, some};
 use crate::flavour::ServerVersion;
 
 /// Everything that decides on the options.
@@ -18,27 +19,84 @@ pub(super) struct Choice<'a> {
     pub(super) server: &'a ServerVersion,
     pub(super) survey: &'a Survey,
     pub(super) scope: DumpScope,
-    pub(super) databases: &'a [String],
+    pub(super) chosen: &'a Chosen,
+}
+
+/// How many of the tables that are left out a command line for people shows.
+const SHOWN_LEFT_OUT: usize = 10;
+
+impl Choice<'_> {
+    /// Tells whether old rows of system-versioned tables are dumped too. The client refuses those of transactions.
+    pub(super) fn keeps_history(&self) -> bool {
+        let versioned = &self.chosen.versioned;
+        self.scope.has_rows()
+            && !versioned.is_empty()
+            && versioned.iter().all(|one| !one.by_transaction)
+            && self.client.dumps_history(self.server)
+    }
+
+    /// What is worth a warning: no reason to fail, but no one should find it out after a disaster.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if !self.scope.has_rows() {
+            return warnings;
+        }
+        if !self.survey.not_transactional.is_empty() {
+            warnings.push(format!(
+                "{} may be dumped in another state than the rest: one transaction does not cover their engines",
+                some(&self.survey.not_transactional)
+            ));
+        }
+        let versioned = &self.chosen.versioned;
+        if versioned.is_empty() || self.keeps_history() {
+            return warnings;
+        }
+        let names = |of: &mut dyn Iterator<Item = &Versioned>| {
+            some(&of.map(|one| format!("{}.{}", one.database, one.table)).collect::<Vec<_>>())
+        };
+        let by_transaction = names(&mut versioned.iter().filter(|one| one.by_transaction));
+        let why = if by_transaction.is_empty() {
+            format!("{} and the server must be of MariaDB 10.11 at least for it", self.client.program)
+        } else {
+            format!("{} can't dump that of {by_transaction}, which is by transactions", self.client.program)
+        };
+        warnings.push(format!(
+            "the history of system-versioned tables is not dumped, only their current rows: {}; {why}",
+            names(&mut versioned.iter())
+        ));
+        warnings
+    }
 }
 
 /// Gives the command line; `login` is the option file, which has to come first.
 pub(super) fn command(choice: &Choice<'_>, login: &Path) -> CommandSpec {
+    let left_out = choice.chosen.left_out.iter().map(|name| format!("--ignore-table={name}")).collect();
     CommandSpec::new(choice.client.program)
         .arg(format!("--defaults-file={}", login.display()))
-        .args(options(choice))
+        .args(options(choice, left_out))
 }
 
 /// Gives the command line as plans, manifests and people see it.
 pub(super) fn shown(choice: &Choice<'_>) -> String {
-    CommandSpec::new(choice.client.program).arg("--defaults-file=LOGIN").args(options(choice)).display()
+    let all = &choice.chosen.left_out;
+    let mut left_out: Vec<String> =
+        all.iter().take(SHOWN_LEFT_OUT).map(|name| format!("--ignore-table={name}")).collect();
+    if let Some(more) = all.len().checked_sub(SHOWN_LEFT_OUT).filter(|more| *more > 0) {
+        left_out.push(format!("--ignore-table=… ({more} more)"));
+    }
+    CommandSpec::new(choice.client.program)
+        .arg("--defaults-file=LOGIN")
+        .args(options(choice, left_out))
+        .display()
 }
 
-fn options(choice: &Choice<'_>) -> Vec<String> {
-    let mut options: Vec<String> = [
-        // One snapshot of all InnoDB tables, and no lock while it is read.
-        "--single-transaction",
-        "--routines",
-        "--events",
+fn options(choice: &Choice<'_>, left_out: Vec<String>) -> Vec<String> {
+    // One snapshot of all InnoDB tables, and no lock while it is read.
+    let mut options = vec!["--single-transaction".to_owned()];
+    if choice.scope.has_events() {
+        options.extend(["--routines", "--events"].map(str::to_owned));
+    }
+    let usual = [
         "--triggers",
         // Binary columns survive every character set on the way.
         "--hex-blob",
@@ -47,9 +105,8 @@ fn options(choice: &Choice<'_>) -> Vec<String> {
         "--default-character-set=utf8mb4",
         // A row may be as large as the protocol allows; the default of 24 or 16 MiB fails on larger ones.
         "--max-allowed-packet=1G",
-    ]
-    .map(str::to_owned)
-    .into();
+    ];
+    options.extend(usual.map(str::to_owned));
     options.extend(coordinates(choice).into_iter().map(str::to_owned));
     // Clients from 8.0 on ask for histograms, which older servers don't have.
     if choice.client.flavour == Flavour::Mysql
@@ -58,14 +115,19 @@ fn options(choice: &Choice<'_>) -> Vec<String> {
     {
         options.push("--column-statistics=0".to_owned());
     }
+    if choice.keeps_history() {
+        options.push("--dump-history".to_owned());
+    }
     if !choice.scope.has_rows() {
         options.push("--no-data".to_owned());
     }
+    options.extend(left_out);
     options.push("--databases".to_owned());
-    if choice.databases.iter().any(|name| name.starts_with('-')) {
+    let databases = &choice.chosen.databases;
+    if databases.iter().any(|name| name.starts_with('-')) {
         options.push("--".to_owned());
     }
-    options.extend(choice.databases.iter().cloned());
+    options.extend(databases.iter().cloned());
     options
 }
 
@@ -96,6 +158,8 @@ fn coordinates(choice: &Choice<'_>) -> Vec<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn line(client: &str, server: (&str, &str), survey: (bool, bool), scope: DumpScope) -> String {
@@ -104,9 +168,8 @@ mod tests {
                 .unwrap();
         let server = ServerVersion::read(server.0, server.1).unwrap();
         let survey = Survey { log_bin: survey.0, gtid_mode: survey.1, ..Survey::default() };
-        let databases = ["shop".to_owned()];
-        let choice =
-            Choice { client: &client, server: &server, survey: &survey, scope, databases: &databases };
+        let chosen = Chosen { databases: vec!["shop".to_owned()], ..Chosen::default() };
+        let choice = Choice { client: &client, server: &server, survey: &survey, scope, chosen: &chosen };
         let all = shown(&choice);
         let common = "--defaults-file=LOGIN --single-transaction --routines --events --triggers --hex-blob \
                       --no-tablespaces --default-character-set=utf8mb4 --max-allowed-packet=1G ";
@@ -139,18 +202,54 @@ mod tests {
         insta::assert_snapshot!(line("mysqldump  Ver 8.4.3 for Linux", ("8.4.3", "MySQL"), (true, true), DumpScope::SchemaOnly), @"mysqldump … --set-gtid-purged=OFF --no-data --databases shop");
     }
 
+    /// Gives the command line and the warnings of a dump of one table beside many, one of them versioned.
+    fn of_versioned(client: &str, server: &str, by_transaction: bool) -> String {
+        let client = Client::read("mariadb-dump", client).unwrap();
+        let server = ServerVersion::read(server, "").unwrap();
+        let survey = Survey::default();
+        let versioned = |table: &str, by_transaction| Versioned {
+            database: "shop".to_owned(),
+            table: table.to_owned(),
+            by_transaction,
+        };
+        let chosen = Chosen {
+            databases: vec!["shop".to_owned()],
+            tables: Some(BTreeSet::new()),
+            left_out: (1..=12).map(|n| format!("shop.t{n}")).collect(),
+            versioned: vec![versioned("a", false), versioned("b", by_transaction)],
+        };
+        let scope = DumpScope::Tables;
+        let choice = Choice { client: &client, server: &server, survey: &survey, scope, chosen: &chosen };
+        let whole = command(&choice, Path::new("LOGIN")).display();
+        assert_eq!(whole.matches("--ignore-table=shop.t").count(), 12);
+        [vec![shown(&choice)], choice.warnings()].concat().join("\n")
+    }
+
+    #[test]
+    fn history_is_dumped_where_client_and_server_know_how_and_its_lack_is_told() {
+        insta::assert_snapshot!(of_versioned(MARIADB, "10.11.14-MariaDB", false), @"mariadb-dump --defaults-file=LOGIN --single-transaction --triggers --hex-blob --no-tablespaces --default-character-set=utf8mb4 --max-allowed-packet=1G --dump-history --ignore-table=shop.t1 --ignore-table=shop.t2 --ignore-table=shop.t3 --ignore-table=shop.t4 --ignore-table=shop.t5 --ignore-table=shop.t6 --ignore-table=shop.t7 --ignore-table=shop.t8 --ignore-table=shop.t9 --ignore-table=shop.t10 '--ignore-table=… (2 more)' --databases shop");
+        insta::assert_snapshot!(of_versioned(MARIADB, "10.11.14-MariaDB", true), @r"
+        mariadb-dump --defaults-file=LOGIN --single-transaction --triggers --hex-blob --no-tablespaces --default-character-set=utf8mb4 --max-allowed-packet=1G --ignore-table=shop.t1 --ignore-table=shop.t2 --ignore-table=shop.t3 --ignore-table=shop.t4 --ignore-table=shop.t5 --ignore-table=shop.t6 --ignore-table=shop.t7 --ignore-table=shop.t8 --ignore-table=shop.t9 --ignore-table=shop.t10 '--ignore-table=… (2 more)' --databases shop
+        the history of system-versioned tables is not dumped, only their current rows: shop.a, shop.b; mariadb-dump can't dump that of shop.b, which is by transactions
+        ");
+        insta::assert_snapshot!(of_versioned(MARIADB, "10.6.18-MariaDB", false), @r"
+        mariadb-dump --defaults-file=LOGIN --single-transaction --triggers --hex-blob --no-tablespaces --default-character-set=utf8mb4 --max-allowed-packet=1G --ignore-table=shop.t1 --ignore-table=shop.t2 --ignore-table=shop.t3 --ignore-table=shop.t4 --ignore-table=shop.t5 --ignore-table=shop.t6 --ignore-table=shop.t7 --ignore-table=shop.t8 --ignore-table=shop.t9 --ignore-table=shop.t10 '--ignore-table=… (2 more)' --databases shop
+        the history of system-versioned tables is not dumped, only their current rows: shop.a, shop.b; mariadb-dump and the server must be of MariaDB 10.11 at least for it
+        ");
+    }
+
     #[test]
     fn a_database_can_not_pass_for_an_option() {
         let client = Client::read("mariadb-dump", MARIADB).unwrap();
         let server = ServerVersion::read("10.11.14-MariaDB", "").unwrap();
-        let databases = ["-x; touch y".to_owned()];
+        let chosen = Chosen { databases: vec!["-x; touch y".to_owned()], ..Chosen::default() };
         let survey = Survey::default();
         let choice = Choice {
             client: &client,
             server: &server,
             survey: &survey,
             scope: DumpScope::All,
-            databases: &databases,
+            chosen: &chosen,
         };
         assert!(shown(&choice).ends_with("--databases -- '-x; touch y'"));
         let first = command(&choice, Path::new("/run/x.private")).args.remove(0);

@@ -4,6 +4,7 @@
 //! touches a disk on the way, and the object exists only once the client ended well and its trailer was seen.
 
 mod accounts;
+mod choose;
 mod client;
 mod command;
 mod failure;
@@ -21,6 +22,7 @@ mod tests;
 pub(crate) use tests::seed as seed_for_tests;
 
 pub(crate) use accounts::ACCOUNTS_OF_SERVERS;
+pub(crate) use client::Client;
 pub use params::{DumpOutputs, DumpParams, DumpScope};
 pub(crate) use privileges::without_grant_option;
 pub use step::Dump;

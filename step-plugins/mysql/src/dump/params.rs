@@ -1,11 +1,16 @@
 //! What a runbook says to `mysql.dump`, and what it gets.
 
+use std::time::Duration;
+
 use rekindle_backup::layout::BackupUri;
 use rekindle_backup::manifest::ObjectRole;
 use rekindle_engine::id::{StoreName, TargetName};
 use rekindle_engine::step::{StepContext, StepError};
+use rekindle_engine::values::DurationText;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::stall::check_stall_timeout;
 
 /// Parameters of `mysql.dump`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -24,6 +29,9 @@ pub struct DumpParams {
     /// Which databases; only with `scope: databases`.
     #[serde(default)]
     pub databases: Vec<String>,
+    /// Which tables, as `database.table`; only with `scope: tables`.
+    #[serde(default)]
+    pub tables: Vec<String>,
     /// The backup's id; the run's id when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
@@ -35,7 +43,14 @@ pub struct DumpParams {
     /// with. The server reads every table a second time, and commits wait for a moment while both snapshots open.
     #[serde(default)]
     pub checksums: bool,
+    /// How long the client may write nothing before it is ended and the step fails; `10m` when absent. The server may
+    /// need a while before the first row of a large view, or for a lock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stall_timeout: Option<DurationText>,
 }
+
+/// How long a client may write nothing.
+const STALL_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// What is dumped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -46,6 +61,8 @@ pub enum DumpScope {
     All,
     /// The databases that are named, without accounts.
     Databases,
+    /// The tables that are named, with their triggers, without accounts. Restoring it touches no other table.
+    Tables,
     /// All databases of users without their rows, and without accounts.
     SchemaOnly,
 }
@@ -55,14 +72,23 @@ impl DumpScope {
         match self {
             Self::All => ObjectRole::Full,
             Self::Databases => ObjectRole::Databases,
+            Self::Tables => ObjectRole::Tables,
             Self::SchemaOnly => ObjectRole::Schema,
         }
     }
 
     pub(super) fn has_rows(self) -> bool {
         match self {
-            Self::All | Self::Databases => true,
+            Self::All | Self::Databases | Self::Tables => true,
             Self::SchemaOnly => false,
+        }
+    }
+
+    /// Whether events and routines are in it: they belong to no table.
+    pub(super) fn has_events(self) -> bool {
+        match self {
+            Self::All | Self::Databases | Self::SchemaOnly => true,
+            Self::Tables => false,
         }
     }
 }
@@ -109,6 +135,12 @@ impl DumpParams {
             )
             .help("set both, or neither"));
         }
+        if (self.scope == DumpScope::Tables) == self.tables.is_empty() {
+            return Err(StepError::permanent(
+                "`tables` names the tables of `scope: tables`, and of no other scope",
+            )
+            .help("set both, or neither"));
+        }
         if self.checksums && !self.scope.has_rows() {
             return Err(
                 StepError::permanent("a dump without rows has no `checksums`").help("leave `checksums` out")
@@ -117,7 +149,7 @@ impl DumpParams {
         if self.compression_level.is_some_and(|level| level > 9) {
             return Err(StepError::permanent("`compression_level` is from 0 to 9"));
         }
-        Ok(())
+        check_stall_timeout(self.stall_timeout)
     }
 
     /// Gives the backup that the dump becomes a part of.
@@ -127,6 +159,11 @@ impl DumpParams {
             cluster: cx.settings().cluster().to_owned(),
             id: self.id.clone().unwrap_or_else(|| cx.run().to_string()),
         }
+    }
+
+    /// Gives how long the client may write nothing.
+    pub(super) fn stall_timeout(&self) -> Duration {
+        self.stall_timeout.map_or(STALL_TIMEOUT, |limit| limit.0)
     }
 
     pub(super) fn object_name(&self) -> String {

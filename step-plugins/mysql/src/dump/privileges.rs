@@ -81,7 +81,7 @@ fn judge(
     }
     let whole_server = match scope {
         DumpScope::All | DumpScope::SchemaOnly => true,
-        DumpScope::Databases => false,
+        DumpScope::Databases | DumpScope::Tables => false,
     };
     if lacking.is_empty() {
         return if whole_server && !grants.sees_all_databases() {

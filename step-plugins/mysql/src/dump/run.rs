@@ -10,6 +10,7 @@ use rekindle_engine::step::{StepContext, StepError};
 use tokio::sync::oneshot;
 
 use super::accounts::{self, Accounts};
+use super::choose::Chosen;
 use super::client::Client;
 use super::command::{Choice, command, shown};
 use super::failure::Failure;
@@ -19,10 +20,12 @@ use super::stream::{Stream, Streamed, stream};
 use super::survey::Survey;
 use super::{DumpOutputs, DumpParams, DumpScope};
 use crate::backup_part::BackupPart;
+use crate::checksum::leave_history_out;
 use crate::client_options::ClientOptions;
 use crate::connection::{Login, Server};
 use crate::flavour::ServerVersion;
 use crate::guard::{TerminateOnDrop, blocking};
+use crate::stall::{Patience, Sessions};
 
 /// Names the part of the backup that a dump is.
 pub(super) fn part(params: &DumpParams, cx: &StepContext) -> Result<BackupPart, StepError> {
@@ -37,29 +40,24 @@ pub(super) async fn run(params: &DumpParams, cx: &StepContext) -> Result<DumpOut
     part.refuse_published(store.as_ref()).await?;
     let login = Login::of(cx, &params.target).await?;
     let mut server = login.connect().await?;
-    let survey = Survey::of(&mut server).await?;
-    let databases = survey.choose(params)?;
-    survey.warnings(params.scope).iter().for_each(|warning| cx.warn(warning));
-    match privileges::check(&mut server, params.scope, &databases).await? {
+    let survey = Survey::of(&mut server, params.scope).await?;
+    let chosen = Chosen::of(params, &survey)?;
+    match privileges::check(&mut server, params.scope, &chosen.databases).await? {
         Verdict::Enough => {}
         Verdict::Unclear(why) => cx.warn(&why),
         Verdict::Missing(error) => return Err(error),
     }
     let accounts = match params.scope {
         DumpScope::All => accounts::read(&mut server).await?,
-        DumpScope::Databases | DumpScope::SchemaOnly => Accounts::default(),
+        DumpScope::Databases | DumpScope::Tables | DumpScope::SchemaOnly => Accounts::default(),
     };
     accounts.warnings.iter().for_each(|warning| cx.warn(warning));
     let client = Client::find(&cx.world().processes, server.version.flavour, cx.cancel()).await?;
     let Server { session, version } = server;
     session.close().await;
-    let choice = Choice {
-        client: &client,
-        server: &version,
-        survey: &survey,
-        scope: params.scope,
-        databases: &databases,
-    };
+    let choice =
+        Choice { client: &client, server: &version, survey: &survey, scope: params.scope, chosen: &chosen };
+    choice.warnings().iter().for_each(|warning| cx.warn(warning));
     let snapshot = open_snapshot(params, cx, &login, &version).await?;
     // An index describes a whole object: the old one goes before its object is replaced.
     store.delete(&part.index).await?;
@@ -68,11 +66,15 @@ pub(super) async fn run(params: &DumpParams, cx: &StepContext) -> Result<DumpOut
     let streaming = store_stream(params, cx, &login, &choice, accounts, is_open, (store.as_ref(), &object));
     let checksums = async {
         Ok(match snapshot {
-            Some(snapshot) => snapshot.read(dump_is_open, &databases, cx).await,
+            Some(snapshot) => snapshot.read(dump_is_open, &chosen, cx).await,
             None => Inventory::default(),
         })
     };
-    let (mut streamed, checksums) = tokio::try_join!(streaming, checksums)?;
+    let (mut streamed, mut checksums) = tokio::try_join!(streaming, checksums)?;
+    chosen.check(&streamed.dump.inventory)?;
+    if !choice.keeps_history() {
+        leave_history_out(&mut checksums);
+    }
     streamed.dump.inventory.take_checksums(checksums);
     let index = DumpIndex {
         format: MANIFEST_FORMAT,
@@ -134,6 +136,8 @@ async fn store_stream(
     let file = blocking(move || writing.private_file(options.text()))
         .await?
         .map_err(|error| StepError::permanent(format!("failed to write the client's login: {error}")))?;
+    let sessions = Sessions::from_now(login).await?;
+    let patience = Patience::of(choice.client.program, params.stall_timeout(), Some(sessions));
     let spec = command(choice, file.path());
     cx.log(&shown(choice));
     let process = blocking(move || processes.start(&spec)).await??;
@@ -153,18 +157,20 @@ async fn store_stream(
         reporter: cx.reporter(),
         step: cx.step().clone(),
         cancel: cx.cancel().clone(),
+        waiting: patience.waiting.clone(),
         is_open,
     };
     let streaming = blocking(move || stream(parts));
     let storing = store.put(object, body, PutMode::Replace);
     let both = async { tokio::join!(streaming, storing) };
-    let (streamed, stored) = guard.unless_cancelled(cx, both).await;
+    let ((streamed, stored), silent) = guard.unless_silent(cx, &patience, both).await;
     drop(file);
-    let streamed = match (streamed?, stored) {
-        (Ok(streamed), Ok(_)) => streamed,
+    let streamed = match (streamed?, stored, silent) {
+        (Ok(streamed), Ok(_), _) => streamed,
+        (Err(_), _, Some(silent)) => return Err(silent),
         // The store's word explains why nobody took the dump; the dump's explains why the store got no end.
-        (Err(Failure::SinkGone) | Ok(_), Err(error)) => return Err(error.into()),
-        (Err(failure), _) => return Err(failure.step_error(choice.client.program)),
+        (Err(Failure::SinkGone) | Ok(_), Err(error), _) => return Err(error.into()),
+        (Err(failure), _, None) => return Err(failure.step_error(choice.client.program)),
     };
     let found = store.head(object).await?.map(|info| info.size_bytes);
     if found != Some(streamed.dump.size_bytes) {

@@ -8,6 +8,7 @@ use rekindle_backup::manifest::Flavour;
 use rekindle_engine::step::StepContext;
 use tokio::sync::oneshot;
 
+use super::choose::Chosen;
 use crate::checksum::add_checksums;
 use crate::connection::{Login, Session};
 use crate::error::ServerError;
@@ -68,12 +69,12 @@ impl Snapshot {
         Ok(Self { reading, lock })
     }
 
-    /// Lets commits go on as soon as the dump's snapshot is open, and gives the checksums of all transactional tables.
+    /// Lets commits go on as soon as the dump's snapshot is open, and gives the checksums of the transactional tables in it.
     /// Without them a dump is as good: whatever is in the way is a warning, and nothing is given.
     pub(super) async fn read(
         self,
         dump_is_open: oneshot::Receiver<()>,
-        databases: &[String],
+        chosen: &Chosen,
         cx: &StepContext,
     ) -> Inventory {
         let Self { mut reading, lock } = self;
@@ -86,7 +87,7 @@ impl Snapshot {
             cx.warn(&without("the dump did not begin in time"));
             return Inventory::default();
         }
-        let taken = sums(&mut reading, databases, cx).await;
+        let taken = sums(&mut reading, chosen, cx).await;
         reading.close().await;
         taken.unwrap_or_else(|error| {
             cx.warn(&without(&error.to_string()));
@@ -100,16 +101,12 @@ pub(super) fn without(why: &str) -> String {
     format!("the backup gets no checksums of its tables, a restore drill will compare rows only: {why}")
 }
 
-async fn sums(
-    reading: &mut Session,
-    databases: &[String],
-    cx: &StepContext,
-) -> Result<Inventory, ServerError> {
+async fn sums(reading: &mut Session, chosen: &Chosen, cx: &StepContext) -> Result<Inventory, ServerError> {
     let query = "SELECT table_schema, table_name FROM information_schema.tables \
          WHERE table_type IN ('BASE TABLE', 'SYSTEM VERSIONED') AND engine IN ('InnoDB', 'ROCKSDB', 'TokuDB')";
     let tables: Vec<(String, String)> = reading.rows("list its tables", query).await?;
     let mut inventory = Inventory::default();
-    for (database, table) in tables.into_iter().filter(|(database, _)| databases.contains(database)) {
+    for (database, table) in tables.into_iter().filter(|(database, table)| chosen.has(database, table)) {
         inventory.databases.entry(database).or_default().tables.entry(table).or_default();
     }
     let mut skipped = Vec::new();

@@ -6,12 +6,13 @@ use rekindle_engine::step::{
     Effect, Intent, Planned, Preflight, PreflightContext, Probe, Problem, Step, StepContext, StepError,
 };
 
+use super::choose::Chosen;
 use super::client::Client;
 use super::command::{Choice, shown};
 use super::privileges::{self, MISSING_PRIVILEGE, Verdict};
 use super::run::{find_finished, part, run};
 use super::survey::Survey;
-use super::{DumpOutputs, DumpParams};
+use super::{DumpOutputs, DumpParams, DumpScope};
 use crate::backup_part::BackupPart;
 use crate::connection::Server;
 use crate::error::ServerError;
@@ -35,6 +36,7 @@ impl Step for Dump {
         }
         let what = match params.show("/scope").as_str() {
             "databases" => format!("the databases {}", params.show("/databases")),
+            "tables" => format!("the tables {}", params.show("/tables")),
             "schema-only" => "the schema of all databases".to_owned(),
             _ => "all databases and accounts".to_owned(),
         };
@@ -78,9 +80,11 @@ async fn look_at_server(
     found: &mut Preflight,
 ) {
     let looked = async {
-        let survey = Survey::of(&mut server).await?;
-        let seen = match params.map(|params| (params, survey.choose(params))) {
-            Some((params, Ok(databases))) => privileges::check(&mut server, params.scope, &databases).await?,
+        let survey = Survey::of(&mut server, params.map_or(DumpScope::All, |params| params.scope)).await?;
+        let seen = match params.map(|params| (params, Chosen::of(params, &survey))) {
+            Some((params, Ok(chosen))) => {
+                privileges::check(&mut server, params.scope, &chosen.databases).await?
+            }
             // What can't be chosen is a finding below.
             Some((_, Err(_))) | None => Verdict::Enough,
         };
@@ -103,15 +107,18 @@ async fn look_at_server(
         Err(error) => return found.problems.push(error.problem()),
     };
     let Some(params) = params else { return };
-    found.notes.extend(survey.warnings(params.scope));
-    match survey.choose(params) {
-        Ok(databases) => found.commands.push(shown(&Choice {
-            client: &client,
-            server: &version,
-            survey: &survey,
-            scope: params.scope,
-            databases: &databases,
-        })),
+    match Chosen::of(params, &survey) {
+        Ok(chosen) => {
+            let choice = Choice {
+                client: &client,
+                server: &version,
+                survey: &survey,
+                scope: params.scope,
+                chosen: &chosen,
+            };
+            found.notes.extend(choice.warnings());
+            found.commands.push(shown(&choice));
+        }
         Err(error) => found.problems.push(Problem {
             code: "rekindle::dump::not_possible",
             message: error.message,

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::accounts::Accounts;
 use super::failure::Failure;
 use crate::body_sink::BodySink;
+use crate::stall::Waiting;
 
 const READ_BYTES: usize = 256 << 10;
 const PROGRESS_EVERY: Duration = Duration::from_millis(250);
@@ -30,6 +31,8 @@ pub(super) struct Stream {
     pub(super) reporter: Arc<dyn Reporter>,
     pub(super) step: StepId,
     pub(super) cancel: CancellationToken,
+    /// Notes while the client is waited for.
+    pub(super) waiting: Waiting,
     /// Told once the dump's snapshot is known to be open.
     pub(super) is_open: oneshot::Sender<()>,
 }
@@ -48,6 +51,7 @@ pub(super) fn stream(mut stream: Stream) -> Result<Streamed, Failure> {
         .process
         .take_stdout()
         .ok_or_else(|| Failure::Read(io::Error::other("its standard output is taken")))?;
+    let stdout = stream.waiting.output(stdout);
     let process = stream.process;
     let terminate = process.terminator();
     let mut writer = DumpWriter::new(BodySink(stream.sender), stream.options)
@@ -73,7 +77,7 @@ pub(super) fn stream(mut stream: Stream) -> Result<Streamed, Failure> {
         };
         terminate(reason, GRACE);
     }
-    let end = process.wait().map_err(Failure::Process)?;
+    let end = stream.waiting.during(|| process.wait()).map_err(Failure::Process)?;
     if stream.cancel.is_cancelled() {
         return Err(Failure::Cancelled);
     }
@@ -109,7 +113,7 @@ struct Follow {
 }
 
 fn copy(
-    mut stdout: Box<dyn Read + Send>,
+    mut stdout: impl Read,
     writer: &mut DumpWriter<BodySink>,
     follow: &mut Follow,
     cancel: &CancellationToken,

@@ -2,10 +2,9 @@
 
 use rekindle_backup::inventory::{SYSTEM_DATABASES, is_of_restore};
 use rekindle_backup::manifest::Flavour;
-use rekindle_engine::step::StepError;
 
-use super::{DumpParams, DumpScope};
-use crate::connection::Server;
+use super::DumpScope;
+use crate::connection::{Server, Session};
 use crate::error::ServerError;
 
 /// What a look at a server gave.
@@ -17,20 +16,39 @@ pub(super) struct Survey {
     pub(super) gtid_mode: bool,
     /// Databases of users, by name.
     pub(super) databases: Vec<String>,
+    /// What these databases have beside routines and events; only where a dump is of some of it.
+    pub(super) relations: Vec<Relation>,
     /// `database.table (ENGINE)` that one transaction does not cover.
     pub(super) not_transactional: Vec<String>,
-    /// `database.table` whose old row versions are in no dump.
-    pub(super) versioned: Vec<String>,
+    /// System-versioned tables (MariaDB).
+    pub(super) versioned: Vec<Versioned>,
     /// Events that make MariaDB's client loop for ever.
     pub(super) endless_events: Vec<String>,
+}
+
+/// A table, view or sequence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Relation {
+    pub(super) database: String,
+    pub(super) name: String,
+    pub(super) is_table: bool,
+}
+
+/// A table whose old rows are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Versioned {
+    pub(super) database: String,
+    pub(super) table: String,
+    /// Whether the server notes the transactions that changed a row, which mean nothing elsewhere, and not the times.
+    pub(super) by_transaction: bool,
 }
 
 /// How many names a message shows.
 const SHOWN_NAMES: usize = 5;
 
 impl Survey {
-    /// Looks at the server.
-    pub(super) async fn of(server: &mut Server) -> Result<Self, ServerError> {
+    /// Looks at the server, for a dump of this scope.
+    pub(super) async fn of(server: &mut Server, scope: DumpScope) -> Result<Self, ServerError> {
         let mariadb = server.version.flavour == Flavour::Mariadb;
         let session = &mut server.session;
         let log_bin: u8 = session.row("tell whether it logs", "SELECT @@GLOBAL.log_bin").await?;
@@ -54,10 +72,17 @@ impl Survey {
             not_transactional,
             ..Self::default()
         };
+        if scope == DumpScope::Tables {
+            let all = "SELECT table_schema, table_name, table_type IN ('BASE TABLE', 'SYSTEM VERSIONED') \
+                 FROM information_schema.tables ORDER BY 1, 2";
+            let all: Vec<(String, String, bool)> = session.rows("list its tables", all).await?;
+            survey.relations = all
+                .into_iter()
+                .map(|(database, name, is_table)| Relation { database, name, is_table })
+                .collect();
+        }
         if mariadb {
-            let versioned = "SELECT CONCAT(table_schema, '.', table_name) FROM information_schema.tables \
-                 WHERE table_type = 'SYSTEM VERSIONED' ORDER BY 1";
-            survey.versioned = session.rows("list its versioned tables", versioned).await?;
+            survey.versioned = versioned(session).await?;
             // The client looks for a delimiter that is not in the body and, with `;;` in it, never ends
             // (`create_delimiter` in mysqldump.c counts up the wrong variable).
             let endless = "SELECT CONCAT(event_schema, '.', event_name) FROM information_schema.events \
@@ -66,56 +91,24 @@ impl Survey {
         }
         Ok(survey)
     }
+}
 
-    /// Chooses the databases to dump.
-    pub(super) fn choose(&self, params: &DumpParams) -> Result<Vec<String>, StepError> {
-        if let Some(event) = self.endless_events.first() {
-            return Err(StepError::permanent(format!(
-                "the event {event} has `;;` in its body, on which mariadb-dump never ends"
-            ))
-            .help(
-                "change the event so that no two semicolons stand side by side, also in strings and comments",
-            ));
-        }
-        if self.databases.is_empty() {
-            return Err(StepError::permanent(format!("`{}` has no databases to dump", params.target))
-                .help("check that it is the server you mean, and that the account may see its databases"));
-        }
-        match params.scope {
-            DumpScope::All | DumpScope::SchemaOnly => Ok(self.databases.clone()),
-            DumpScope::Databases => {
-                let missing = params.databases.iter().find(|name| !self.databases.contains(name));
-                match missing {
-                    None => Ok(params.databases.clone()),
-                    Some(name) => {
-                        Err(StepError::permanent(format!("`{}` has no database `{name}`", params.target))
-                            .help(format!("it has {}", some(&self.databases))))
-                    }
-                }
-            }
-        }
+async fn versioned(session: &mut Session) -> Result<Vec<Versioned>, ServerError> {
+    let what = "list its versioned tables";
+    let tables = "SELECT table_schema, table_name FROM information_schema.tables \
+         WHERE table_type = 'SYSTEM VERSIONED' ORDER BY 1, 2";
+    let tables: Vec<(String, String)> = session.rows(what, tables).await?;
+    if tables.is_empty() {
+        return Ok(Vec::new());
     }
-
-    /// What is worth a warning: no reason to fail, but no one should find it out after a disaster.
-    pub(super) fn warnings(&self, scope: DumpScope) -> Vec<String> {
-        let mut warnings = Vec::new();
-        if !scope.has_rows() {
-            return warnings;
-        }
-        if !self.not_transactional.is_empty() {
-            warnings.push(format!(
-                "{} may be dumped in another state than the rest: one transaction does not cover their engines",
-                some(&self.not_transactional)
-            ));
-        }
-        if !self.versioned.is_empty() {
-            warnings.push(format!(
-                "the history of system-versioned tables is not dumped, only their current rows: {}",
-                some(&self.versioned)
-            ));
-        }
-        warnings
-    }
+    let by_transaction = "SELECT table_schema, table_name FROM information_schema.columns \
+         WHERE generation_expression = 'ROW START' AND data_type = 'bigint'";
+    let by_transaction: Vec<(String, String)> = session.rows(what, by_transaction).await?;
+    let read = |(database, table): (String, String)| {
+        let by_transaction = by_transaction.iter().any(|one| (&one.0, &one.1) == (&database, &table));
+        Versioned { database, table, by_transaction }
+    };
+    Ok(tables.into_iter().map(read).collect())
 }
 
 fn is_of_users(name: &str) -> bool {
@@ -125,7 +118,8 @@ fn is_of_users(name: &str) -> bool {
         && !name.starts_with("#mysql50#")
 }
 
-fn some(names: &[String]) -> String {
+/// Gives the first of some names, and how many there are beside.
+pub(super) fn some(names: &[String]) -> String {
     let shown = names.iter().take(SHOWN_NAMES).map(String::as_str).collect::<Vec<_>>().join(", ");
     match names.len().saturating_sub(SHOWN_NAMES) {
         0 => shown,

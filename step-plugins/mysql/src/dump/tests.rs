@@ -19,6 +19,7 @@ use crate::testing::{known_to, on_both, planned, position_query, processes, serv
 mod checksums;
 mod clients;
 mod privileges;
+mod tables;
 
 const SEED: &[&str] = &[
     "CREATE DATABASE shop",
@@ -286,6 +287,8 @@ fn parameters_are_checked() {
     insta::assert_snapshot!(wrong(json!({ "name": "../x" })), @"`../x` can't be the name of a dump");
     insta::assert_snapshot!(wrong(json!({ "scope": "databases" })), @"`databases` names the databases of `scope: databases`, and of no other scope");
     insta::assert_snapshot!(wrong(json!({ "databases": ["a"] })), @"`databases` names the databases of `scope: databases`, and of no other scope");
+    insta::assert_snapshot!(wrong(json!({ "scope": "tables" })), @"`tables` names the tables of `scope: tables`, and of no other scope");
+    insta::assert_snapshot!(wrong(json!({ "scope": "tables", "tables": ["a.b"], "databases": ["a"] })), @"`databases` names the databases of `scope: databases`, and of no other scope");
     insta::assert_snapshot!(wrong(json!({ "compression_level": 10 })), @"`compression_level` is from 0 to 9");
     assert!(params(json!({ "name": "full-2" })).check().is_ok());
 }

@@ -21,8 +21,17 @@ struct Done {
     names: Vec<Named>,
 }
 
-/// Tells what a statement did of what is looked for: `DROP shop.orders`.
-pub(super) fn of_query(params: &FindInBinlogsParams, query: &Query) -> Option<String> {
+/// Something that is looked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Match {
+    /// What was done.
+    pub(super) deed: Deed,
+    /// To what: `DROP shop.orders`.
+    pub(super) what: String,
+}
+
+/// Tells what a statement did of what is looked for.
+pub(super) fn of_query(params: &FindInBinlogsParams, query: &Query) -> Option<Match> {
     let done = read(&query.sql)?;
     if !params.deeds.contains(&done.deed) {
         return None;
@@ -36,15 +45,16 @@ pub(super) fn of_query(params: &FindInBinlogsParams, query: &Query) -> Option<St
     };
     let named = done.names.iter().find(fits)?;
     let verb = word(done.deed);
-    Some(match (&named.database, done.is_database) {
+    let what = match (&named.database, done.is_database) {
         (_, true) => format!("{verb} DATABASE {}", named.name),
         (Some(database), false) => format!("{verb} {database}.{}", named.name),
         (None, false) => format!("{verb} {}.{}", query.database, named.name),
-    })
+    };
+    Some(Match { deed: done.deed, what })
 }
 
 /// Tells what a change of rows did of what is looked for.
-pub(super) fn of_rows(params: &FindInBinlogsParams, change: &RowChange) -> Option<String> {
+pub(super) fn of_rows(params: &FindInBinlogsParams, change: &RowChange) -> Option<Match> {
     let deed = match change.verb {
         "DELETE" => Deed::Delete,
         "UPDATE" => Deed::Update,
@@ -53,7 +63,8 @@ pub(super) fn of_rows(params: &FindInBinlogsParams, change: &RowChange) -> Optio
     let fits = params.deeds.contains(&deed)
         && wanted(params.database.as_deref(), &change.database)
         && wanted(params.table.as_deref(), &change.table);
-    fits.then(|| format!("{} {}.{}", change.verb, change.database, change.table))
+    let what = format!("{} {}.{}", change.verb, change.database, change.table);
+    fits.then_some(Match { deed, what })
 }
 
 fn wanted(asked: Option<&str>, name: &str) -> bool {
@@ -135,7 +146,7 @@ mod tests {
         let params =
             serde_json::json!({ "store": "s", "deeds": [deed], "database": database, "table": table });
         let query = Query { database: "shop".to_owned(), sql: sql.to_owned() };
-        of_query(&serde_json::from_value(params).unwrap(), &query)
+        of_query(&serde_json::from_value(params).unwrap(), &query).map(|found| found.what)
     }
 
     #[test]

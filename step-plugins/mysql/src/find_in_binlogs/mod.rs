@@ -1,5 +1,6 @@
 //! `mysql.find-in-binlogs`: looks in archived binary logs for what was done to a table.
 
+mod choice;
 mod matching;
 mod params;
 mod run;

@@ -33,7 +33,10 @@ pub struct FindInBinlogsParams {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub to: Option<Timestamp>,
-    /// Which one is told when there are several: `latest` when absent.
+    /// The one of this GTID, as an earlier search has told it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gtid: Option<String>,
+    /// Which one is told when there are several: `only` when absent.
     #[serde(default)]
     pub which: Which,
 }
@@ -60,8 +63,11 @@ pub enum Deed {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Which {
-    /// The last one.
+    /// Several are refused, with a list of them; but of several the newest is told when it is the only one that left
+    /// no row, a `DROP` or `TRUNCATE`.
     #[default]
+    Only,
+    /// The last one.
     Latest,
     /// The first one.
     Earliest,
@@ -103,4 +109,6 @@ pub struct Found {
     pub at: Timestamp,
     /// What was done.
     pub what: String,
+    /// How much of the log it takes: the more rows, the more.
+    pub size_bytes: u64,
 }

@@ -1,6 +1,5 @@
 //! Reads the archive in the order of time, and remembers what fits.
 
-use std::collections::VecDeque;
 use std::io::Read;
 
 use jiff::Timestamp;
@@ -11,17 +10,30 @@ use rekindle_backup::binlog::{
 use rekindle_engine::host::{Key, ObjectStore};
 use rekindle_engine::step::{Progress, StepContext, StepError};
 
-use super::{FindInBinlogsOutputs, FindInBinlogsParams, Found, Which, matching};
+use super::choice::Fitting;
+use super::matching::{self, Match};
+use super::{Deed, FindInBinlogsOutputs, FindInBinlogsParams};
 
-/// How many of those that fit are told.
-const SHOWN: usize = 20;
 const SHOWN_STATEMENT_CHARACTERS: usize = 200;
 
 /// A transaction that fits.
-struct Hit {
-    transaction: Transaction,
-    what: String,
-    statement: String,
+pub(super) struct Hit {
+    pub(super) transaction: Transaction,
+    pub(super) deed: Deed,
+    pub(super) what: String,
+    pub(super) statement: String,
+}
+
+impl Hit {
+    /// When it was committed (UTC).
+    pub(super) fn at(&self) -> Timestamp {
+        Timestamp::from_second(i64::from(self.transaction.at)).unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+
+    /// Its GTID; empty when it has none.
+    pub(super) fn gtid(&self) -> String {
+        self.transaction.gtid.as_ref().map_or_else(String::new, ToString::to_string)
+    }
 }
 
 pub(super) async fn run(
@@ -34,9 +46,8 @@ pub(super) async fn run(
     let server = params.server.as_deref().filter(|server| !server.is_empty());
     timelines.retain(|timeline| server.is_none_or(|server| timeline.key.server == server));
     timelines.sort_by_key(|timeline| timeline.segments.first().map(|segment| segment.log_created_at));
-    let mut chosen: Option<FindInBinlogsOutputs> = None;
-    let mut found = VecDeque::new();
-    let (mut count, mut unread) = (0, 0);
+    let mut fitting = Fitting::default();
+    let mut unread = 0;
     for timeline in &timelines {
         for segment in timeline.segments.iter().filter(|segment| may_have(params, segment)) {
             if cx.cancel().is_cancelled() {
@@ -46,14 +57,7 @@ pub(super) async fn run(
             let (hits, compressed) = look_into(params, store.as_ref(), timeline, segment).await?;
             unread += compressed;
             for hit in hits {
-                count += 1;
-                found.push_back(tell(&hit));
-                if found.len() > SHOWN {
-                    found.pop_front();
-                }
-                if params.which == Which::Latest || chosen.is_none() {
-                    chosen = Some(outputs(timeline, segment, hit));
-                }
+                fitting.add(timeline, segment, hit);
             }
         }
     }
@@ -62,8 +66,7 @@ pub(super) async fn run(
             "{unread} transactions are compressed (binlog_transaction_compression) and could not be looked into"
         ));
     }
-    let Some(chosen) = chosen else { return Err(nothing(params, cluster)) };
-    Ok(FindInBinlogsOutputs { count, found: found.into(), ..chosen })
+    fitting.choose(params.which)?.ok_or_else(|| nothing(params, cluster))
 }
 
 async fn look_into(
@@ -111,14 +114,14 @@ fn look(
         if segment.from == 4 { Transactions::default() } else { Transactions::from(segment.from) };
     let mut tables = Tables::default();
     let (mut hits, mut compressed) = (Vec::new(), 0);
-    let mut current: Option<(String, String)> = None;
+    let mut current: Option<(Match, String)> = None;
     let mut statement = String::new();
-    let mut close = |over: Option<Transaction>, current: &mut Option<(String, String)>| {
+    let mut close = |over: Option<Transaction>, current: &mut Option<(Match, String)>| {
         let Some(transaction) = over else { return };
-        let Some((what, statement)) = current.take() else { return };
-        let at = Timestamp::from_second(i64::from(transaction.at)).unwrap_or(Timestamp::UNIX_EPOCH);
-        if params.from.is_none_or(|from| at >= from) && params.to.is_none_or(|to| at <= to) {
-            hits.push(Hit { transaction, what, statement });
+        let Some((Match { deed, what }, statement)) = current.take() else { return };
+        let hit = Hit { transaction, deed, what, statement };
+        if is_asked_for(params, &hit) {
+            hits.push(hit);
         }
     };
     while let Some(event) = events.next_event()? {
@@ -136,13 +139,13 @@ fn look(
         if let Some(query) = Query::of(&event) {
             let is_statement = matches!(event.header.kind, EventKind::QUERY | EventKind::QUERY_COMPRESSED);
             if is_statement && current.is_none() {
-                current = matching::of_query(params, &query).map(|what| (what, shortened(&query.sql)));
+                current = matching::of_query(params, &query).map(|found| (found, shortened(&query.sql)));
             }
             // Of changes of rows the log has the statement only where the server was told to keep it.
             statement = if query.sql.eq_ignore_ascii_case("BEGIN") { String::new() } else { query.sql };
         }
         if let (None, Some(change)) = (&current, change) {
-            current = matching::of_rows(params, &change).map(|what| (what, shortened(&statement)));
+            current = matching::of_rows(params, &change).map(|found| (found, shortened(&statement)));
         }
     }
     close(transactions.end().map(|(last, _)| last), &mut current);
@@ -155,29 +158,13 @@ fn shortened(sql: &str) -> String {
     if short.len() < sql.len() { format!("{short}…") } else { short }
 }
 
-fn at(hit: &Hit) -> Timestamp {
-    Timestamp::from_second(i64::from(hit.transaction.at)).unwrap_or(Timestamp::UNIX_EPOCH)
-}
-
-fn gtid(hit: &Hit) -> String {
-    hit.transaction.gtid.as_ref().map_or_else(String::new, ToString::to_string)
-}
-
-fn tell(hit: &Hit) -> Found {
-    Found { gtid: gtid(hit), at: at(hit), what: hit.what.clone() }
-}
-
-fn outputs(timeline: &Timeline, segment: &Segment, hit: Hit) -> FindInBinlogsOutputs {
-    FindInBinlogsOutputs {
-        gtid: gtid(&hit),
-        at: at(&hit),
-        server: timeline.key.server.clone(),
-        log: segment.log.clone(),
-        start: hit.transaction.start,
-        end: hit.transaction.end,
-        what: hit.what,
-        statement: hit.statement,
-        count: 0,
-        found: Vec::new(),
-    }
+/// Whether a transaction is of the time and the name that were asked for.
+fn is_asked_for(params: &FindInBinlogsParams, hit: &Hit) -> bool {
+    let at = hit.at();
+    params.from.is_none_or(|from| at >= from)
+        && params.to.is_none_or(|to| at <= to)
+        && params
+            .gtid
+            .as_deref()
+            .is_none_or(|asked| asked.is_empty() || asked.eq_ignore_ascii_case(&hit.gtid()))
 }

@@ -42,4 +42,57 @@ async fn a_drop_and_a_delete_are_found_with_their_gtids(flavour: Flavour) {
     let error = find(json!({ "table": "t", "deeds": ["truncate"] })).await.unwrap_err();
     insta::assert_snapshot!(error, @"the archived logs of `shop` have no truncate of shop.t in that time");
     find(json!({ "deeds": ["drop"], "to": "2020-01-01T00:00:00Z" })).await.unwrap_err();
+    // Nothing comes after a table is dropped: which of these is meant is plain.
+    let found = find(json!({ "table": "t", "deeds": ["drop", "delete"] })).await.unwrap();
+    assert_eq!((found.what.as_str(), found.count), ("DROP shop.t", 2));
+}
+
+on_both!(of_several_that_fit_none_is_chosen_in_silence);
+async fn of_several_that_fit_none_is_chosen_in_silence(flavour: Flavour) {
+    let server = server_of(flavour, "primary").await;
+    let lab = Lab::of(&[&server]);
+    tell(&server, &["CREATE DATABASE shop", "CREATE TABLE shop.t (id INT PRIMARY KEY)"]).await;
+    tell(&server, &["INSERT INTO shop.t VALUES (1), (2), (3), (4)", "DELETE FROM shop.t WHERE id < 4"]).await;
+    let meant = back(&ask(&server, position_query(flavour)).await, 0);
+    tell(&server, &["DELETE FROM shop.t WHERE id = 4"]).await;
+    let usual = back(&ask(&server, position_query(flavour)).await, 0);
+    lab.archive().await;
+    let find = async |more: Value| {
+        let mut params =
+            json!({ "store": "primary", "database": "shop", "table": "t", "deeds": ["drop", "delete"] });
+        params.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        lab.run(&FindInBinlogs, params).await
+    };
+
+    let error = find(json!({})).await.unwrap_err();
+
+    let begins = "2 transactions fit, and nothing says which one is meant; the newest first: ";
+    let (newest, older) = error
+        .message
+        .strip_prefix(begins)
+        .unwrap()
+        .split_once(", ")
+        .map(|(first, rest)| {
+            // The first has a comma in it too.
+            let (more, older) = rest.split_once("), ").unwrap();
+            (format!("{first}, {more})"), older.to_owned())
+        })
+        .unwrap();
+    assert!(newest.starts_with(&format!("{usual} (DELETE shop.t at ")), "{newest}");
+    assert!(
+        older.starts_with(&format!("{meant} (DELETE shop.t at ")) && older.ends_with(" bytes)"),
+        "{older}"
+    );
+    insta::assert_snapshot!(error.help.unwrap(), @"choose one by its `gtid`, or by `which: latest` or `which: earliest`; or let fewer fit by `from`, `to` and `deeds`. One that changed many rows takes more bytes than the others");
+    let found = find(json!({ "gtid": meant })).await.unwrap();
+    assert_eq!((found.gtid.as_str(), found.count), (meant.as_str(), 1));
+    assert_eq!(find(json!({ "which": "latest" })).await.unwrap().gtid, usual);
+    // A table that was dropped twice is made again in between: neither is plain.
+    tell(&server, &["DROP TABLE shop.t", "CREATE TABLE shop.t (id INT PRIMARY KEY)"]).await;
+    lab.archive().await;
+    assert_eq!(find(json!({})).await.unwrap().what, "DROP shop.t");
+    tell(&server, &["DROP TABLE shop.t"]).await;
+    lab.archive().await;
+    let error = find(json!({})).await.unwrap_err();
+    assert!(error.message.starts_with("4 transactions fit"), "{error}");
 }

@@ -213,6 +213,9 @@ impl Dialect {
 
 /// The part of `CHANGE … TO` that is about TLS.
 fn over_tls(tls: &SourceTls, word: &str) -> String {
+    if tls.enabled == Some(false) {
+        return format!(", {word}_SSL=0");
+    }
     let ca = tls.ca.as_ref().map(|ca| format!(", {word}_SSL_CA={}", quote_string(ca)));
     let verify = tls.verify.map(|verify| format!(", {word}_SSL_VERIFY_SERVER_CERT={}", u8::from(verify)));
     format!(", {word}_SSL=1{}{}", ca.unwrap_or_default(), verify.unwrap_or_default())
@@ -295,7 +298,7 @@ mod tests {
 
     #[test]
     fn over_tls_each_says_it_in_its_words() {
-        let tls = SourceTls { ca: Some("/etc/ca'.pem".to_owned()), verify: Some(true) };
+        let tls = SourceTls { enabled: None, ca: Some("/etc/ca'.pem".to_owned()), verify: Some(true) };
         let source = SourceLogin {
             host: "h".to_owned(),
             port: 1,
@@ -311,6 +314,9 @@ mod tests {
         insta::assert_snapshot!(end("5.7.44-log", &source), @r"MASTER_AUTO_POSITION=1, MASTER_SSL=1, MASTER_SSL_CA='/etc/ca\'.pem', MASTER_SSL_VERIFY_SERVER_CERT=1");
         let source = SourceLogin { tls: Some(SourceTls::default()), ..source };
         insta::assert_snapshot!(end("8.4.3", &source), @"SOURCE_AUTO_POSITION=1, GET_SOURCE_PUBLIC_KEY=1, SOURCE_SSL=1");
+        let without = SourceTls { enabled: Some(false), ..SourceTls::default() };
+        let source = SourceLogin { tls: Some(without), ..source };
+        insta::assert_snapshot!(end("9.7.0", &source), @"SOURCE_AUTO_POSITION=1, GET_SOURCE_PUBLIC_KEY=1, SOURCE_SSL=0");
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub struct ResetReplicationParams {
     /// Where the replica finds the source, when that is not where rekindle finds it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_address: Option<SourceAddress>,
-    /// Makes the replica connect to its source over TLS, and over nothing else.
+    /// Makes the replica connect to its source over TLS, and over nothing else. MySQL 9 does so by itself when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<SourceTls>,
     /// The position that the replica's data are of: `steps.restore.outputs.gtid`. Set on a replica that does not
@@ -46,6 +46,9 @@ pub struct SourceAddress {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SourceTls {
+    /// `false` connects without TLS, to a source that has none. MySQL's password stays secret then, the rows do not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
     /// The certificates of authorities it trusts: a file in PEM on the replica's machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca: Option<String>,

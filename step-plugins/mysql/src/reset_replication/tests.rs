@@ -293,3 +293,32 @@ async fn a_source_that_demands_tls_is_followed_over_it_and_only_when_it_is_who_i
         "1"
     );
 }
+
+/// `caching_sha2_password` sends the password over TLS, or encrypted with the source's key. A source that has TLS is spoken
+/// to over it, so only one without proves that the key is asked for.
+mod a_source_without_tls_is_followed_by_its_key {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn mysql() {
+        let processes = crate::testing::processes();
+        let (source, replica) = tokio::join!(
+            TempServer::start_of(Flavour::Mysql, "source", &processes, &["--tls-version="]),
+            server_of(Flavour::Mysql, "replica")
+        );
+        let source = source.unwrap();
+        let plugin = format!("SELECT plugin FROM mysql.user WHERE user = '{REPLICATION_USER}'");
+        assert_eq!(ask(&source, &plugin).await, "caching_sha2_password");
+        let (_world, _settings, test) = context(source.login(), replica.login());
+        // Nobody's password is known to it any more.
+        tell(&source, &["CREATE DATABASE shop", "FLUSH PRIVILEGES"]).await;
+
+        // The server of 9.7 insists on TLS by itself.
+        let error = run(&test, &json!({ "catch_up_timeout": "5s" })).await.unwrap_err();
+        assert!(error.message.contains("SSL is required"), "{error}");
+        let outputs = run(&test, &json!({ "tls": { "enabled": false } })).await.unwrap();
+
+        assert_eq!(applied(&replica).await, outputs.source_gtid);
+        assert_eq!(ask(&source, "SELECT @@GLOBAL.tls_version").await, "");
+    }
+}

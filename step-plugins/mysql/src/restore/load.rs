@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use rekindle_backup::manifest::ObjectEntry;
+use rekindle_backup::manifest::{Flavour, ObjectEntry};
 use rekindle_backup::sql::PieceError;
 use rekindle_engine::host::Body;
 use rekindle_engine::step::{ErrorClass, Progress, StepContext, StepError};
@@ -109,6 +109,11 @@ pub(super) async fn prepare(server: &mut Server, binlog: BinlogUse) -> Result<()
     let settings =
         "SET SESSION foreign_key_checks = 0, unique_checks = 0, sql_mode = 'NO_AUTO_VALUE_ON_ZERO'";
     session.run("prepare for the dump", settings).await?;
+    if server.version.is_at_least(Flavour::Mariadb, (10, 11, 0)) {
+        // Dumps with the old rows of a table set this before them; several sessions load them.
+        let history = "SET SESSION system_versioning_insert_history = 1";
+        server.session.run("prepare for old rows", history).await?;
+    }
     Ok(())
 }
 

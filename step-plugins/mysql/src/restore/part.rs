@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rekindle_backup::dump::{Outline, TableMembers};
-use rekindle_backup::inventory::{Inventory, MARKER_DATABASE};
+use rekindle_backup::inventory::{Inventory, MARKER_DATABASE, table_named};
 use rekindle_backup::manifest::DumpIndex;
 use rekindle_engine::step::StepError;
 use serde::{Deserialize, Serialize};
@@ -182,7 +182,7 @@ impl Part {
 
 /// Finds `database.table`; either may have dots in its name.
 fn find(name: &str, backup: &Inventory) -> Option<TableName> {
-    name.match_indices('.').map(|(at, _)| (&name[..at], &name[at + 1..])).find_map(|(database, table)| {
+    table_named(name, |database, table| {
         let found = backup.databases.get(database)?;
         found.tables.contains_key(table).then(|| (database.to_owned(), table.to_owned()))
     })

@@ -50,7 +50,8 @@ pub(super) async fn probe(
     cx: &StepContext,
     server: &mut Server,
 ) -> Result<Probe<Outputs>, StepError> {
-    let part = Part::of(params, Source::find(params, cx).await?.inventory())?;
+    let source = Source::find(params, cx).await?;
+    let part = Part::of(&source.named(params), source.inventory())?;
     let marker: Option<Marker> = read(server, Slot::PART).await?;
     let ours = marker.filter(|marker| is_ours(marker, params, cx, part.as_ref()));
     Ok(match ours {

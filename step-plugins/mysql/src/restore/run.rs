@@ -29,6 +29,8 @@ const SHOWN_NAMES: usize = 5;
 pub(super) async fn run(params: &Params, cx: &StepContext) -> Result<Outputs, StepError> {
     params.check()?;
     let source = Source::find(params, cx).await?;
+    let params = source.named(params).into_owned();
+    let params = &params;
     if let Some(part) = Part::of(params, source.inventory())? {
         return partial::run(params, cx, &source, part).await;
     }

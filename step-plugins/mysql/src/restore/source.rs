@@ -1,10 +1,11 @@
 //! What is restored: the manifest, the dump object in it, and the index that finds its parts.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use rekindle_backup::catalogue;
 use rekindle_backup::dump::Outline;
-use rekindle_backup::inventory::Inventory;
+use rekindle_backup::inventory::{Database, Inventory};
 use rekindle_backup::layout::index_name;
 use rekindle_backup::manifest::{DumpIndex, Manifest, ObjectEntry, ObjectRole};
 use rekindle_engine::host::{Key, ObjectStore};
@@ -33,7 +34,10 @@ impl Source {
         let store = cx.store(&params.backup.store).await?;
         let manifest = catalogue::load_manifest(store.as_ref(), &params.backup).await?;
         let dumps = |object: &&ObjectEntry| {
-            matches!(object.role, ObjectRole::Full | ObjectRole::Databases | ObjectRole::Schema)
+            matches!(
+                object.role,
+                ObjectRole::Full | ObjectRole::Databases | ObjectRole::Tables | ObjectRole::Schema
+            )
         };
         let named = manifest.objects.iter().filter(dumps).find(|object| object.name == params.object);
         let Some(object) = named.cloned() else {
@@ -44,6 +48,7 @@ impl Source {
         let partial = match object.role {
             ObjectRole::Full => None,
             ObjectRole::Databases
+            | ObjectRole::Tables
             | ObjectRole::Schema
             | ObjectRole::Files
             | ObjectRole::Index
@@ -80,6 +85,18 @@ impl Source {
     /// Gives what the server must hold in the end.
     pub(super) fn inventory(&self) -> &Inventory {
         self.partial.as_ref().unwrap_or(&self.manifest.inventory)
+    }
+
+    /// Names what is restored of a dump of some tables: all of them, and never the databases that they are in.
+    pub(super) fn named<'a>(&self, params: &'a Params) -> Cow<'a, Params> {
+        if self.object.role != ObjectRole::Tables || params.is_partial() {
+            return Cow::Borrowed(params);
+        }
+        let of_database = |(name, database): (&String, &Database)| {
+            database.tables.keys().map(|table| format!("{name}.{table}")).collect::<Vec<_>>()
+        };
+        let tables = self.inventory().databases.iter().flat_map(of_database).collect();
+        Cow::Owned(Params { tables, ..params.clone() })
     }
 
     /// Tells whether this database is replaced by the restore.

@@ -112,7 +112,12 @@ impl Step for Restore {
             Ok(server) => server,
             Err(error) => return Ok(Probe::Unknown { why: error.to_string() }),
         };
-        if params.is_partial() {
+        // The object's name does not tell whether it is of some tables only: the manifest does.
+        let is_partial = match Source::find(params, cx).await {
+            Ok(source) => source.named(params).is_partial(),
+            Err(_) => params.is_partial(),
+        };
+        if is_partial {
             let found = super::partial::probe(params, cx, &mut server).await;
             server.session.close().await;
             return found;
@@ -150,6 +155,8 @@ async fn target_problem(
 ) -> Option<Problem> {
     let found = async {
         source.check_flavour(server)?;
+        let params = source.named(params);
+        let params = params.as_ref();
         if let Some(part) = Part::of(params, source.inventory())? {
             return Ok(super::partial::refusal(params, cx, server, &part).await?);
         }

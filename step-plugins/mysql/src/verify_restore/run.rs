@@ -7,7 +7,7 @@ use rekindle_engine::step::{StepContext, StepError};
 
 use super::prediction::{Statistics, data_bytes, words};
 use super::{Outputs, Params};
-use crate::checksum::add_checksums;
+use crate::checksum::{add_checksums, leave_unknown_history_out};
 use crate::connection::Server;
 use crate::flavour::{ServerVersion, flavour_name};
 use crate::inventory;
@@ -22,6 +22,7 @@ pub(super) async fn run(params: &Params, cx: &StepContext) -> Result<Outputs, St
     // Every table is read for it: not where there is nothing to compare with.
     if are_comparable(&server.version, &manifest, cx) && manifest.inventory.checksum_count() > 0 {
         add_checksums(&mut server.session, &mut found, |_, _| {}).await?;
+        leave_unknown_history_out(&mut found, &manifest.inventory);
     }
     let problems: Vec<String> = manifest.inventory.compare(&found).iter().map(ToString::to_string).collect();
     let checksums = manifest.inventory.shared_checksum_count(&found);

@@ -89,7 +89,7 @@ async fn read<T: DeserializeOwned>(
 fn rank(index: &DumpIndex) -> u8 {
     match index.object.role {
         ObjectRole::Full | ObjectRole::Files => 0,
-        ObjectRole::Databases => 1,
+        ObjectRole::Databases | ObjectRole::Tables => 1,
         ObjectRole::Schema => 2,
         ObjectRole::Index | ObjectRole::Facts | ObjectRole::Instructions => 3,
     }
@@ -105,10 +105,10 @@ fn manifest(
     let no_dump = || StepError::permanent("`objects` names no dump");
     let main = indexes.iter().min_by_key(|index| rank(index)).ok_or_else(no_dump)?;
     let started_at = indexes.iter().map(|index| index.started_at).min().ok_or_else(no_dump)?;
-    // Several dumps of chosen databases make up one backup together.
+    // Several dumps of chosen databases or tables make up one backup together.
     let mut inventory = Inventory::default();
     for index in indexes.iter().filter(|index| rank(index) == rank(main)) {
-        inventory.databases.extend(index.inventory.databases.clone());
+        inventory.add(&index.inventory);
     }
     let mut tools: Vec<Tool> = indexes.iter().map(|index| index.tool.clone()).collect();
     tools.push(Tool {

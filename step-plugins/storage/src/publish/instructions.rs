@@ -78,6 +78,7 @@ fn dumps(objects: &[ObjectEntry]) -> impl Iterator<Item = (&ObjectEntry, &'stati
     objects.iter().filter_map(|object| match object.role {
         ObjectRole::Full => Some((object, "everything")),
         ObjectRole::Databases => Some((object, "the databases in it")),
+        ObjectRole::Tables => Some((object, "the tables in it, in place of those of the same name")),
         ObjectRole::Schema => Some((object, "the schema alone, without rows")),
         ObjectRole::Files | ObjectRole::Index | ObjectRole::Facts | ObjectRole::Instructions => None,
     })

@@ -49,7 +49,7 @@ pub(super) async fn look(
         let problems = match (level, object.role) {
             (
                 Level::Content | Level::Restore,
-                ObjectRole::Full | ObjectRole::Databases | ObjectRole::Schema,
+                ObjectRole::Full | ObjectRole::Databases | ObjectRole::Tables | ObjectRole::Schema,
             ) => content::look_into(store, uri, &manifest, object, &meter).await?,
             (Level::Content | Level::Restore, ObjectRole::Files) => {
                 files::look_into(store, uri, &manifest, object, &meter).await?
@@ -84,7 +84,11 @@ fn damage(error: &CatalogueError) -> Option<String> {
 
 fn holds_a_dump(manifest: &Manifest) -> Option<String> {
     let is_dump = |object: &ObjectEntry| match object.role {
-        ObjectRole::Full | ObjectRole::Databases | ObjectRole::Schema | ObjectRole::Files => true,
+        ObjectRole::Full
+        | ObjectRole::Databases
+        | ObjectRole::Tables
+        | ObjectRole::Schema
+        | ObjectRole::Files => true,
         ObjectRole::Index | ObjectRole::Facts | ObjectRole::Instructions => false,
     };
     (!manifest.objects.iter().any(is_dump)).then(|| "the manifest names no dump".to_owned())

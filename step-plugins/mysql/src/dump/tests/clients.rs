@@ -25,6 +25,14 @@ fn masked(program: &str, error: &StepError) -> String {
 
 /// A world in which the client is scripted; the server is real, because it is asked first.
 async fn with_client(server: &TempServer, answer: Answer) -> (Bench, Result<DumpOutputs, StepError>) {
+    with_client_as(server, answer, json!({})).await
+}
+
+async fn with_client_as(
+    server: &TempServer,
+    answer: Answer,
+    more: serde_json::Value,
+) -> (Bench, Result<DumpOutputs, StepError>) {
     let mut bench = bench(Some(server)).await;
     let (program, version) = client_of(server.flavour());
     bench.world.processes.respond(program, move |spec| {
@@ -33,7 +41,7 @@ async fn with_client(server: &TempServer, answer: Answer) -> (Bench, Result<Dump
     bench.world.world.processes = Arc::new(bench.world.processes.clone());
     let settings = bench.test.cx.settings().clone();
     bench.test = context(&bench.world).step("full").settings(settings).build();
-    let result = Dump.run(&params(json!({})), &bench.test.cx).await;
+    let result = Dump.run(&params(more), &bench.test.cx).await;
     (bench, result)
 }
 
@@ -113,4 +121,57 @@ async fn cancelling_ends_the_client_and_leaves_nothing(flavour: Flavour) {
     assert_eq!(running.await.unwrap().unwrap_err().class, ErrorClass::Cancelled);
     assert!(names(&bench.store).await.is_empty());
     assert_eq!(processes.terminated().first(), Some(&rekindle_engine::host::TerminateReason::Cancelled));
+}
+
+on_both!(a_client_that_falls_silent_is_ended_and_leaves_nothing);
+async fn a_client_that_falls_silent_is_ended_and_leaves_nothing(flavour: Flavour) {
+    let server = server_of(flavour, "primary").await;
+    let mut session = server.login().connect().await.unwrap().session;
+    session.run("be seeded", "CREATE DATABASE shop").await.unwrap();
+    session.close().await;
+    let program = client_of(flavour).0;
+    let half = "-- MariaDB dump\nCREATE TABLE `a` (`id` int);\nINSERT INTO `a` VALUES (1);\n";
+    let whole = format!("{half}-- Dump completed on x\n");
+
+    for said in ["", half, &whole] {
+        let patience = json!({ "stall_timeout": "300ms" });
+        let (bench, result) = with_client_as(&server, Answer::hang().stdout(said), patience).await;
+        let error = result.unwrap_err();
+        assert_eq!(error.class, ErrorClass::Transient);
+        assert_eq!(error.message, format!("{program} was silent for 300ms and was ended"));
+        assert!(error.help.unwrap().starts_with("end what it waits for (`SHOW PROCESSLIST` on the server)"));
+        assert!(names(&bench.store).await.is_empty());
+        assert_eq!(bench.world.processes.open_private_files(), 0);
+        let reasons = bench.world.processes.terminated();
+        assert_eq!(reasons.first(), Some(&rekindle_engine::host::TerminateReason::TimedOut));
+    }
+}
+
+on_both!(a_client_that_waits_for_a_lock_is_ended_and_the_message_says_for_what);
+async fn a_client_that_waits_for_a_lock_is_ended_and_the_message_says_for_what(flavour: Flavour) {
+    let server = server_of(flavour, "primary").await;
+    seed(&server).await;
+    let mut locking = server.login().connect().await.unwrap().session;
+    locking.run("lock a table", "LOCK TABLES shop.a WRITE").await.unwrap();
+    let bench = bench(Some(&server)).await;
+
+    let impatient = params(json!({ "stall_timeout": "2s" }));
+    let error = Dump.run(&impatient, &bench.test.cx).await.unwrap_err();
+
+    assert_eq!(error.class, ErrorClass::Transient);
+    let (program, _) = client_of(flavour);
+    assert!(
+        error.message.starts_with(&format!("{program} was silent for 2s and was ended; it was in session ")),
+        "{error}"
+    );
+    assert!(error.message.contains("(Waiting for "), "{error}");
+    assert!(names(&bench.store).await.is_empty());
+    locking.run("let it go", "UNLOCK TABLES").await.unwrap();
+    Dump.run(&impatient, &bench.test.cx).await.unwrap();
+}
+
+#[test]
+fn no_client_is_asked_to_be_faster_than_anything() {
+    let error = params(json!({ "stall_timeout": "0s" })).check().unwrap_err();
+    insta::assert_snapshot!(error, @"with a `stall_timeout` of nothing no program could do anything");
 }

@@ -246,7 +246,11 @@ impl Load<'_> {
 fn is_of_one_session(kind: &Kind, sql: &[u8]) -> bool {
     match kind {
         Kind::Lock | Kind::Unlock => true,
-        Kind::Set => has_word(sql, b"AUTOCOMMIT") || has_word(sql, b"=@OLD_") || has_word(sql, b"= @OLD_"),
+        Kind::Set => {
+            let words: [&[u8]; 4] =
+                [b"AUTOCOMMIT", b"=@OLD_", b"= @OLD_", b"SYSTEM_VERSIONING_INSERT_HISTORY"];
+            words.iter().any(|word| has_word(sql, word))
+        }
         Kind::Other(verb) => verb == "COMMIT",
         Kind::CreateDatabase(_)
         | Kind::DropDatabase(_)

@@ -101,6 +101,11 @@ const MARIADB: &[&str] = &[
     "CREATE TABLE zoo.kept (id INT PRIMARY KEY, v INT, a VARCHAR(10) AS (CONCAT('n', v)) PERSISTENT) WITH SYSTEM VERSIONING",
     "INSERT INTO zoo.kept (id, v) VALUES (1, 1), (2, 2)",
     "UPDATE zoo.kept SET v = 3 WHERE id = 1",
+    "CREATE TABLE zoo.periods (id INT PRIMARY KEY, v INT, since TIMESTAMP(6) GENERATED ALWAYS AS ROW START INVISIBLE, \
+     until TIMESTAMP(6) GENERATED ALWAYS AS ROW END INVISIBLE, PERIOD FOR SYSTEM_TIME (since, until)) WITH SYSTEM VERSIONING \
+     PARTITION BY SYSTEM_TIME (PARTITION old HISTORY, PARTITION now CURRENT)",
+    "INSERT INTO zoo.periods (id, v) VALUES (1, 1), (2, 2)",
+    "UPDATE zoo.periods SET v = 5",
     "CREATE TABLE zoo.types (u UUID, i INET6)",
     "INSERT INTO zoo.types VALUES ('123e4567-e89b-12d3-a456-426655440000', '::ffff:10.0.0.1')",
     "SET SESSION sql_mode = 'ORACLE'",
@@ -161,6 +166,32 @@ async fn the_zoo_comes_back(flavour: Flavour) {
     };
     tell(source.login(), &[SETTINGS, VALUES, OBJECTS, own].concat()).await;
     assert_comes_back(&source, &fresh).await;
+    if flavour == Flavour::Mariadb {
+        for table in ["kept", "periods"] {
+            let of_all_times = format!("SELECT * FROM zoo.{table} FOR SYSTEM_TIME ALL ORDER BY id, v");
+            let before = crate::binlogs::testing::ask(&source, &of_all_times).await;
+            assert_eq!(crate::binlogs::testing::ask(&fresh, &of_all_times).await, before);
+            assert!(before.lines().count() > 2, "{before}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn history_that_several_sessions_load_comes_back() {
+    let (source, fresh) = servers(&[], Flavour::Mariadb).await;
+    let statements = [
+        "CREATE DATABASE zoo",
+        "CREATE TABLE zoo.long (id INT PRIMARY KEY, v INT, t VARCHAR(2000), KEY (v)) WITH SYSTEM VERSIONING",
+        "INSERT INTO zoo.long SELECT seq, 0, REPEAT('x', 1000) FROM zoo.seq_1_to_6000",
+        "UPDATE zoo.long SET v = 1",
+        "DELETE FROM zoo.long WHERE id > 3000",
+    ];
+    tell(source.login(), &statements).await;
+
+    assert_comes_back(&source, &fresh).await;
+
+    let count = "SELECT COUNT(*) FROM zoo.long FOR SYSTEM_TIME ALL";
+    assert_eq!(crate::binlogs::testing::ask(&fresh, count).await, "12000");
 }
 
 on_both!(a_row_of_64_mb_comes_back);
