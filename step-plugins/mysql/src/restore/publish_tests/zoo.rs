@@ -177,7 +177,7 @@ async fn the_zoo_comes_back(flavour: Flavour) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn history_that_several_sessions_load_comes_back() {
+async fn the_history_of_a_large_table_comes_back() {
     let (source, fresh) = servers(&[], Flavour::Mariadb).await;
     let statements = [
         "CREATE DATABASE zoo",
