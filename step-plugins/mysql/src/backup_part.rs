@@ -2,9 +2,9 @@
 
 use rekindle_backup::layout::{BackupUri, MANIFEST, index_name};
 use rekindle_backup::manifest::DumpIndex;
-use rekindle_engine::host::{Key, ObjectStore, StoreErrorKind};
+use rekindle_engine::host::{Body, Key, ObjectStore, PutMode, StoreErrorKind};
 use rekindle_engine::id::StoreName;
-use rekindle_engine::step::{PreflightContext, Problem, StepError};
+use rekindle_engine::step::{PreflightContext, Problem, StepContext, StepError};
 
 /// An index has some 200 bytes for each 4 MiB of text.
 const INDEX_LIMIT_BYTES: usize = 1 << 30;
@@ -17,12 +17,36 @@ pub(crate) struct BackupPart {
     manifest: Key,
 }
 
+/// Refuses what can't be the name of a part; `what` it is, such as `a dump`, and an `example`.
+///
+/// # Errors
+/// When it has other characters than small letters, digits, `-` and `_`, or begins with one of the last two.
+pub(crate) fn check_name(name: &str, what: &str, example: &str) -> Result<(), StepError> {
+    let alphanumeric = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let plain = |b: u8| alphanumeric(b) || b == b'-' || b == b'_';
+    if name.bytes().next().is_some_and(alphanumeric) && name.bytes().all(plain) {
+        return Ok(());
+    }
+    Err(StepError::permanent(format!("`{name}` can't be the name of {what}"))
+        .help(format!("use lowercase letters, digits, `-` and `_`, such as `{example}`")))
+}
+
 impl BackupPart {
-    /// Names the part `name` of a backup.
+    /// Names the part `name` of the backup `id`, or of the one that is called as the run.
     ///
     /// # Errors
     /// When that can't be a key.
-    pub(crate) fn of(backup: BackupUri, name: &str) -> Result<Self, StepError> {
+    pub(crate) fn of(
+        cx: &StepContext,
+        store: &StoreName,
+        id: Option<&String>,
+        name: &str,
+    ) -> Result<Self, StepError> {
+        let backup = BackupUri {
+            store: store.clone(),
+            cluster: cx.settings().cluster().to_owned(),
+            id: id.cloned().unwrap_or_else(|| cx.run().to_string()),
+        };
         let (index, manifest) = (key(&backup, &index_name(name))?, key(&backup, MANIFEST)?);
         Ok(Self { backup, index, manifest })
     }
@@ -30,6 +54,21 @@ impl BackupPart {
     /// Gives the key of its object.
     pub(crate) fn object(&self, name: &str) -> Result<Key, StepError> {
         key(&self.backup, name)
+    }
+
+    /// Writes its index, which makes it whole: its object is there before.
+    ///
+    /// # Errors
+    /// When the store refuses it.
+    pub(crate) async fn put_index(
+        &self,
+        store: &dyn ObjectStore,
+        index: &DumpIndex,
+    ) -> Result<(), StepError> {
+        let text = serde_json::to_vec_pretty(index)
+            .map_err(|error| StepError::permanent(format!("the index can't be written as JSON: {error}")))?;
+        store.put(&self.index, Body::from_bytes(text), PutMode::Replace).await?;
+        Ok(())
     }
 
     /// Refuses to touch a backup that exists: published objects never change.

@@ -203,7 +203,8 @@ impl Capture<'_> {
         let Some((newest, _)) = known.iter().max_by_key(|(key, _)| &key.timeline) else { return Ok(()) };
         self.cx.warn(&format!(
             "the logs of this server ({}) continue nothing in the archive, whose newest timeline is {}: they become \
-             another timeline, and points in time in it can be reached only from a backup that is newer: make one now",
+             another timeline, and points in time in it can be reached only from a backup that is newer, or that the server was \
+             restored from: make one now",
             self.identity.folder(),
             newest.prefix()
         ));

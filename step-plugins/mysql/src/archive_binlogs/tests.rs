@@ -134,7 +134,7 @@ async fn another_server_at_the_same_address_is_another_timeline_and_a_backup_is_
     let [warning] = &warnings[..] else { panic!("{warnings:?}") };
     let ends = format!(
         "continue nothing in the archive, whose newest timeline is {}: they become another timeline, and points in time \
-         in it can be reached only from a backup that is newer: make one now",
+         in it can be reached only from a backup that is newer, or that the server was restored from: make one now",
         old.prefix
     );
     assert!(warning.ends_with(&ends), "{warning}");

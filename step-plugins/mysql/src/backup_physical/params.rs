@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use rekindle_backup::layout::BackupUri;
 use rekindle_backup::physical::{Method, StreamFormat};
 use rekindle_engine::id::{StoreName, TargetName};
-use rekindle_engine::step::{StepContext, StepError};
+use rekindle_engine::step::StepError;
 use rekindle_engine::values::DurationText;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::backup_part::check_name;
 use crate::stall::check_stall_timeout;
 
 /// The word that means the newest backup that can be built on.
@@ -80,15 +80,7 @@ pub struct Outputs {
 impl Params {
     /// Checks what the types can not.
     pub(super) fn check(&self) -> Result<(), StepError> {
-        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
-        let begins = self.name.bytes().next().is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
-        if !begins || !self.name.bytes().all(plain) {
-            return Err(StepError::permanent(format!(
-                "`{}` can't be the name of a backup's stream",
-                self.name
-            ))
-            .help("use lowercase letters, digits, `-` and `_`, such as `base`"));
-        }
+        check_name(&self.name, "a backup's stream", "base")?;
         if self.mode == Method::Cold && self.base().is_some() {
             return Err(StepError::permanent("a cold backup is always full: it has no `base`")
                 .help("take `base` away, or use `mode: hot`"));
@@ -102,15 +94,6 @@ impl Params {
     /// Gives what it is to be an increment to.
     pub(super) fn base(&self) -> Option<&str> {
         self.base.as_deref().filter(|base| !base.is_empty())
-    }
-
-    /// Gives the backup that the stream becomes a part of.
-    pub(super) fn backup(&self, cx: &StepContext) -> BackupUri {
-        BackupUri {
-            store: self.store.clone(),
-            cluster: cx.settings().cluster().to_owned(),
-            id: self.id.clone().unwrap_or_else(|| cx.run().to_string()),
-        }
     }
 
     /// Gives how long the program may write nothing.

@@ -4,7 +4,6 @@ use rekindle_backup::dump::WrittenMembers;
 use rekindle_backup::inventory::Inventory;
 use rekindle_backup::manifest::{ConsistentPoint, DumpIndex, MANIFEST_FORMAT, ObjectEntry, ObjectRole, Tool};
 use rekindle_backup::physical::{Method, Physical, StreamFormat};
-use rekindle_engine::host::{Body, PutMode};
 use rekindle_engine::step::{StepContext, StepError};
 
 use super::{Outputs, Params, cold, hot};
@@ -22,7 +21,7 @@ pub(super) struct Made {
 
 /// Names the part of the backup that the stream is.
 pub(super) fn part(params: &Params, cx: &StepContext) -> Result<BackupPart, StepError> {
-    BackupPart::of(params.backup(cx), &params.name)
+    BackupPart::of(cx, &params.store, params.id.as_ref(), &params.name)
 }
 
 pub(super) async fn run(params: &Params, cx: &StepContext) -> Result<Outputs, StepError> {
@@ -57,9 +56,7 @@ pub(super) async fn run(params: &Params, cx: &StepContext) -> Result<Outputs, St
         tool: made.tool,
         physical: Some(made.physical),
     };
-    let text = serde_json::to_vec_pretty(&index)
-        .map_err(|error| StepError::permanent(format!("the index can't be written as JSON: {error}")))?;
-    store.put(&part.index, Body::from_bytes(text), PutMode::Replace).await?;
+    part.put_index(store.as_ref(), &index).await?;
     outputs(&index, &part)
 }
 

@@ -239,7 +239,8 @@ async fn load(
     target: &mut Server,
 ) -> Result<(), StepError> {
     let wrong = |error: String| StepError::permanent(error);
-    let options = ClientOptions::new(from, original.client.flavour).map_err(|error| wrong(error.to_string()))?;
+    let options =
+        ClientOptions::new(from, original.client.flavour).map_err(|error| wrong(error.to_string()))?;
     let processes = Arc::clone(&cx.world().processes);
     let file = processes.private_file(options.text());
     let file = file.map_err(|error| wrong(format!("failed to write the client's login: {error}")))?;

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use rekindle_backup::layout::BackupUri;
 use rekindle_backup::manifest::ObjectRole;
 use rekindle_engine::id::{StoreName, TargetName};
-use rekindle_engine::step::{StepContext, StepError};
+use rekindle_engine::step::StepError;
 use rekindle_engine::values::DurationText;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::backup_part::check_name;
 use crate::stall::check_stall_timeout;
 
 /// Parameters of `mysql.dump`.
@@ -122,13 +122,7 @@ pub struct DumpOutputs {
 impl DumpParams {
     /// Checks what the types can not.
     pub(super) fn check(&self) -> Result<(), StepError> {
-        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
-        if !self.name.bytes().all(plain)
-            || !self.name.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric())
-        {
-            return Err(StepError::permanent(format!("`{}` can't be the name of a dump", self.name))
-                .help("use lowercase letters, digits, `-` and `_`, such as `full`"));
-        }
+        check_name(&self.name, "a dump", "full")?;
         if (self.scope == DumpScope::Databases) == self.databases.is_empty() {
             return Err(StepError::permanent(
                 "`databases` names the databases of `scope: databases`, and of no other scope",
@@ -150,15 +144,6 @@ impl DumpParams {
             return Err(StepError::permanent("`compression_level` is from 0 to 9"));
         }
         check_stall_timeout(self.stall_timeout)
-    }
-
-    /// Gives the backup that the dump becomes a part of.
-    pub(super) fn backup(&self, cx: &StepContext) -> BackupUri {
-        BackupUri {
-            store: self.store.clone(),
-            cluster: cx.settings().cluster().to_owned(),
-            id: self.id.clone().unwrap_or_else(|| cx.run().to_string()),
-        }
     }
 
     /// Gives how long the client may write nothing.

@@ -29,7 +29,7 @@ use crate::stall::{Patience, Sessions};
 
 /// Names the part of the backup that a dump is.
 pub(super) fn part(params: &DumpParams, cx: &StepContext) -> Result<BackupPart, StepError> {
-    BackupPart::of(params.backup(cx), &params.name)
+    BackupPart::of(cx, &params.store, params.id.as_ref(), &params.name)
 }
 
 pub(super) async fn run(params: &DumpParams, cx: &StepContext) -> Result<DumpOutputs, StepError> {
@@ -92,9 +92,7 @@ pub(super) async fn run(params: &DumpParams, cx: &StepContext) -> Result<DumpOut
         tool: Tool { name: client.program.to_owned(), version: client.text.clone(), command: shown(&choice) },
         physical: None,
     };
-    let text = serde_json::to_vec_pretty(&index)
-        .map_err(|error| StepError::permanent(format!("the index can't be written as JSON: {error}")))?;
-    store.put(&part.index, Body::from_bytes(text), PutMode::Replace).await?;
+    part.put_index(store.as_ref(), &index).await?;
     outputs(&index, &part)
 }
 

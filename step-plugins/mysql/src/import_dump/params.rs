@@ -1,12 +1,13 @@
 //! What a runbook says to `mysql.import-dump`, and what it gets.
 
 use jiff::Timestamp;
-use rekindle_backup::layout::BackupUri;
 use rekindle_backup::manifest::{Flavour, ObjectRole};
 use rekindle_engine::id::StoreName;
-use rekindle_engine::step::{StepContext, StepError};
+use rekindle_engine::step::StepError;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::backup_part::check_name;
 
 /// Parameters of `mysql.import-dump`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -112,12 +113,7 @@ pub struct ImportOutputs {
 impl ImportParams {
     /// Checks what the types can not.
     pub(super) fn check(&self) -> Result<(), StepError> {
-        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
-        let begins_well = self.name.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
-        if !self.name.bytes().all(plain) || !begins_well {
-            return Err(StepError::permanent(format!("`{}` can't be the name of a dump", self.name))
-                .help("use lowercase letters, digits, `-` and `_`, such as `full`"));
-        }
+        check_name(&self.name, "a dump", "full")?;
         if matches!(&self.from, From::File(path) if path.is_empty()) {
             return Err(StepError::permanent("`from` is empty").help("write the path of a dump"));
         }
@@ -127,15 +123,6 @@ impl ImportParams {
             );
         }
         Ok(())
-    }
-
-    /// Gives the backup that the dump becomes a part of.
-    pub(super) fn backup(&self, cx: &StepContext) -> BackupUri {
-        BackupUri {
-            store: self.store.clone(),
-            cluster: cx.settings().cluster().to_owned(),
-            id: self.id.clone().unwrap_or_else(|| cx.run().to_string()),
-        }
     }
 
     pub(super) fn object_name(&self) -> String {

@@ -27,7 +27,7 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(250);
 
 /// Names the part of the backup that the dump becomes.
 pub(super) fn part(params: &ImportParams, cx: &StepContext) -> Result<BackupPart, StepError> {
-    BackupPart::of(params.backup(cx), &params.name)
+    BackupPart::of(cx, &params.store, params.id.as_ref(), &params.name)
 }
 
 /// Looks whether a finished import is there.
@@ -81,9 +81,7 @@ pub(super) async fn run(params: &ImportParams, cx: &StepContext) -> Result<Impor
     let server = server(params, rewritten.server.clone(), &name)?;
     write_facts(&part, store.as_ref(), &server).await?;
     let index = index(params, &name, rewritten);
-    let text = serde_json::to_vec_pretty(&index)
-        .map_err(|error| StepError::permanent(format!("the index can't be written as JSON: {error}")))?;
-    store.put(&part.index, Body::from_bytes(text), PutMode::Replace).await?;
+    part.put_index(store.as_ref(), &index).await?;
     outputs(&index, &part)
 }
 

@@ -35,7 +35,15 @@ pub(super) struct StatementSender<'a> {
     table: String,
     count: u64,
     views: Vec<HeldView>,
+    /// Whether each statement is a transaction of its own, which may be sent again after a deadlock.
+    commits_each: bool,
 }
+
+/// How often a statement is sent that the server gave up for another's: sessions that make tables with foreign keys side
+/// by side get in each other's way.
+const DEADLOCK_TRIES: u32 = 5;
+/// `ER_LOCK_DEADLOCK`
+const DEADLOCK: u16 = 1213;
 
 impl<'a> StatementSender<'a> {
     /// Asks the server what has to be known of it.
@@ -55,7 +63,13 @@ impl<'a> StatementSender<'a> {
             table: String::new(),
             count: 0,
             views: Vec::new(),
+            commits_each: false,
         })
+    }
+
+    /// Says that every statement is committed by itself.
+    pub(super) fn committing_each(self) -> Self {
+        Self { commits_each: true, ..self }
     }
 
     /// Gives the server, for statements that are not of the dump.
@@ -215,9 +229,17 @@ impl<'a> StatementSender<'a> {
             ))
             .help("raise max_allowed_packet on the server (SET GLOBAL, at most 1 GiB), then restore again"));
         }
-        match self.server.session.conn.query_drop(sql).await {
-            Ok(()) => Ok(()),
-            Err(error) => Err(self.refused(statement, &error)),
+        let mut tries = 1;
+        loop {
+            match self.server.session.conn.query_drop(sql).await {
+                Ok(()) => return Ok(()),
+                Err(mysql_async::Error::Server(error))
+                    if error.code == DEADLOCK && self.commits_each && tries < DEADLOCK_TRIES =>
+                {
+                    tries += 1;
+                }
+                Err(error) => return Err(self.refused(statement, &error)),
+            }
         }
     }
 

@@ -154,7 +154,7 @@ async fn run(
         for setting in &settings {
             server.session.run("prepare for the dump", setting).await?;
         }
-        sessions.push(StatementSender::new(server).await?);
+        sessions.push(StatementSender::new(server).await?.committing_each());
     }
     try_join_all(sessions.iter_mut().map(|session| load.define(session))).await?;
     try_join_all(sessions.iter_mut().map(|session| load.fill(session))).await?;
