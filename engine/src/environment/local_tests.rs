@@ -48,7 +48,24 @@ fn a_target_says_how_it_is_spoken_to_over_tls() {
         (tls.ca.as_deref(), tls.verify, tls.key.as_deref()),
         (Some("/etc/ca.pem"), true, Some("/etc/me.key"))
     );
-    insta::assert_snapshot!(errors(&text("{}")), @"");
-    insta::assert_snapshot!(errors(&text("{ ca: ca.pem, verify: maybe, key: '' }")), @"");
-    insta::assert_snapshot!(errors(&text("{ verify: false, key: /etc/me.key }")), @"");
+    insta::assert_snapshot!(errors(&text("{}")), @r#"
+    rekindle::environment::wrong_value: `tls` has no `ca` to verify the server by
+      e.yaml:4:40 "**": this value
+      help: name the file of the authority's certificates with `ca`, or set `verify: false` to encrypt without a proof
+    "#);
+    insta::assert_snapshot!(errors(&text("{ ca: ca.pem, verify: maybe, key: '' }")), @r#"
+    rekindle::environment::wrong_value: `ca` is no absolute path
+      e.yaml:4:46 "******": this value
+      help: write it from the root: `/etc/mysql/ca.pem`
+    rekindle::environment::wrong_type: `verify` must be `true` or `false`, found a string
+      e.yaml:4:62 "*****": expected `true` or `false`
+    rekindle::environment::wrong_value: `key` is empty
+      e.yaml:4:74 "**": this value
+      help: write something, or leave the field out
+    "#);
+    insta::assert_snapshot!(errors(&text("{ verify: false, key: /etc/me.key }")), @r#"
+    rekindle::environment::wrong_value: `certificate` and `key` belong together
+      e.yaml:4:40 "***********************************": this value
+      help: name both files, or none
+    "#);
 }

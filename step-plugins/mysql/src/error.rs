@@ -262,7 +262,7 @@ impl ServerError {
             )),
             Self::AccessDenied { target, .. } => Some(format!(
                 "check `user` and `password` of `targets.{target}` in the environment, and that the account may \
-                 connect from here"
+                 connect from here; an account that demands TLS is refused so too: set `tls`"
             )),
             Self::Refused { why, .. } if why.starts_with(&format!("error {HOST_NOT_PRIVILEGED} ")) => {
                 Some("create the account for the host that rekindle connects from".to_owned())
@@ -380,7 +380,7 @@ mod tests {
             assert_eq!(step.class, ErrorClass::Permanent);
             insta::allow_duplicates! {
                 insta::assert_snapshot!(step.message, @"`primary` at h:1 refuses the account `root`: Access denied");
-                insta::assert_snapshot!(step.help.unwrap(), @"check `user` and `password` of `targets.primary` in the environment, and that the account may connect from here");
+                insta::assert_snapshot!(step.help.unwrap(), @"check `user` and `password` of `targets.primary` in the environment, and that the account may connect from here; an account that demands TLS is refused so too: set `tls`");
             }
         }
     }
