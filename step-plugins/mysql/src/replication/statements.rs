@@ -285,14 +285,13 @@ mod tests {
         assert!(statements("8.0.22").contains("CHANGE MASTER TO"));
         assert!(statements("8.0.22").contains("GET_MASTER_PUBLIC_KEY=1"));
         insta::assert_snapshot!(statements("8.0.42"), @r"
-        STOP SLAVE
-        RESET SLAVE ALL
+        STOP REPLICA
+        RESET REPLICA ALL
         RESET MASTER
         SET GLOBAL gtid_purged = 'G'
-        FLUSH BINARY LOGS
-        CHANGE MASTER TO MASTER_HOST='db-1', MASTER_PORT=3306, MASTER_USER='repl', MASTER_PASSWORD='p\'a', MASTER_CONNECT_RETRY=10, MASTER_AUTO_POSITION=1
-        START SLAVE
-        SHOW SLAVE STATUS
+        CHANGE REPLICATION SOURCE TO SOURCE_HOST='db-1', SOURCE_PORT=3306, SOURCE_USER='repl', SOURCE_PASSWORD='p\'a', SOURCE_CONNECT_RETRY=10, SOURCE_AUTO_POSITION=1, GET_SOURCE_PUBLIC_KEY=1
+        START REPLICA
+        SHOW REPLICA STATUS
         SELECT WAIT_FOR_EXECUTED_GTID_SET('G', 1)
         ");
     }
@@ -311,17 +310,7 @@ mod tests {
             let text = dialect(version).change_source_masked(source);
             text.split_once("_CONNECT_RETRY=10, ").unwrap().1.to_owned()
         };
-        insta::assert_snapshot!(end("10.11.14-MariaDB", &source), @r"
-        STOP REPLICA
-        RESET REPLICA ALL
-        RESET MASTER
-        SET GLOBAL gtid_purged = 'G'
-        FLUSH BINARY LOGS
-        CHANGE REPLICATION SOURCE TO SOURCE_HOST='db-1', SOURCE_PORT=3306, SOURCE_USER='repl', SOURCE_PASSWORD='p\'a', SOURCE_CONNECT_RETRY=10, SOURCE_AUTO_POSITION=1, GET_SOURCE_PUBLIC_KEY=1
-        START REPLICA
-        SHOW REPLICA STATUS
-        SELECT WAIT_FOR_EXECUTED_GTID_SET('G', 1)
-        ");
+        insta::assert_snapshot!(end("10.11.14-MariaDB", &source), @r"MASTER_USE_GTID=slave_pos, MASTER_SSL=1, MASTER_SSL_CA='/etc/ca\'.pem', MASTER_SSL_VERIFY_SERVER_CERT=1");
         insta::assert_snapshot!(end("5.7.44-log", &source), @r"MASTER_AUTO_POSITION=1, MASTER_SSL=1, MASTER_SSL_CA='/etc/ca\'.pem', MASTER_SSL_VERIFY_SERVER_CERT=1");
         let source = SourceLogin { tls: Some(SourceTls::default()), ..source };
         insta::assert_snapshot!(end("8.4.3", &source), @"SOURCE_AUTO_POSITION=1, GET_SOURCE_PUBLIC_KEY=1, SOURCE_SSL=1");
@@ -356,7 +345,6 @@ mod tests {
         insta::assert_snapshot!(shown, @r"
         RESET MASTER
         SET GLOBAL gtid_purged = (known after restore)
-        FLUSH BINARY LOGS
         ");
     }
 
