@@ -1,9 +1,9 @@
 //! What can go wrong with a server: from the client library's errors to ours, with a class and a help text.
 
-use std::io::ErrorKind;
-
 use mysql_async::{DriverError, Error};
 use rekindle_engine::step::{Problem, StepError};
+
+use crate::tls;
 
 /// Why a server could not be reached, entered or asked. Never holds a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -153,7 +153,7 @@ impl ServerError {
                 address,
                 why: "the server has no TLS, and `tls` asks for it".to_owned(),
             },
-            Error::Io(io) => match tls_text(io) {
+            Error::Io(io) => match tls::failure(io) {
                 Some(why) => Self::Tls {
                     help: format!(
                         "check the files of `targets.{target}.tls`: `ca` must be of whoever signed the server's certificate, which \
@@ -301,19 +301,6 @@ fn io_text(error: &mysql_async::IoError) -> String {
     match error {
         mysql_async::IoError::Io(cause) => cause.to_string(),
         mysql_async::IoError::Tls(cause) => cause.to_string(),
-    }
-}
-
-/// Says why TLS failed, when it is that: the other side's certificate, its answers, or our own files.
-fn tls_text(error: &mysql_async::IoError) -> Option<String> {
-    match error {
-        mysql_async::IoError::Tls(cause) => Some(cause.to_string()),
-        // So rustls tells what a peer does wrong; a file that is not there is only read for TLS.
-        mysql_async::IoError::Io(cause) => match cause.kind() {
-            ErrorKind::InvalidData => Some(cause.to_string()),
-            ErrorKind::NotFound | ErrorKind::PermissionDenied => Some(format!("a file of it: {cause}")),
-            _ => None,
-        },
     }
 }
 

@@ -1,6 +1,8 @@
 //! TLS of a target, for sessions of our own and in the words of the flavours' client programs.
 
-use mysql_async::SslOpts;
+use std::io::ErrorKind;
+
+use mysql_async::{IoError, SslOpts};
 use rekindle_backup::manifest::Flavour;
 use rekindle_engine::environment::TargetTls;
 
@@ -35,6 +37,19 @@ pub(crate) fn program_options(tls: &TargetTls, flavour: Flavour) -> Vec<(&'stati
     let files = [("ssl-ca", &tls.ca), ("ssl-cert", &tls.certificate), ("ssl-key", &tls.key)];
     lines.extend(files.into_iter().filter_map(|(name, file)| Some((name, file.clone()?))));
     lines
+}
+
+/// Says why TLS failed, when it is that: the other side's certificate, its answers, or our own files.
+pub(crate) fn failure(error: &IoError) -> Option<String> {
+    match error {
+        IoError::Tls(cause) => Some(cause.to_string()),
+        // So rustls tells what a peer does wrong; a file that is not there is only read for TLS.
+        IoError::Io(cause) => match cause.kind() {
+            ErrorKind::InvalidData => Some(cause.to_string()),
+            ErrorKind::NotFound | ErrorKind::PermissionDenied => Some(format!("a file of it: {cause}")),
+            _ => None,
+        },
+    }
 }
 
 #[cfg(test)]
@@ -96,7 +111,9 @@ mod tests {
         tell(&server, &["SET GLOBAL require_secure_transport = ON"]).await;
         let told = refused(&server, None).await;
         match flavour {
-            Flavour::Mariadb => insta::assert_snapshot!(told, @"`primary` at 127.0.0.1:PORT refuses the account `root`: Access denied for user 'root'@'127.0.0.1' (using password: YES); check `user` and `password` of `targets.primary` in the environment, and that the account may connect from here; an account that demands TLS is refused so too: set `tls`"),
+            Flavour::Mariadb => {
+                insta::assert_snapshot!(told, @"`primary` at 127.0.0.1:PORT refuses the account `root`: Access denied for user 'root'@'127.0.0.1' (using password: YES); check `user` and `password` of `targets.primary` in the environment, and that the account may connect from here; an account that demands TLS is refused so too: set `tls`");
+            }
             Flavour::Mysql => {
                 insta::assert_snapshot!(told, @"`primary` at 127.0.0.1:PORT: the server takes no connection without TLS; set `tls` of `targets.primary` in the environment");
             }

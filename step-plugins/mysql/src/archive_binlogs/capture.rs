@@ -13,6 +13,7 @@ use rekindle_engine::host::ObjectStore;
 use rekindle_engine::step::{Progress, StepContext, StepError};
 
 use super::cut::{self, Cut, CutError, Known};
+use super::preview::not_logging;
 use super::resume::{Asking, Tip, find_tip, go_on, is_next, timeline_name};
 use super::write::{self, Copied};
 use super::{ArchiveBinlogsOutputs, ArchiveBinlogsParams};
@@ -84,11 +85,6 @@ pub(crate) async fn run(
         server.session.close().await;
     }
     Ok(capture.outputs)
-}
-
-pub(super) fn not_logging(target: &str) -> StepError {
-    StepError::permanent(format!("`{target}` writes no binary log, so there is nothing to archive"))
-        .help("start it with `log_bin` on")
 }
 
 impl Capture<'_> {

@@ -33,3 +33,9 @@ pub(super) async fn notes(
     };
     Ok(vec![note])
 }
+
+/// Says that a server has nothing to archive.
+pub(super) fn not_logging(target: &str) -> StepError {
+    StepError::permanent(format!("`{target}` writes no binary log, so there is nothing to archive"))
+        .help("start it with `log_bin` on")
+}

@@ -81,7 +81,7 @@ async fn look_at_server(
 ) -> Result<(), Problem> {
     let target = server.session.target().to_owned();
     if !server::logs_at_all(server).await.map_err(|error| error.problem("/target"))? {
-        return Err(problem("rekindle::binlog::not_possible", capture::not_logging(&target), "/target"));
+        return Err(problem("rekindle::binlog::not_possible", preview::not_logging(&target), "/target"));
     }
     let logs = server::logs(server).await.map_err(|error| error.problem("/target"))?;
     let program =
