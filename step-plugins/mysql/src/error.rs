@@ -322,6 +322,12 @@ mod tests {
                 why: text("error 1040 (08004): Too many connections"),
                 passing: true,
             },
+            ServerError::Tls {
+                target: target.clone(),
+                address: text("db-1:3306"),
+                why: text("the server takes no connection without TLS"),
+                help: text("set `tls` of `targets.primary` in the environment"),
+            },
             ServerError::TooOld {
                 target: target.clone(),
                 found: text("MariaDB 10.3.1"),
@@ -344,6 +350,8 @@ mod tests {
         let told: Vec<_> = errors.into_iter().map(|error| error.problem("/target").to_string()).collect();
         insta::assert_snapshot!(told.join("\n"), @"
         rekindle::target::refused: `primary` at db-1:3306 refuses the connection: error 1040 (08004): Too many connections (/target)
+        rekindle::target::tls: `primary` at db-1:3306: the server takes no connection without TLS (/target)
+          help: set `tls` of `targets.primary` in the environment
         rekindle::target::too_old: `primary` is MariaDB 10.3.1; the oldest that rekindle works with is MariaDB 10.6 (/target)
           help: upgrade the server first
         rekindle::target::other_flavour: `primary` is MySQL 8.4.1, not MariaDB (/target)
