@@ -35,6 +35,13 @@ impl Timeline {
             self.covered.as_ref().filter(|covered| covered.last == last.name()).map(|covered| covered.at);
         Some(noted.map_or(last.covered_until, |at| at.max(last.covered_until)))
     }
+
+    /// Gives what orders timelines: the server, when its logs were begun, and, since servers note that in whole seconds,
+    /// when they were archived.
+    fn age(&self) -> (&str, Option<(Timestamp, Timestamp)>) {
+        let first = self.segments.first().map(|first| (first.log_created_at, first.archived_at));
+        (&self.key.server, first)
+    }
 }
 
 /// What lies in a store without being part of a segment: an object whose archiver died before its entry.
@@ -92,6 +99,7 @@ pub async fn load(store: &dyn ObjectStore, cluster: &str) -> Result<Vec<Timeline
     for (key, places) in places(store, cluster).await? {
         timelines.push(load_timeline(store, &key, &places).await?);
     }
+    timelines.sort_by(|one, other| one.age().cmp(&other.age()));
     Ok(timelines)
 }
 

@@ -102,6 +102,27 @@ fn segment(log: u64, from: u64, to: u64, ends_log: bool, after: Option<&str>) ->
     .unwrap()
 }
 
+#[tokio::test]
+async fn of_timelines_that_began_in_one_second_the_one_that_was_archived_first_is_the_older() {
+    let store = rekindle_engine::testing::MemoryStore::new("memory:a");
+    for (timeline, archived_at) in [("t-b", "2026-11-22T15:00:01.1Z"), ("t-a", "2026-11-22T15:00:01.2Z")] {
+        let key = TimelineKey {
+            cluster: "shop".to_owned(),
+            server: "mariadb-0-1".to_owned(),
+            timeline: timeline.to_owned(),
+        };
+        let segment = Segment {
+            timeline: timeline.to_owned(),
+            archived_at: archived_at.parse().unwrap(),
+            ..segment(1, 4, 900, true, None)
+        };
+        archive::store_segment(&store, &key, &segment).await.unwrap();
+    }
+    let timelines = archive::load(&store, "shop").await.unwrap();
+    let names: Vec<&str> = timelines.iter().map(|timeline| timeline.key.timeline.as_str()).collect();
+    assert_eq!(names, ["t-b", "t-a"]);
+}
+
 #[test]
 fn what_is_missing_is_told_by_name() {
     let gap = |first: Segment, second: Segment| {

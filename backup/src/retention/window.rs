@@ -32,7 +32,7 @@ pub struct Window {
 pub enum Promise {
     /// Any point in time, by archived binary logs.
     BinaryLogs,
-    /// The RTO: `objectives.recovery_window`.
+    /// A recovery that meets the RTO: `objectives.recovery_window`.
     Recovery,
 }
 
