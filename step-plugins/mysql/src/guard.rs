@@ -8,7 +8,8 @@ use rekindle_engine::step::{StepContext, StepError};
 
 use crate::stall::Patience;
 
-const GRACE: Duration = Duration::from_secs(2);
+/// How long a child may take to end when it is asked to.
+pub(crate) const GRACE: Duration = Duration::from_secs(2);
 
 /// Runs work that may block on a thread for such.
 pub(crate) async fn blocking<T: Send + 'static>(
@@ -26,6 +27,11 @@ impl TerminateOnDrop {
     /// Watches over a child.
     pub(crate) fn of(process: &dyn RunningProcess) -> Self {
         Self(Some(process.terminator()))
+    }
+
+    /// Stops watching: the child has ended.
+    pub(crate) fn disarm(mut self) {
+        self.0 = None;
     }
 
     /// Waits for the work; when the operator cancels, ends the child, after which the work ends by itself.
@@ -57,7 +63,7 @@ impl TerminateOnDrop {
     }
 
     async fn unless<T>(
-        mut self,
+        self,
         ended: impl Future<Output = (TerminateReason, Option<StepError>)>,
         work: impl Future<Output = T>,
     ) -> (T, Option<StepError>) {
@@ -71,7 +77,7 @@ impl TerminateOnDrop {
                 (work.await, why)
             }
         };
-        self.0 = None;
+        self.disarm();
         (done, why)
     }
 }

@@ -2,6 +2,7 @@
 //! another process knows whose data these are, how far they are, and what the server was like before.
 
 use rekindle_backup::inventory::MARKER_DATABASE;
+use rekindle_engine::step::StepError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -35,6 +36,25 @@ pub(crate) async fn prepare(server: &mut Server) -> Result<(), ServerError> {
     // The marker is quoted with backslashes.
     session.run("set its SQL mode", "SET SESSION sql_mode = ''").await?;
     session.run("keep the marker out of its binary log", "SET SESSION sql_log_bin = 0").await
+}
+
+/// How long an earlier session of a killed runner may take to end its last statement.
+pub(crate) const LOCK_WAIT_SECONDS: u32 = 60;
+
+/// Makes sure that no other session is at the same: a runner that was killed leaves one that ends its last statement.
+/// `work` names the lock, and `does` fits "another session … `primary`".
+///
+/// # Errors
+/// When another session keeps the lock for longer than [`LOCK_WAIT_SECONDS`].
+pub(crate) async fn lock(server: &mut Server, work: &str, does: &str) -> Result<(), StepError> {
+    let query = format!("SELECT GET_LOCK('rekindle.{work}', {LOCK_WAIT_SECONDS})");
+    let got: Option<i64> = server.session.row(&format!("lock it for the {work}"), &query).await?;
+    if got == Some(1) {
+        return Ok(());
+    }
+    let target = server.session.target();
+    Err(StepError::transient(format!("another session {does} `{target}`"))
+        .help("wait for it, or end it: `SHOW PROCESSLIST` on the server shows it"))
 }
 
 /// Reads a marker, if there is one. One that can't be read is none of ours: the data count as somebody's.

@@ -15,12 +15,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::failure::Failure;
 use crate::body_sink::BodySink;
-use crate::guard::{TerminateOnDrop, blocking};
+use crate::guard::{GRACE, TerminateOnDrop, blocking};
 use crate::stall::{Patience, Waiting};
 
 const READ_BYTES: usize = 256 << 10;
 const PROGRESS_EVERY: Duration = Duration::from_millis(250);
-const GRACE: Duration = Duration::from_secs(2);
 
 /// Looks at what a program said of itself and of its stream; what it gives is why neither counts.
 pub(super) type Proof = Box<dyn FnOnce(&StreamContents, &ExitReport) -> Result<(), String> + Send>;

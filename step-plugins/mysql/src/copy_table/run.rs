@@ -21,10 +21,9 @@ use crate::client_options::ClientOptions;
 use crate::connection::{Login, Server, quote_identifier, quote_string};
 use crate::dump::Client;
 use crate::flavour::ServerVersion;
-use crate::guard::{TerminateOnDrop, blocking};
+use crate::guard::{GRACE, TerminateOnDrop, blocking};
 use crate::stall::{Patience, Sessions};
 
-const GRACE: Duration = Duration::from_secs(2);
 const WAITING_STATEMENTS: usize = 4;
 /// How long the client may write nothing.
 const STALL_TIMEOUT: Duration = Duration::from_mins(10);

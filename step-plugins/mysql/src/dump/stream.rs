@@ -15,11 +15,11 @@ use tokio_util::sync::CancellationToken;
 use super::accounts::Accounts;
 use super::failure::Failure;
 use crate::body_sink::BodySink;
+use crate::guard::GRACE;
 use crate::stall::Waiting;
 
 const READ_BYTES: usize = 256 << 10;
 const PROGRESS_EVERY: Duration = Duration::from_millis(250);
-const GRACE: Duration = Duration::from_secs(2);
 
 /// What the thread needs.
 pub(super) struct Stream {

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use rekindle_backup::binlog::{Gtid, GtidSet, archive};
 use rekindle_backup::catalogue;
@@ -24,11 +23,10 @@ use crate::binlogs::server;
 use crate::connection::{Login, Server};
 use crate::fence;
 use crate::flavour::flavour_name;
+use crate::guard::{GRACE, TerminateOnDrop, blocking};
 use crate::marker;
 use crate::replication::position::{self, Role};
 use crate::restore;
-
-const GRACE: Duration = Duration::from_secs(2);
 
 /// A replay as it was thought through, before any server is touched.
 pub(super) struct Replay {
@@ -222,7 +220,7 @@ pub(super) async fn run(
     raise_fence(&mut control, &marker.before).await?;
     // Opened now: sessions keep the largest packet of when they began.
     let mut loading = login.connect().await?;
-    lock(&mut loading).await?;
+    marker::lock(&mut loading, "replay", "replays binary logs into").await?;
     replay_all(cx, &replay, &program, have, &mut loading).await?;
     prove(&replay, &mut control).await?;
     fence::lower(&mut control, &marker.before).await?;
@@ -233,21 +231,6 @@ pub(super) async fn run(
     loading.session.close().await;
     control.session.close().await;
     Ok(replay.outputs())
-}
-
-/// How long an earlier session of a killed runner may take to end its last statement.
-const LOCK_WAIT_SECONDS: u32 = 60;
-
-/// Makes sure that no other session replays.
-async fn lock(server: &mut Server) -> Result<(), StepError> {
-    let query = format!("SELECT GET_LOCK('rekindle.replay', {LOCK_WAIT_SECONDS})");
-    let got: Option<i64> = server.session.row("lock it for the replay", &query).await?;
-    if got == Some(1) {
-        return Ok(());
-    }
-    let target = server.session.target();
-    Err(StepError::transient(format!("another session replays binary logs into `{target}`"))
-        .help("wait for it, or end it: `SHOW PROCESSLIST` on the server shows it"))
 }
 
 /// Sends all logs through one program over one connection.
@@ -280,7 +263,7 @@ async fn replay_all(
     let (Some(stdin), Some(stdout)) = (process.take_stdin(), process.take_stdout()) else {
         return Err(StepError::permanent(format!("{} has no pipes", program.name)));
     };
-    let guard = TerminateOnDrop(Some(Arc::clone(&terminate)));
+    let guard = TerminateOnDrop::of(process.as_ref());
     let runtime = tokio::runtime::Handle::current();
     let feeding =
         tokio::task::spawn_blocking(move || feed::send(&feed, &runtime, std::io::BufWriter::new(stdin)));
@@ -332,28 +315,4 @@ async fn prove(replay: &Replay, server: &mut Server) -> Result<(), StepError> {
         server.session.target()
     ))
     .help("the server stays fenced (read-only): something else has written to it; restore the backup again"))
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, StepError> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| StepError::permanent(error.to_string()))
-}
-
-type Terminator = Arc<dyn Fn(TerminateReason, Duration) + Send + Sync>;
-
-/// Ends the program's group also when the future is dropped, by a timeout or a second signal.
-struct TerminateOnDrop(Option<Terminator>);
-
-impl TerminateOnDrop {
-    fn disarm(mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for TerminateOnDrop {
-    fn drop(&mut self) {
-        if let Some(terminate) = self.0.take() {
-            // Waits for the group's end: not on a thread of the runtime.
-            std::thread::spawn(move || terminate(TerminateReason::TimedOut, GRACE));
-        }
-    }
 }

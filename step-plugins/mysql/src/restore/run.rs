@@ -18,11 +18,9 @@ use crate::connection::{Login, Server, quote_identifier};
 use crate::error::ServerError;
 use crate::fence;
 use crate::inventory;
-use crate::marker::{Slot, forget, prepare};
+use crate::marker::{LOCK_WAIT_SECONDS, Slot, forget, prepare};
 use crate::replication::statements::Dialect;
 
-/// How long an earlier session of a killed runner may take to end its last statement.
-const LOCK_WAIT_SECONDS: u32 = 60;
 const SHOWN_DIFFERENCES: usize = 10;
 const SHOWN_NAMES: usize = 5;
 
@@ -89,16 +87,9 @@ pub(super) async fn prepare_control(params: &Params, control: &mut Server) -> Re
     }
 }
 
-/// Makes sure that no other session is at it: a runner that was killed leaves one that ends its last statement.
-pub(super) async fn lock(control: &mut Server) -> Result<(), StepError> {
-    let query = format!("SELECT GET_LOCK('rekindle.restore', {LOCK_WAIT_SECONDS})");
-    let got: Option<i64> = control.session.row("lock it for the restore", &query).await?;
-    if got == Some(1) {
-        return Ok(());
-    }
-    let target = control.session.target();
-    Err(StepError::transient(format!("another session restores into `{target}`"))
-        .help("wait for it, or end it: `SHOW PROCESSLIST` on the server shows it"))
+/// Makes sure that no other session restores.
+pub(super) async fn lock(server: &mut Server) -> Result<(), StepError> {
+    crate::marker::lock(server, "restore", "restores into").await
 }
 
 /// Says in a few words which databases of users a server holds; nothing when there are none.

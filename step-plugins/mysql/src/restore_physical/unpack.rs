@@ -14,10 +14,9 @@ use rekindle_engine::host::{
 use rekindle_engine::step::{Progress, StepContext, StepError};
 use tokio_util::sync::CancellationToken;
 
-use crate::guard::{TerminateOnDrop, blocking};
+use crate::guard::{GRACE, TerminateOnDrop, blocking};
 use crate::physical_tool::{said, unpack};
 
-const GRACE: Duration = Duration::from_secs(2);
 const PROGRESS_EVERY: Duration = Duration::from_millis(250);
 
 /// Unpacks one backup into a folder that is there and empty, and proves that everything arrived.
