@@ -31,4 +31,5 @@ mod secrets;
 mod store_options;
 mod stored_runs;
 mod support;
+mod take_over;
 mod transfer;
