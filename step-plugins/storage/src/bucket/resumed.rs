@@ -75,30 +75,40 @@ impl Kept {
         F: Future<Output = Result<P, Failure>> + Send + 'static,
     {
         let part_bytes = usize::try_from(self.part_bytes).unwrap_or(usize::MAX);
-        let most = at_once.get().min(most_under_way(part_bytes, UNDER_WAY_BYTES));
+        let room = most_under_way(part_bytes, UNDER_WAY_BYTES);
         let (mut under_way, mut arrived, mut buffers) = (JoinSet::new(), Vec::new(), Buffers::default());
         for number in 1..=self.parts() {
-            // Before the next part is read: so many are in memory, and no more.
-            while under_way.len() >= most {
-                if let Some((part, bytes)) = take(&mut under_way).await? {
-                    arrived.push(part);
-                    buffers.give_back(bytes);
-                }
-            }
+            // So many are in memory, and no more: the next one is read while others are still under way.
+            make_room(&mut under_way, room, &mut arrived, &mut buffers).await?;
             let bytes = read(source, self.range(number), buffers.take()).await?;
             if let Some(part) = there(number, &bytes) {
                 arrived.push(part);
                 buffers.give_back(bytes);
                 continue;
             }
+            make_room(&mut under_way, at_once.get(), &mut arrived, &mut buffers).await?;
             let arriving = send(number, bytes.clone());
             under_way.spawn(async move { Ok((arriving.await?, bytes)) });
         }
-        while let Some((part, _)) = take(&mut under_way).await? {
-            arrived.push(part);
-        }
+        make_room(&mut under_way, 1, &mut arrived, &mut buffers).await?;
         Ok(arrived)
     }
+}
+
+/// Waits until fewer than so many parts are under way.
+async fn make_room<P: 'static>(
+    under_way: &mut JoinSet<Result<(P, Bytes), Failure>>,
+    most: usize,
+    arrived: &mut Vec<P>,
+    buffers: &mut Buffers,
+) -> Result<(), Failure> {
+    while under_way.len() >= most {
+        if let Some((part, bytes)) = take(under_way).await? {
+            arrived.push(part);
+            buffers.give_back(bytes);
+        }
+    }
+    Ok(())
 }
 
 /// Keeps the state of an upload.
@@ -145,7 +155,53 @@ async fn read(source: &dyn UploadSource, range: Range<u64>, mut bytes: BytesMut)
 
 #[cfg(test)]
 mod tests {
-    use super::part_bytes;
+    use std::num::NonZeroUsize;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use async_trait::async_trait;
+    use rekindle_engine::host::{Body, ProviderPlace};
+    use rekindle_engine::testing::MemorySource;
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    /// Counts what is read of it.
+    struct Counted(MemorySource, Arc<Semaphore>);
+
+    #[async_trait]
+    impl UploadSource for Counted {
+        fn size_bytes(&self) -> u64 {
+            self.0.size_bytes()
+        }
+
+        async fn read(&self, range: Range<u64>) -> std::io::Result<Body> {
+            self.1.add_permits(1);
+            self.0.read(range).await
+        }
+    }
+
+    #[tokio::test]
+    async fn the_next_part_is_read_while_the_one_before_is_under_way_and_sent_after_it() {
+        let read = Arc::new(Semaphore::new(0));
+        let source = Counted(MemorySource::new(vec![7; 40]), Arc::clone(&read));
+        let place = ProviderPlace { service: "s".into(), bucket: "b".into(), object: "o".into() };
+        let kept = Kept::begin(place, 40, 10);
+        let under_way = Arc::new(Semaphore::new(1));
+        let send = |number: u32, _| {
+            let (read, under_way) = (Arc::clone(&read), Arc::clone(&under_way));
+            async move {
+                let _alone = under_way.try_acquire().expect("another part is under way");
+                // It arrives when the one after it has been read.
+                let ahead = read.acquire_many((number + 1).min(4)).await.unwrap();
+                drop(ahead);
+                Ok(number)
+            }
+        };
+        let sending = kept.send_missing(&source, NonZeroUsize::MIN, |_, _| None, send);
+        let arrived = tokio::time::timeout(Duration::from_mins(1), sending).await.unwrap().unwrap();
+        assert_eq!(arrived, [1, 2, 3, 4]);
+    }
 
     #[test]
     fn parts_are_as_small_as_ten_thousand_allow() {
