@@ -27,6 +27,7 @@ mod parallel;
 mod params;
 mod part;
 mod partial;
+mod patience;
 mod reader;
 mod replication;
 mod rewrite;

@@ -5,6 +5,7 @@ use rekindle_backup::sql::{Escapes, Kind, Name, Tokens};
 use rekindle_engine::step::{StepContext, StepError};
 
 use super::accounts::{AccountName, Treatment, treat};
+use super::patience::Patience;
 use super::views::{self, Charset, HeldView};
 use crate::connection::{Server, quote_identifier};
 use crate::error::ServerError;
@@ -35,15 +36,9 @@ pub(super) struct StatementSender<'a> {
     table: String,
     count: u64,
     views: Vec<HeldView>,
-    /// Whether each statement is a transaction of its own, which may be sent again after a deadlock.
+    /// Whether each statement is a transaction of its own, which may be sent again.
     commits_each: bool,
 }
-
-/// How often a statement is sent that the server gave up for another's: sessions that make tables with foreign keys side
-/// by side get in each other's way.
-const DEADLOCK_TRIES: u32 = 5;
-/// `ER_LOCK_DEADLOCK`
-const DEADLOCK: u16 = 1213;
 
 impl<'a> StatementSender<'a> {
     /// Asks the server what has to be known of it.
@@ -229,15 +224,11 @@ impl<'a> StatementSender<'a> {
             ))
             .help("raise max_allowed_packet on the server (SET GLOBAL, at most 1 GiB), then restore again"));
         }
-        let mut tries = 1;
+        let mut patience = Patience::begin();
         loop {
             match self.server.session.conn.query_drop(sql).await {
                 Ok(()) => return Ok(()),
-                Err(mysql_async::Error::Server(error))
-                    if error.code == DEADLOCK && self.commits_each && tries < DEADLOCK_TRIES =>
-                {
-                    tries += 1;
-                }
+                Err(error) if self.commits_each && patience.allows(&error).await => {}
                 Err(error) => return Err(self.refused(statement, &error)),
             }
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use mysql_async::prelude::Queryable as _;
 use rekindle_backup::dump::TableMembers;
 use rekindle_backup::sql::Kind;
 use rekindle_engine::step::{StepContext, StepError};
@@ -16,6 +17,7 @@ use super::queue::{Job, Next, Queue, Sharing};
 use crate::connection::{Server, quote_identifier};
 use crate::restore::loaded::{self, TableName};
 use crate::restore::part::shown;
+use crate::restore::patience::Patience;
 use crate::restore::rewrite;
 use crate::restore::send::{Outgoing, StatementSender, has_word};
 
@@ -312,7 +314,12 @@ async fn bring_back(
     all: &[Index],
 ) -> Result<(), StepError> {
     let what = format!("make the indexes of {}", shown(table));
-    server.session.run(&what, &indexes::add_all(&quoted(table), all)).await?;
+    let (add, mut patience) = (indexes::add_all(&quoted(table), all), Patience::begin());
+    while let Err(error) = server.session.conn.query_drop(&add).await {
+        if !patience.allows(&error).await {
+            return Err(server.session.error(&what, &error).into());
+        }
+    }
     let found = show_create(server, table).await?;
     if bare(&found) == bare(create) {
         return Ok(());
