@@ -1,5 +1,6 @@
-//! `cargo xtask test`: format, lints, docs and every test, also those with real servers.
+//! `cargo xtask test`: format, lints, docs, every test, also those with real servers, and the demo.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::apt;
@@ -9,7 +10,7 @@ use crate::mysql;
 use crate::python::{MOTO, MOTO_VARIABLE};
 use crate::stage::{Failure, Stage};
 
-/// Checks format, lints and docs, and runs every test, installing what is missing
+/// Checks format, lints and docs, and runs every test and the demo, installing what is missing
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Leaves the tests out that start servers of other projects: MariaDB, MySQL, moto
@@ -19,13 +20,15 @@ pub(crate) struct Args {
 
 /// The lanes whose tests start servers; `.config/nextest.toml` has the same filters.
 const SERVER_LANES: [(&str, &str); 6] = [
-    ("mariadb", "package(rekindle-mysql) and not test(/::mysql$/)"),
+    (MARIADB, "package(rekindle-mysql) and not test(/::mysql$/)"),
     MYSQL_LANE,
     ("e2e", "binary(/^e2e$/) and not test(/^moto::|::mysql$/)"),
     MOTO_LANE,
     ("real-s3", "package(rekindle-storage) and test(/^real::s3::/)"),
     ("real-gcs", "package(rekindle-storage) and test(/^real::gcs::/)"),
 ];
+/// Tests of this lane start MariaDB, as the demo does.
+const MARIADB: &str = "mariadb";
 /// Lanes on buckets of a provider, and the variables that name the URL to test below.
 const REAL_LANES: [(&str, &str); 2] = [("real-s3", "REKINDLE_REAL_S3"), ("real-gcs", "REKINDLE_REAL_GCS")];
 /// Tests of this name start MySQL; most of them have a sibling called `mariadb`.
@@ -117,6 +120,9 @@ fn run_lanes(args: &Args, lanes: &mut Lanes) -> Result<(), Failure> {
             stop = Some((format!("{lane} failed before"), failure));
         }
     }
+    if let Some(why) = servers.why_left_out(MARIADB) {
+        lanes.left_out(DEMO, why);
+    }
     stop.map_or(Ok(()), |(_, failure)| Err(failure))
 }
 
@@ -130,6 +136,8 @@ fn note(lane: &'static str, servers: &Servers, lanes: &mut Lanes) -> Result<(), 
 
 /// The stage that holds the lanes of tests.
 const TESTS: &str = "tests";
+/// The stage that is `cargo xtask demo`, with the program that the tests were run with.
+const DEMO: &str = "demo";
 
 fn stages(servers: &Servers) -> Vec<(&'static str, Stage)> {
     let lints = ["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"];
@@ -142,13 +150,23 @@ fn stages(servers: &Servers) -> Vec<(&'static str, Stage)> {
     if let Some(folder) = &servers.mysql {
         tests = tests.variable("PATH", before_path(folder));
     }
-    vec![
+    let mut stages = vec![
         ("fmt", Stage::cargo(["fmt", "--all", "--check"])),
         ("clippy", Stage::cargo(lints)),
         ("docs", Stage::cargo(docs).variable("RUSTDOCFLAGS", "-D warnings")),
         (TESTS, tests),
         ("doctests", Stage::cargo(doc_tests)),
-    ]
+    ];
+    if servers.why_left_out(MARIADB).is_none() {
+        stages.push((DEMO, demo()));
+    }
+    stages
+}
+
+fn demo() -> Stage {
+    let this = std::env::current_exe().unwrap_or_else(|_| "xtask".into());
+    let rekindle = this.with_file_name(format!("rekindle{}", std::env::consts::EXE_SUFFIX));
+    Stage::new(this, [OsString::from("demo"), "--program".into(), rekindle.into()])
 }
 
 /// Gives `PATH` with a folder before all others.
@@ -232,6 +250,7 @@ mod tests {
              or package(rekindle-storage) and test(/^real::gcs::/))"
         );
         assert_eq!(servers.selection(), unit_filter());
+        assert!(stages(&servers).iter().all(|(lane, _)| *lane != DEMO));
     }
 
     fn servers(moto: Result<&str, &str>, mysql: Result<&str, &str>, buckets: &[&str]) -> Servers {

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
+use self::program::Program;
 use crate::stage::Failure;
 
 /// Backs up a primary with a replica, destroys the primary, kills the recovery half way, resumes it, and proves
@@ -22,6 +23,9 @@ pub(crate) struct Args {
     /// Where to work; a temporary folder otherwise
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
+    /// The rekindle program; built otherwise
+    #[arg(long, value_name = "PATH")]
+    program: Option<PathBuf>,
 }
 
 pub(crate) fn demo(args: &Args) -> Result<(), Failure> {
@@ -30,7 +34,7 @@ pub(crate) fn demo(args: &Args) -> Result<(), Failure> {
 }
 
 fn show(args: &Args) -> Result<()> {
-    let program = program::build()?;
+    let program = args.program.as_deref().map_or_else(program::build, Program::at)?;
     let place = cluster::Place::new(args.dir.as_deref(), args.keep)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let told = runtime.block_on(story::tell(&program, &place));

@@ -31,6 +31,12 @@ pub(super) fn build() -> Result<Program> {
 }
 
 impl Program {
+    /// Takes a binary that is built already.
+    pub(super) fn at(binary: &Path) -> Result<Self> {
+        let binary = std::path::absolute(binary).context("failed to find the program")?;
+        Ok(Self { binary })
+    }
+
     /// Runs a command line in `dir`, shown to the reader, and fails when it does.
     pub(super) fn run(&self, dir: &Path, args: &[&str]) -> Result<()> {
         super::story::command(args);
