@@ -3,6 +3,11 @@
 
 use std::time::{Duration, Instant};
 
+use mysql_async::prelude::Queryable as _;
+
+use crate::connection::Server;
+use crate::error::ServerError;
+
 /// How long one statement is sent again.
 const PATIENCE: Duration = Duration::from_secs(60);
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
@@ -23,6 +28,21 @@ impl Patience {
     /// Begins with the first try.
     pub(super) fn begin() -> Self {
         Self { begun: Instant::now(), pause: FIRST_PAUSE }
+    }
+
+    /// Runs a statement until it is done, or no longer given up. `what` fits "refused to …".
+    pub(super) async fn run(
+        mut self,
+        server: &mut Server,
+        what: &str,
+        statement: &str,
+    ) -> Result<(), ServerError> {
+        while let Err(error) = server.session.conn.query_drop(statement).await {
+            if !self.allows(&error).await {
+                return Err(server.session.error(what, &error));
+            }
+        }
+        Ok(())
     }
 
     /// Tells whether the statement is worth another try, and waits until then.

@@ -15,6 +15,7 @@ mod fetch;
 mod indexes;
 mod others;
 mod queue;
+mod relations;
 mod worker;
 
 use std::collections::BTreeSet;
@@ -156,8 +157,10 @@ async fn run(
         }
         sessions.push(StatementSender::new(server).await?.committing_each());
     }
+    relations::clear(load, main.server()).await?;
     try_join_all(sessions.iter_mut().map(|session| load.define(session))).await?;
-    try_join_all(sessions.iter_mut().map(|session| load.fill(session))).await?;
+    let circles = relations::circles(load, main.server()).await?;
+    try_join_all(sessions.iter_mut().map(|session| load.fill(session, &circles))).await?;
     extract::publish(load, &mut main).await?;
     others::send(load, &mut main, &outline.others, Turn::AfterRows).await?;
     main.create_views(load.cx).await?;

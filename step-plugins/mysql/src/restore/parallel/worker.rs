@@ -1,10 +1,9 @@
 //! One session of several: definitions first, then rows, then what comes after them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use mysql_async::prelude::Queryable as _;
 use rekindle_backup::dump::TableMembers;
 use rekindle_backup::sql::Kind;
 use rekindle_engine::step::{StepContext, StepError};
@@ -22,7 +21,7 @@ use crate::restore::rewrite;
 use crate::restore::send::{Outgoing, StatementSender, has_word};
 
 /// A table of fewer members is loaded by one session, with its indexes there from the beginning.
-const LARGE_MEMBERS: usize = 2;
+pub(super) const LARGE_MEMBERS: usize = 2;
 
 /// What all sessions share.
 pub(super) struct Load<'a> {
@@ -77,8 +76,12 @@ impl Load<'_> {
         }
     }
 
-    /// Loads rows until none are left.
-    pub(super) async fn fill(&self, session: &mut StatementSender<'_>) -> Result<(), StepError> {
+    /// Loads rows until none are left. Tables in `circles` are not altered.
+    pub(super) async fn fill(
+        &self,
+        session: &mut StatementSender<'_>,
+        circles: &BTreeSet<usize>,
+    ) -> Result<(), StepError> {
         let mut at = None;
         loop {
             let changed = self.changed.notified();
@@ -90,7 +93,7 @@ impl Load<'_> {
                 Next::Over => return Ok(()),
                 Next::Wait => changed.await,
                 Next::Do(Job::Begin(table)) => {
-                    let sharing = self.begin(session, table).await?;
+                    let sharing = self.begin(session, table, circles.contains(&table)).await?;
                     locked(&self.queue).opened(table, sharing);
                     self.changed.notify_waiters();
                     at = Some(table);
@@ -105,19 +108,22 @@ impl Load<'_> {
     }
 
     /// Takes the indexes that are better made afterwards away from a large table.
-    async fn begin(&self, session: &mut StatementSender<'_>, number: usize) -> Result<Sharing, StepError> {
+    async fn begin(
+        &self,
+        session: &mut StatementSender<'_>,
+        number: usize,
+        is_in_circle: bool,
+    ) -> Result<Sharing, StepError> {
         let Some(table) = self.tables.get(number) else { return Ok(Sharing::Alone) };
         if table.rows.len() < LARGE_MEMBERS {
             return Ok(Sharing::Alone);
         }
         let create = show_create(session.server(), &self.name(table)).await?;
         let Plan { sharing, deferred } = indexes::plan(&create);
-        let deferred =
-            if deferred.is_empty() || !take_away(session.server(), &self.name(table), &deferred).await? {
-                None
-            } else {
-                Some((create, deferred))
-            };
+        let stay = deferred.is_empty()
+            || is_in_circle
+            || !take_away(session.server(), &self.name(table), &deferred).await?;
+        let deferred = (!stay).then_some((create, deferred));
         self.note(number, |note| {
             note.deferred = deferred;
             note.is_shared = sharing == Sharing::Together;
@@ -314,12 +320,8 @@ async fn bring_back(
     all: &[Index],
 ) -> Result<(), StepError> {
     let what = format!("make the indexes of {}", shown(table));
-    let (add, mut patience) = (indexes::add_all(&quoted(table), all), Patience::begin());
-    while let Err(error) = server.session.conn.query_drop(&add).await {
-        if !patience.allows(&error).await {
-            return Err(server.session.error(&what, &error).into());
-        }
-    }
+    let add = indexes::add_all(&quoted(table), all);
+    Patience::begin().run(server, &what, &add).await?;
     let found = show_create(server, table).await?;
     if bare(&found) == bare(create) {
         return Ok(());

@@ -1,6 +1,7 @@
 //! The whole way of a backup between real servers: inspect, dump, publish, restore.
 
 mod bench;
+mod circles;
 mod damage;
 mod parallel;
 mod parts;
