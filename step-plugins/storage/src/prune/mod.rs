@@ -111,8 +111,8 @@ impl Step for PruneStep {
         let summary = match params.get() {
             Some(params) => {
                 check(params)?;
-                let which = params.only.as_ref().map_or("backups".to_owned(), ToString::to_string);
-                format!("remove the {which} in {store} that no rule keeps (keep {})", params.keep)
+                let only = params.only.as_ref().map(|only| format!("; only {only}")).unwrap_or_default();
+                format!("remove the backups in {store} that no rule keeps (keep {}{only})", params.keep)
             }
             None => format!("remove the backups in {store} that no rule keeps"),
         };

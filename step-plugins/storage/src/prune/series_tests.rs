@@ -54,7 +54,7 @@ async fn the_rules_of_a_part_are_for_its_like_and_the_plan_says_so() {
         params.clone(),
     );
     let intent = rekindle_engine::step::Step::plan(&PruneStep, &planned).unwrap();
-    insta::assert_snapshot!(intent.summary, @"remove the logical backups of crm in primary that no rule keeps (keep last 1)");
+    insta::assert_snapshot!(intent.summary, @"remove the backups in primary that no rule keeps (keep last 1; only logical backups of crm)");
     insta::assert_snapshot!(notes(&shop, params).await, @r"
     keep t: the newest (only shop.items), the last verified (only shop.items)
     keep r: the newest (only crm), the last verified (only crm), last 1 (only crm)
