@@ -35,7 +35,11 @@ async fn a_foreign_dump_becomes_a_backup_that_brings_the_server_back(flavour: Fl
     assert_eq!(listed[0]["proven"], serde_json::json!(["content"]), "{listed}");
     cluster.destroy_primary();
 
-    cluster.with_environment(&["run", "disaster-recovery", "--yes"]).success();
+    // It says of itself that it is of some databases: nobody takes it for everything unless told to.
+    let refused = cluster.with_environment(&["run", "disaster-recovery", "--yes"]).code(2);
+    assert!(refused.stderr.contains("it holds only shop"), "{}", refused.stderr);
+    let by_id = format!("backup={}", listed[0]["id"].as_str().unwrap());
+    cluster.with_environment(&["run", "disaster-recovery", "--yes", "--set", &by_id]).success();
 
     assert_eq!(cluster.checksums(0).await, before);
 }

@@ -19,6 +19,7 @@ mod large;
 mod locks;
 mod mistakes;
 mod moto;
+mod partial;
 mod parts;
 mod physical;
 mod pitr;

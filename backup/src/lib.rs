@@ -4,6 +4,7 @@
 
 pub mod binlog;
 pub mod catalogue;
+pub mod covers;
 pub mod dump;
 pub mod inventory;
 pub mod layout;

@@ -80,13 +80,22 @@ impl Manifest {
 }
 
 /// How a backup was made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BackupKind {
     /// SQL text.
     Logical,
     /// The files of a server.
     Physical,
+}
+
+impl std::fmt::Display for BackupKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Logical => "logical",
+            Self::Physical => "physical",
+        })
+    }
 }
 
 /// The two families of servers; they differ in tools, statements and GTIDs.

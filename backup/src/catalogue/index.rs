@@ -20,7 +20,8 @@ use crate::sealed;
 use crate::verdict::{VERDICTS, Verdict};
 
 const NAME: &str = "index.json";
-const FORMAT: u32 = 1;
+/// 2: summaries say what a backup covers.
+const FORMAT: u32 = 2;
 /// What is younger than this and has no stamp is not remembered. Long enough that the clocks of the store and of this machine, which
 /// may be minutes apart, do not matter.
 const RECENT: SignedDuration = SignedDuration::from_hours(1);
@@ -88,33 +89,44 @@ impl Index {
         objects: &[ObjectInfo],
         stored_at: Timestamp,
     ) -> Option<Listed> {
-        let size_bytes = objects.iter().map(|object| object.size_bytes).sum();
-        self.unchanged(uri, ReadFrom::of(uri, objects), size_bytes, stored_at)
-    }
-
-    /// Gives what it knows of a backup that was looked at, if that is still as it was.
-    pub(super) fn remembers(&self, listed: &Listed) -> Option<Listed> {
-        self.unchanged(&listed.uri, listed.read_from.clone(), listed.size_bytes, listed.stored_at)
-    }
-
-    fn unchanged(
-        &self,
-        uri: &BackupUri,
-        read_from: Vec<ReadFrom>,
-        size_bytes: u64,
-        stored_at: Timestamp,
-    ) -> Option<Listed> {
         let entry = self.0.get(&uri.id)?;
+        let read_from = ReadFrom::of(uri, objects);
         (read_from == entry.read_from).then(|| Listed {
             uri: uri.clone(),
             summary: Ok(entry.summary.clone()),
             verdicts: entry.verdicts.clone(),
             damaged_verdicts: Vec::new(),
             mark: entry.mark.clone().map(Ok),
-            size_bytes,
+            size_bytes: objects.iter().map(|object| object.size_bytes).sum(),
             stored_at,
             read_from,
         })
+    }
+
+    /// Says of a backup that was looked at what could not be read now, as far as these objects are still as they were:
+    /// one that was marked since is not forgotten for that.
+    pub(super) fn fill_in(&self, listed: &mut Listed) {
+        let Some(entry) = self.0.get(&listed.uri.id) else { return };
+        let is_unchanged =
+            |name: &str| entry.read_from.iter().any(|one| one.name == name && listed.read_from.contains(one));
+        let unchanged: Vec<&Verdict> =
+            entry.verdicts.iter().filter(|verdict| is_unchanged(&verdict.level.object_name())).collect();
+        let (has_manifest, has_mark) = (is_unchanged(MANIFEST), is_unchanged(KEEP_MARK));
+        if has_manifest && matches!(listed.summary, Err(CatalogueError::Store(_))) {
+            listed.summary = Ok(entry.summary.clone());
+        }
+        if has_mark && matches!(listed.mark, Some(Err(CatalogueError::Store(_)))) {
+            listed.mark = entry.mark.clone().map(Ok);
+        }
+        for verdict in unchanged {
+            let name = format!("/{}", verdict.level.object_name());
+            let is_it = |error: &CatalogueError| matches!(error, CatalogueError::Store(error) if error.key.ends_with(&name));
+            if listed.damaged_verdicts.iter().any(is_it) {
+                listed.damaged_verdicts.retain(|error| !is_it(error));
+                listed.verdicts.push(verdict.clone());
+            }
+        }
+        listed.verdicts.sort_by_key(|verdict| verdict.level);
     }
 }
 

@@ -8,16 +8,20 @@ use serde::{Deserialize, Serialize};
 
 use super::index::ReadFrom;
 use super::{CatalogueError, why_kept};
+use crate::covers::Covers;
 use crate::layout::BackupUri;
 use crate::manifest::{BackupKind, Flavour, Manifest};
 use crate::mark::{self, Mark};
 use crate::verdict::{self, Level, Verdict};
 
-/// A manifest in short: what is needed to list, choose and thin out, in some hundred bytes.
+/// A manifest in short: what is needed to list, choose and thin out, in some hundred bytes, and the names in a
+/// partial one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
     /// How it was made.
     pub kind: BackupKind,
+    /// What of its server it covers.
+    pub covers: Covers,
     /// The family of the server it is of.
     pub flavour: Flavour,
     /// The version of that server.
@@ -44,6 +48,7 @@ impl From<&Manifest> for Summary {
     fn from(manifest: &Manifest) -> Self {
         Self {
             kind: manifest.kind,
+            covers: Covers::of(manifest),
             flavour: manifest.server.flavour,
             version: manifest.server.version.clone(),
             recovery_point: manifest.recovery_point(),

@@ -23,7 +23,8 @@ const AT_ONCE_KIB: u32 = 8 << 10;
 /// Whether what was read before may stand for what is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trust {
-    /// Where the objects have not changed since, an index tells what they say. For choosing: what is chosen is read.
+    /// Where the objects have not changed since, an index tells what they say, also what can't be read now. For choosing:
+    /// what is chosen is read.
     Index,
     /// Every manifest, verdict and mark is read. For choosing again.
     Nothing,
@@ -89,8 +90,8 @@ pub async fn scan(
     }
     catalogue.is_remembered = unknown.is_empty();
     let mut looked_at = look_at_all(store, unknown).await?;
-    if trust == Trust::IndexOfUnreadable {
-        remember_unreadable(store, &mut looked_at, &index_keys).await?;
+    if trust != Trust::Nothing {
+        remember_unreadable(store, &mut looked_at, &index_keys, indexes).await?;
     }
     catalogue.backups.extend(looked_at);
     unless_all_denied(&catalogue.backups)?;
@@ -120,21 +121,21 @@ async fn look_at_all(store: &dyn ObjectStore, unknown: Vec<Unknown>) -> Result<V
     looking.buffer_unordered(AT_ONCE).try_filter_map(async |listed| Ok(listed)).try_collect().await
 }
 
-/// Puts what an index tells in the place of what can't be read now.
+/// Puts what an index tells in the place of what can't be read now; `indexes` were read already.
 async fn remember_unreadable(
     store: &dyn ObjectStore,
     looked_at: &mut [Listed],
     index_keys: &BTreeMap<String, Key>,
+    mut indexes: BTreeMap<String, Index>,
 ) -> Result<(), CatalogueError> {
-    let mut indexes: BTreeMap<String, Index> = BTreeMap::new();
     for listed in looked_at.iter_mut().filter(|listed| listed.is_unreadable_now()) {
         let cluster = &listed.uri.cluster;
         let Some(key) = index_keys.get(cluster) else { continue };
         if !indexes.contains_key(cluster) {
             indexes.insert(cluster.clone(), Index::load(store, cluster, key).await?);
         }
-        if let Some(remembered) = indexes.get(cluster).and_then(|index| index.remembers(listed)) {
-            *listed = remembered;
+        if let Some(index) = indexes.get(cluster) {
+            index.fill_in(listed);
         }
     }
     Ok(())

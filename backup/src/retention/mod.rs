@@ -5,12 +5,18 @@
 //! these stay: the newest backup, the last verified one, marked ones, what a run works with, what a promised window
 //! stands on, and those whose manifest can't be read, which a person should look at.
 //!
+//! Each [`Series`] is counted by itself: a physical backup is not what a logical one was promised for, and a backup of
+//! one database brings no server back. A partial one is no longer its series' newest or last verified, which would stay
+//! for ever, once a newer one that is verified has all that it has.
+//!
 //! A backup whose verification failed takes no good one's place: rules that count are applied to all backups
 //! and once more to those that have not failed.
 
 mod rules;
+mod series;
 mod window;
 
+use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 
 use jiff::tz::TimeZone;
@@ -19,11 +25,11 @@ use rekindle_engine::host::StoreErrorKind;
 use rekindle_engine::id::RunId;
 
 pub use rules::KeepRules;
+pub use series::{Only, Series};
 pub use window::{Promise, Window};
 
 use crate::catalogue::{CatalogueError, Listed};
 use crate::layout::BackupUri;
-use crate::manifest::BackupKind;
 
 /// What pruning needs to know of a backup.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,8 +38,8 @@ pub struct Candidate {
     pub uri: BackupUri,
     /// The point in time that it restores.
     pub at: Timestamp,
-    /// How it was made; absent when its manifest can't be read.
-    pub kind: Option<BackupKind>,
+    /// What it is counted with; absent when its manifest can't be read.
+    pub series: Option<Series>,
     /// What is known of its health.
     pub standing: Standing,
     /// Why it is marked to be kept; absent when it is not.
@@ -91,7 +97,7 @@ impl From<&Listed> for Candidate {
         Self {
             uri: listed.uri.clone(),
             at: listed.recovery_point(),
-            kind: summary.map(|summary| summary.kind),
+            series: summary.map(|summary| Series { kind: summary.kind, covers: summary.covers.clone() }),
             standing,
             kept: listed.kept(),
             base: summary.and_then(|summary| summary.base.clone()),
@@ -111,21 +117,40 @@ pub struct Decision {
     pub reason: String,
 }
 
-/// Decides for backups of one cluster; the newest comes first in the answer. What the windows need stays, whatever the
-/// rules say.
-pub fn decide(backups: &[Candidate], rules: &KeepRules, windows: &[Window], now: Timestamp) -> Vec<Decision> {
+/// Decides for backups of one cluster; the newest comes first in the answer. Where `only` says which backups the rules
+/// are for, all others stay. What the windows need stays, whatever the rules say.
+pub fn decide(
+    backups: &[Candidate],
+    rules: &KeepRules,
+    only: Option<&Only>,
+    windows: &[Window],
+    now: Timestamp,
+) -> Vec<Decision> {
     let mut newest_first: Vec<Judged<'_>> =
         backups.iter().map(|backup| Judged { backup, reasons: Vec::new() }).collect();
     newest_first
         .sort_by(|one, other| (other.backup.at, &other.backup.uri).cmp(&(one.backup.at, &one.backup.uri)));
+    let all: BTreeSet<&Series> = backups.iter().filter_map(|backup| backup.series.as_ref()).collect();
+    // Where there is one only, everybody knows which.
+    let which = |series: &Series| if all.len() > 1 { format!(" ({series})") } else { String::new() };
+    for series in &all {
+        keep_last_ones(&mut newest_first, series, &which(series));
+    }
     keep_always(&mut newest_first);
-    keep_within(&mut newest_first, rules, now);
-    keep_counted(&mut newest_first, rules, |standing| standing.unread().is_none());
-    keep_counted(&mut newest_first, rules, |standing| {
-        matches!(standing, Standing::Verified | Standing::Unverified)
-    });
+    for series in all.iter().filter(|series| only.is_none_or(|only| only.has(series))) {
+        keep_within(&mut newest_first, series, rules, now);
+        keep_counted(&mut newest_first, series, &which(series), rules, |standing| {
+            standing.unread().is_none()
+        });
+        keep_counted(&mut newest_first, series, &which(series), rules, |standing| {
+            matches!(standing, Standing::Verified | Standing::Unverified)
+        });
+    }
     for window in windows {
         keep_for_window(&mut newest_first, window, now);
+    }
+    if let Some(only) = only {
+        keep_others(&mut newest_first, only);
     }
     keep_bases(&mut newest_first);
     newest_first.into_iter().map(Judged::decision).collect()
@@ -162,15 +187,31 @@ impl Judged<'_> {
     }
 }
 
+impl Judged<'_> {
+    fn is_of(&self, series: &Series) -> bool {
+        self.backup.series.as_ref() == Some(series)
+    }
+}
+
+/// Keeps the newest and the last verified of a series, unless something newer has all that they have.
+fn keep_last_ones(newest_first: &mut [Judged<'_>], series: &Series, which: &str) {
+    let newest = newest_first.iter().position(|judged| judged.is_of(series));
+    let verified = newest_first
+        .iter()
+        .position(|judged| judged.is_of(series) && judged.backup.standing == Standing::Verified);
+    for (at, reason) in [(newest, "the newest"), (verified, "the last verified")] {
+        let Some(at) = at else { continue };
+        let stands_in = |other: &Judged<'_>| {
+            other.backup.standing == Standing::Verified
+                && other.backup.series.as_ref().is_some_and(|other| other.stands_in_for(series))
+        };
+        if !newest_first[..at].iter().any(stands_in) {
+            newest_first[at].keep(format!("{reason}{which}"));
+        }
+    }
+}
+
 fn keep_always(newest_first: &mut [Judged<'_>]) {
-    if let Some(newest) = newest_first.iter_mut().find(|judged| judged.backup.standing.unread().is_none()) {
-        newest.keep("the newest");
-    }
-    if let Some(verified) =
-        newest_first.iter_mut().find(|judged| judged.backup.standing == Standing::Verified)
-    {
-        verified.keep("the last verified");
-    }
     for judged in newest_first {
         match judged.backup.kept.as_deref() {
             Some("") => judged.keep("marked"),
@@ -182,6 +223,16 @@ fn keep_always(newest_first: &mut [Judged<'_>]) {
         }
         if let Some(why) = judged.backup.standing.unread() {
             judged.keep(why);
+        }
+    }
+}
+
+/// Keeps what the rules are not for.
+fn keep_others(newest_first: &mut [Judged<'_>], only: &Only) {
+    for judged in newest_first {
+        let is_other = judged.backup.series.as_ref().is_some_and(|series| !only.has(series));
+        if is_other && judged.reasons.is_empty() {
+            judged.keep(format!("the rules are for {only}"));
         }
     }
 }
@@ -224,21 +275,28 @@ fn keep_bases(newest_first: &mut [Judged<'_>]) {
     }
 }
 
-fn keep_within(newest_first: &mut [Judged<'_>], rules: &KeepRules, now: Timestamp) {
+fn keep_within(newest_first: &mut [Judged<'_>], series: &Series, rules: &KeepRules, now: Timestamp) {
     let Some(within) = rules.keep_within else { return };
     let age = SignedDuration::try_from(within.0).unwrap_or(SignedDuration::MAX);
     let oldest = now.checked_sub(age).unwrap_or(Timestamp::MIN);
-    for judged in newest_first.iter_mut().filter(|judged| judged.backup.at >= oldest) {
+    let young = |judged: &&mut Judged<'_>| judged.is_of(series) && judged.backup.at >= oldest;
+    for judged in newest_first.iter_mut().filter(young) {
         judged.keep(format!("within {within}"));
     }
 }
 
-/// Applies the rules that count to the backups that `counts` lets take a place.
-fn keep_counted(newest_first: &mut [Judged<'_>], rules: &KeepRules, counts: fn(Standing) -> bool) {
+/// Applies the rules that count to the backups of a series that `counts` lets take a place.
+fn keep_counted(
+    newest_first: &mut [Judged<'_>],
+    series: &Series,
+    which: &str,
+    rules: &KeepRules,
+    counts: fn(Standing) -> bool,
+) {
+    let takes_place = |judged: &&mut Judged<'_>| judged.is_of(series) && counts(judged.backup.standing);
     if let Some(last) = rules.keep_last {
-        let counted = newest_first.iter_mut().filter(|judged| counts(judged.backup.standing));
-        for judged in counted.take(places(last)) {
-            judged.keep(format!("last {last}"));
+        for judged in newest_first.iter_mut().filter(takes_place).take(places(last)) {
+            judged.keep(format!("last {last}{which}"));
         }
     }
     let calendars: [(Option<NonZeroU32>, &str, Bucket); 5] = [
@@ -252,14 +310,14 @@ fn keep_counted(newest_first: &mut [Judged<'_>], rules: &KeepRules, counts: fn(S
         let Some(count) = count else { continue };
         let mut left = places(count);
         let mut last_bucket = None;
-        for judged in newest_first.iter_mut().filter(|judged| counts(judged.backup.standing)) {
+        for judged in newest_first.iter_mut().filter(takes_place) {
             let this = bucket(judged.backup.at);
             if last_bucket.as_ref() != Some(&this) {
                 if left == 0 {
                     break;
                 }
                 left -= 1;
-                judged.keep(format!("{word} {this}"));
+                judged.keep(format!("{word} {this}{which}"));
                 last_bucket = Some(this);
             }
         }

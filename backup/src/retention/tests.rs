@@ -1,5 +1,6 @@
 //! What stays and what goes, by example and by property.
 
+mod series;
 mod window;
 
 use std::num::NonZeroU32;
@@ -10,7 +11,9 @@ use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use proptest::{prop_assert, proptest};
 use rekindle_engine::values::DurationText;
 
-use super::{Candidate, Decision, KeepRules, Standing, decide};
+use self::series::of_shop;
+use super::{Candidate, Decision, KeepRules, Series, Standing, decide};
+use crate::covers::Covers;
 use crate::layout::BackupUri;
 use crate::manifest::BackupKind;
 
@@ -18,8 +21,12 @@ const NOW: &str = "2026-11-22T15:00:00Z";
 
 fn candidate(at: &str, standing: Standing) -> Candidate {
     let uri = BackupUri { store: "p".into(), cluster: "shop".into(), id: at.to_owned() };
-    let kind = standing.unread().is_none().then_some(BackupKind::Logical);
-    Candidate { uri, at: at.parse().unwrap(), kind, standing, kept: None, base: None, used_by: None }
+    let series = standing.unread().is_none().then(|| whole(BackupKind::Logical));
+    Candidate { uri, at: at.parse().unwrap(), series, standing, kept: None, base: None, used_by: None }
+}
+
+fn whole(kind: BackupKind) -> Series {
+    Series { kind, covers: Covers::Everything }
 }
 
 fn unverified<'a>(times: impl IntoIterator<Item = &'a str>) -> Vec<Candidate> {
@@ -46,7 +53,7 @@ fn show(decisions: &[Decision]) -> String {
 }
 
 fn decided(backups: &[Candidate], rules: &KeepRules) -> String {
-    show(&decide(backups, rules, &[], NOW.parse().unwrap()))
+    show(&decide(backups, rules, None, &[], NOW.parse().unwrap()))
 }
 
 #[test]
@@ -241,9 +248,13 @@ fn candidates() -> impl Strategy<Value = Vec<Candidate>> {
                 let at = Timestamp::from_second(now.as_second() + hours * 3600).unwrap();
                 let uri = BackupUri { store: "p".into(), cluster: "c".into(), id: format!("{number:03}") };
                 let kept = (marked && number % 5 == 0).then(String::new);
-                let kind = if number % 3 == 0 { BackupKind::Physical } else { BackupKind::Logical };
-                let kind = standing.unread().is_none().then_some(kind);
-                Candidate { uri, at, kind, standing, kept, base: None, used_by: None }
+                let series = match number % 4 {
+                    0 => whole(BackupKind::Physical),
+                    1 => of_shop(),
+                    _ => whole(BackupKind::Logical),
+                };
+                let series = standing.unread().is_none().then_some(series);
+                Candidate { uri, at, series, standing, kept, base: None, used_by: None }
             })
             .collect()
     })
@@ -264,7 +275,7 @@ fn rules() -> impl Strategy<Value = KeepRules> {
 }
 
 fn kept(backups: &[Candidate], rules: &KeepRules) -> Vec<BackupUri> {
-    let decisions = decide(backups, rules, &[], NOW.parse().unwrap());
+    let decisions = decide(backups, rules, None, &[], NOW.parse().unwrap());
     assert_eq!(decisions.len(), backups.len());
     decisions.into_iter().filter(|one| one.keep).map(|one| one.uri).collect()
 }
@@ -275,16 +286,13 @@ proptest! {
         backups in candidates(), rules in rules(),
     ) {
         let kept = kept(&backups, &rules);
-        let newest = |wanted: fn(&Candidate) -> bool| backups.iter().filter(|one| wanted(one)).map(|one| one.at).max();
-        let is_kept = |at: Timestamp, wanted: fn(&Candidate) -> bool| {
-            backups.iter().any(|one| wanted(one) && one.at == at && kept.contains(&one.uri))
-        };
-        for wanted in [
-            (|one: &Candidate| one.standing.unread().is_none()) as fn(&Candidate) -> bool,
-            |one| one.standing == Standing::Verified,
-        ] {
-            if let Some(at) = newest(wanted) {
-                prop_assert!(is_kept(at, wanted));
+        for kind in [BackupKind::Logical, BackupKind::Physical] {
+            for verified in [false, true] {
+                let is_one = |one: &&Candidate| {
+                    one.series == Some(whole(kind)) && (!verified || one.standing == Standing::Verified)
+                };
+                let Some(at) = backups.iter().filter(is_one).map(|one| one.at).max() else { continue };
+                prop_assert!(backups.iter().filter(is_one).any(|one| one.at == at && kept.contains(&one.uri)));
             }
         }
         for one in backups.iter().filter(|one| one.kept.is_some() || one.standing.unread().is_some()) {
@@ -293,12 +301,19 @@ proptest! {
     }
 
     #[test]
-    fn as_many_good_backups_stay_as_the_rule_says(backups in candidates(), count in 1_u32..10) {
+    fn as_many_good_backups_of_each_series_stay_as_the_rule_says(
+        backups in candidates(), count in 1_u32..10,
+    ) {
         let kept = kept(&backups, &last(count));
-        let good = |one: &&Candidate| matches!(one.standing, Standing::Verified | Standing::Unverified);
-        let there = backups.iter().filter(good).count();
-        let left = backups.iter().filter(good).filter(|one| kept.contains(&one.uri)).count();
-        prop_assert!(left >= there.min(count as usize));
+        for series in [whole(BackupKind::Logical), whole(BackupKind::Physical), of_shop()] {
+            let good = |one: &&Candidate| {
+                one.series.as_ref() == Some(&series)
+                    && matches!(one.standing, Standing::Verified | Standing::Unverified)
+            };
+            let there = backups.iter().filter(good).count();
+            let left = backups.iter().filter(good).filter(|one| kept.contains(&one.uri)).count();
+            prop_assert!(left >= there.min(count as usize));
+        }
     }
 
     #[test]

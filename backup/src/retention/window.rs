@@ -7,7 +7,7 @@
 //! logs to keep and to replay.
 //!
 //! That is so for each kind of backup, since a recovery starts from one kind, and once more for the verified ones,
-//! since a recovery takes only those unless told otherwise. A kind of which none was made inside the window is no
+//! since a recovery takes only those unless told otherwise; a backup of less than everything is no start. A kind of which none was made inside the window is no
 //! longer in use, and keeps nothing here while there is another.
 
 use std::fmt;
@@ -79,7 +79,7 @@ pub(super) struct Group {
 impl Group {
     /// Tells whether a backup is one of it, and can be restored as far as is known.
     pub(super) fn has(self, backup: &Candidate) -> bool {
-        backup.kind == Some(self.kind)
+        backup.series.as_ref().is_some_and(|series| series.kind == self.kind && series.covers.is_whole())
             && match backup.standing {
                 Standing::Verified => true,
                 Standing::Unverified => !self.verified,

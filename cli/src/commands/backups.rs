@@ -10,6 +10,7 @@ use std::sync::Arc;
 use clap::Subcommand;
 use jiff::Timestamp;
 use rekindle_backup::catalogue::{self, CatalogueError, Listed};
+use rekindle_backup::covers::Covers;
 use rekindle_backup::layout::BackupUri;
 use rekindle_backup::manifest::{BackupKind, Manifest};
 use rekindle_engine::environment::Settings;
@@ -136,6 +137,7 @@ fn as_json(uri: &BackupUri, listed: &Listed) -> Value {
             "uri": uri,
             "id": uri.id,
             "kind": summary.kind,
+            "covers": summary.covers,
             "base": summary.base,
             "recovery_point": summary.recovery_point,
             "size_bytes": summary.size_bytes,
@@ -210,7 +212,8 @@ fn row(listed: &Listed, now: Timestamp) -> String {
 
 /// Says what is known of it, and what was said of it.
 fn state(listed: &Listed) -> String {
-    let mut state: Vec<String> = made(listed).into_iter().chain([health(listed)]).collect();
+    let mut state: Vec<String> =
+        made(listed).into_iter().chain(part(listed)).chain([health(listed)]).collect();
     state.extend(listed.kept().map(|why| format!("kept: {why}")));
     let labels: Vec<_> = listed.labels().into_iter().map(|(name, value)| format!("{name}={value}")).collect();
     if !labels.is_empty() {
@@ -229,6 +232,12 @@ fn made(listed: &Listed) -> Option<String> {
     }
 }
 
+/// Says what it covers, unless it is everything.
+fn part(listed: &Listed) -> Option<String> {
+    let summary = listed.summary.as_ref().ok()?;
+    (!summary.covers.is_whole()).then(|| summary.covers.to_string())
+}
+
 fn health(listed: &Listed) -> String {
     let proven: Vec<String> = listed.proven().iter().map(ToString::to_string).collect();
     match (listed.has_failed(), proven.is_empty()) {
@@ -241,7 +250,13 @@ fn health(listed: &Listed) -> String {
 async fn show(settings: &Settings, name: &StoreName, id: &str, json: bool) -> Result<Exit, Failure> {
     let store = open(settings, name).await?;
     let listed = list(store.as_ref(), settings, name).await?;
-    let found = if id == "latest" { listed.last() } else { listed.iter().find(|one| one.uri.id == id) };
+    // As `backup.find` means it: what less than everything is in is named by its id.
+    let is_part = |one: &&Listed| one.summary.as_ref().is_ok_and(|summary| !summary.covers.is_whole());
+    let found = if id == "latest" {
+        listed.iter().rfind(|one| !is_part(one))
+    } else {
+        listed.iter().find(|one| one.uri.id == id)
+    };
     let Some(found) = found else {
         return Err(
             Failure::input(format!("there is no backup `{id}`")).help("`rekindle backups list` shows all")
@@ -264,12 +279,13 @@ fn print_one(found: &Listed, manifest: &Manifest, json: bool) -> Result<Exit, Fa
         return Ok(Exit::Done);
     }
     let mut text = format!(
-        "{}\n  of        {} {} ({})\n  state     {}\n  recovers  everything up to {}\n",
+        "{}\n  of        {} {} ({})\n  state     {}\n  recovers  {} up to {}\n",
         found.uri,
         format!("{:?}", manifest.server.flavour).to_lowercase(),
         manifest.server.version,
         manifest.cluster,
         state(found),
+        Covers::of(manifest),
         manifest.recovery_point()
     );
     if let Some(gtid) = &manifest.consistent_point.gtid {

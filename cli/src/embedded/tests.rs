@@ -81,7 +81,8 @@ fn compiled_runbook(
 fn found() -> serde_json::Value {
     json!({
         "uri": "backup://primary/whole/b1", "id": "b1", "store": "primary", "cluster": "whole",
-        "recovery_point": "2026-11-22T15:35:00Z", "age_seconds": 60, "size_bytes": 1, "kind": "logical", "flavour": "mariadb",
+        "recovery_point": "2026-11-22T15:35:00Z", "age_seconds": 60, "size_bytes": 1, "kind": "logical",
+        "covers": "everything", "object": "full.sql.gz", "flavour": "mariadb",
         "version": "10.11.6", "verified": ["content"], "databases": 1, "tables": 1, "rows": 1,
     })
 }

@@ -239,6 +239,10 @@ impl State {
         let object = Object { bytes, modified };
         let info = info(key, &object);
         self.objects.insert(key.clone(), object);
+        // What is written anew does not lie where the one before was archived.
+        if self.refused.get(key.as_str()) == Some(&StoreErrorKind::Archived) {
+            self.refused.remove(key.as_str());
+        }
         info
     }
 

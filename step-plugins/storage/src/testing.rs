@@ -125,15 +125,34 @@ impl Shop {
     pub(crate) fn dump(&self, id: &str, at: &str) {
         self.put(id, "server.json", &serde_json::to_vec_pretty(&facts()).unwrap());
         for (name, role) in [("full", ObjectRole::Full), ("schema", ObjectRole::Schema)] {
-            let options =
-                WriterOptions { threads: 1, rows: role == ObjectRole::Full, ..WriterOptions::default() };
-            let mut writer = DumpWriter::new(Vec::new(), options).unwrap();
-            writer.write(sql(id, role, self.rows).as_bytes()).unwrap();
-            let (object, written) = writer.finish().unwrap();
-            self.put(id, &format!("{name}.sql.gz"), &object);
-            let index = index(name, role, written, at);
-            self.put(id, &index_name(name), &serde_json::to_vec_pretty(&index).unwrap());
+            self.dump_of(id, at, name, role, &sql(id, "shop", &["orders", "items"], role, self.rows));
         }
+    }
+
+    fn dump_of(&self, id: &str, at: &str, name: &str, role: ObjectRole, sql: &str) {
+        let options =
+            WriterOptions { threads: 1, rows: role != ObjectRole::Schema, ..WriterOptions::default() };
+        let mut writer = DumpWriter::new(Vec::new(), options).unwrap();
+        writer.write(sql.as_bytes()).unwrap();
+        let (object, written) = writer.finish().unwrap();
+        self.put(id, &format!("{name}.sql.gz"), &object);
+        let index = index(name, role, written, at);
+        self.put(id, &index_name(name), &serde_json::to_vec_pretty(&index).unwrap());
+    }
+
+    /// Leaves a published backup of these databases, or of these tables of `shop`, each in a dump of its own.
+    pub(crate) async fn partial(&self, id: &str, at: &str, role: ObjectRole, names: &[&str]) -> BackupUri {
+        self.put(id, "server.json", &serde_json::to_vec_pretty(&facts()).unwrap());
+        for &name in names {
+            let sql = match role {
+                ObjectRole::Tables => sql(id, "shop", &[name], role, self.rows),
+                _ => sql(id, name, &["orders", "items"], role, self.rows),
+            };
+            self.dump_of(id, at, name, role, &sql);
+        }
+        let params = json!({ "store": "primary", "id": id, "objects": names });
+        self.run("backup.publish", params).await.unwrap();
+        uri(id)
     }
 
     /// Leaves a published backup whose data are of `at`.
@@ -193,15 +212,16 @@ fn facts() -> ServerFacts {
     }
 }
 
-/// Two tables, one of them with rows that do not compress.
-fn sql(id: &str, role: ObjectRole, rows: u32) -> String {
-    let mut text = format!("-- of {id}\nCREATE DATABASE `shop`;\n\nUSE `shop`;\n\n");
-    for (table, rows) in [("orders", rows), ("items", 7)] {
+/// The tables of a database; `orders` with so many rows that do not compress, all others with seven.
+fn sql(id: &str, database: &str, tables: &[&str], role: ObjectRole, rows: u32) -> String {
+    let mut text = format!("-- of {id}\nCREATE DATABASE `{database}`;\n\nUSE `{database}`;\n\n");
+    for &table in tables {
+        let rows = if table == "orders" { rows } else { 7 };
         let _ = write!(
             text,
             "--\n-- Table structure for table `{table}`\n--\n\nCREATE TABLE `{table}` (`id` int, `sum` text);\n\n"
         );
-        if role == ObjectRole::Full {
+        if role != ObjectRole::Schema {
             let _ =
                 write!(text, "--\n-- Dumping data for table `{table}`\n--\n\nINSERT INTO `{table}` VALUES ");
             for row in 0..rows {

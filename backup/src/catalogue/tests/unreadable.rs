@@ -4,8 +4,11 @@ use rekindle_engine::host::StoreErrorKind;
 use rekindle_engine::testing::MemoryStore;
 
 use super::{ids, mark, publish, uri};
-use crate::catalogue::{CatalogueError, Listed, Trust, scan, show, store_mark, write_index};
+use crate::catalogue::{
+    CatalogueError, Listed, Trust, refresh_index, scan, show, store_mark, store_verdict, write_index,
+};
 use crate::layout::{KEEP_MARK, MANIFEST};
+use crate::verdict::{Level, Verdict};
 
 fn store() -> MemoryStore {
     let store = MemoryStore::new("memory:a");
@@ -78,11 +81,40 @@ async fn an_index_tells_of_what_is_archived_as_long_as_that_has_not_changed() {
     assert!(look(&store, Trust::IndexOfUnreadable).await[0].says_the_same(&before[0]));
     assert!(look(&store, Trust::Nothing).await[0].summary.is_err(), "nothing else is believed");
 
-    // Marked since: nobody can say what the index would have to tell.
+    // Written anew since: nobody can say what it says now.
+    let bytes = store.object(&uri("a").key(MANIFEST).unwrap()).unwrap();
+    store.insert(&uri("a").key(MANIFEST).unwrap(), bytes);
+    refuse(&store, "a", MANIFEST, StoreErrorKind::Archived);
+    assert!(look(&store, Trust::IndexOfUnreadable).await[0].summary.is_err());
+}
+
+#[tokio::test]
+async fn what_is_archived_is_not_forgotten_for_a_mark_or_a_verdict_that_came_since() {
+    let store = store();
+    let at = "2026-11-22T16:00:00Z".parse().unwrap();
+    let verdict =
+        |level, ok| Verdict { level, ok, at, by_run: "r".into(), problems: Vec::new(), drill: None };
+    store_verdict(&store, &uri("a"), &verdict(Level::Objects, true)).await.unwrap();
+    let before = look(&store, Trust::Nothing).await;
+    index(&store).await;
+    for name in [MANIFEST, "verified/objects.json"] {
+        refuse(&store, "a", name, StoreErrorKind::Archived);
+    }
     store_mark(&store, &uri("a"), None, &mark(true, "audit")).await.unwrap();
-    let listed = look(&store, Trust::IndexOfUnreadable).await;
-    assert!(listed[0].summary.is_err());
-    assert_eq!(listed[0].kept().as_deref(), Some("audit"));
+    store_verdict(&store, &uri("a"), &verdict(Level::Content, true)).await.unwrap();
+    for _ in 0..2 {
+        for trust in [Trust::Index, Trust::IndexOfUnreadable] {
+            let listed = look(&store, trust).await;
+            assert_eq!(listed[0].summary.as_ref().unwrap(), before[0].summary.as_ref().unwrap());
+            assert_eq!(listed[0].kept().as_deref(), Some("audit"));
+            assert_eq!(listed[0].proven(), [Level::Objects, Level::Content]);
+        }
+        // Nor is it when the index is written anew.
+        let now = "2026-01-02T00:00:00Z".parse().unwrap();
+        refresh_index(&store, &"primary".into(), "shop", now).await.unwrap();
+    }
+    refuse(&store, "a", KEEP_MARK, StoreErrorKind::Archived);
+    assert_eq!(look(&store, Trust::Index).await[0].kept().as_deref(), Some("audit"));
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::{prop_assert, prop_assert_eq, proptest};
 
 use super::super::{Candidate, Promise, Standing, Window, decide};
-use super::{NOW, candidate, candidates, hours, increments, last, rules, show, unverified};
+use super::{NOW, candidate, candidates, hours, increments, last, of_shop, rules, show, unverified, whole};
 use crate::manifest::BackupKind;
 
 fn window(days: u64) -> Window {
@@ -28,7 +28,7 @@ fn daily(days: u32) -> Vec<Candidate> {
 
 #[test]
 fn the_backup_that_the_window_stands_on_stays_and_the_one_that_it_will_stand_on_next() {
-    let decisions = decide(&daily(16), &last(2), &[window(4)], now());
+    let decisions = decide(&daily(16), &last(2), None, &[window(4)], now());
     let kept: Vec<_> = decisions.into_iter().filter(|one| one.keep).collect();
     insta::assert_snapshot!(show(&kept), @r"
     keep 2026-11-22T01:00:00Z: the newest, the last verified, last 2
@@ -41,7 +41,7 @@ fn the_backup_that_the_window_stands_on_stays_and_the_one_that_it_will_stand_on_
 #[test]
 fn while_all_backups_are_younger_than_the_window_the_oldest_stays() {
     let promised = Window { promise: Promise::Recovery, ..window(30) };
-    insta::assert_snapshot!(show(&decide(&daily(3), &last(1), &[promised], now())), @r"
+    insta::assert_snapshot!(show(&decide(&daily(3), &last(1), None, &[promised], now())), @r"
     keep 2026-11-22T01:00:00Z: the newest, the last verified, last 1
     remove 2026-11-21T01:00:00Z: no rule keeps it
     keep 2026-11-20T01:00:00Z: the next start of the recovery window of 30d
@@ -59,7 +59,7 @@ fn a_window_stands_on_no_backup_that_is_bad_and_on_a_proven_one_besides() {
         candidate("2026-11-17T01:00:00Z", Standing::Verified),
         candidate("2026-11-16T01:00:00Z", Standing::Verified),
     ];
-    insta::assert_snapshot!(show(&decide(&backups, &last(1), &[window(2)], now())), @r"
+    insta::assert_snapshot!(show(&decide(&backups, &last(1), None, &[window(2)], now())), @r"
     keep 2026-11-22T01:00:00Z: the newest, the last verified, last 1, the next start of the 2d of binary logs
     remove 2026-11-18T03:00:00Z: no rule keeps it, and its verification failed
     keep 2026-11-18T02:00:00Z: its manifest can't be read: look at it, then remove it by hand
@@ -78,11 +78,11 @@ fn each_kind_that_is_in_use_has_its_own_start_and_one_that_is_not_keeps_nothing(
         "2026-11-19T01:00:00Z",
         "2026-11-12T01:00:00Z",
     ]);
-    backups[1].kind = Some(BackupKind::Physical);
-    backups[2].kind = Some(BackupKind::Physical);
+    backups[1].series = Some(whole(BackupKind::Physical));
+    backups[2].series = Some(whole(BackupKind::Physical));
     let starts = |backups: &[Candidate]| window(2).stands_on(backups, now());
     assert_eq!(starts(&backups), Some(backups[3].at), "of the logical ones");
-    backups[0].kind = Some(BackupKind::Physical);
+    backups[0].series = Some(whole(BackupKind::Physical));
     assert_eq!(starts(&backups), Some(backups[2].at), "no logical one is made any more");
     let old = &backups[3..];
     assert_eq!(starts(old), Some(old[0].at), "nothing is made any more");
@@ -92,7 +92,7 @@ fn each_kind_that_is_in_use_has_its_own_start_and_one_that_is_not_keeps_nothing(
 fn what_the_start_of_a_window_builds_on_stays() {
     let times = ["2026-11-16T01:00:00Z", "2026-11-17T01:00:00Z", "2026-11-21T01:00:00Z"];
     let backups = increments(unverified(times), &[1]);
-    insta::assert_snapshot!(show(&decide(&backups, &last(1), &[window(2)], now())), @r"
+    insta::assert_snapshot!(show(&decide(&backups, &last(1), None, &[window(2)], now())), @r"
     keep 2026-11-21T01:00:00Z: the newest, last 1, the next start of the 2d of binary logs
     keep 2026-11-17T01:00:00Z: the start of the 2d of binary logs
     keep 2026-11-16T01:00:00Z: the base of 2026-11-17T01:00:00Z
@@ -107,10 +107,12 @@ proptest! {
         let window = Window { length: hours(length), promise: Promise::BinaryLogs };
         let start = window.start(now());
         let kept: Vec<_> =
-            decide(&backups, &rules, &[window], now()).into_iter().filter(|one| one.keep).collect();
-        let usable = |one: &&Candidate| matches!(one.standing, Standing::Verified | Standing::Unverified);
+            decide(&backups, &rules, None, &[window], now()).into_iter().filter(|one| one.keep).collect();
+        let usable = |one: &&Candidate| {
+            matches!(one.standing, Standing::Verified | Standing::Unverified) && one.series != Some(of_shop())
+        };
         let newest = backups.iter().filter(usable).filter(|one| one.at <= start).map(|one| one.at).max();
-        let in_use = |kind| backups.iter().filter(usable).any(|one| one.kind == Some(kind) && one.at > start);
+        let in_use = |kind| backups.iter().filter(usable).any(|one| one.series == Some(whole(kind)) && one.at > start);
         if in_use(BackupKind::Logical) == in_use(BackupKind::Physical) && let Some(at) = newest {
             let is_kept = |one: &&Candidate| kept.iter().any(|kept| kept.uri == one.uri);
             prop_assert!(backups.iter().filter(usable).filter(is_kept).any(|one| one.at == at));
@@ -135,7 +137,7 @@ proptest! {
                 oldest_ever.get_or_insert(today);
             }
             let later = today + SignedDuration::from_hours(1);
-            let decisions = decide(&there, &rules, &[window], later);
+            let decisions = decide(&there, &rules, None, &[window], later);
             there.retain(|one| decisions.iter().any(|decision| decision.keep && decision.uri == one.uri));
             let start = window.start(later);
             let from = window.stands_on(&there, later);

@@ -1,6 +1,8 @@
 use rekindle_backup::inventory::Inventory;
 use rekindle_backup::layout::{BackupUri, MANIFEST};
-use rekindle_backup::manifest::{BackupKind, ConsistentPoint, Flavour, MANIFEST_FORMAT, Manifest};
+use rekindle_backup::manifest::{
+    BackupKind, ConsistentPoint, Flavour, MANIFEST_FORMAT, Manifest, ObjectEntry, ObjectRole,
+};
 use rekindle_backup::sealed;
 use rekindle_engine::environment::{Settings, StoreConfig};
 use rekindle_engine::step::{ErrorClass, Step as _, StepError};
@@ -38,7 +40,12 @@ pub(crate) async fn publish(world: &FakeWorld, server: &mut Server, inventory: I
         started_at: now,
         finished_at: now,
         consistent_point: ConsistentPoint::default(),
-        objects: Vec::new(),
+        objects: vec![ObjectEntry {
+            name: "full.sql.gz".to_owned(),
+            size_bytes: 1,
+            sha256: String::new(),
+            role: ObjectRole::Full,
+        }],
         inventory,
         tools: Vec::new(),
         labels: std::collections::BTreeMap::new(),

@@ -1,7 +1,7 @@
 //! Looks at servers and stores; what can't be reached is a finding.
 
 use futures_util::future::join_all;
-use rekindle_backup::catalogue;
+use rekindle_backup::catalogue::{self, Listed};
 use rekindle_backup::inventory::{Difference, Inventory};
 use rekindle_backup::manifest::{BackupKind, Flavour};
 use rekindle_engine::id::{StoreName, TargetName};
@@ -109,11 +109,13 @@ async fn ask(server: &mut Server, state: &mut ServerState) -> Result<(), ServerE
     Ok(())
 }
 
-/// Gives the newest verified backups of one store, at most one of each kind, and how far its logs bring them.
+/// Gives the newest verified backups of a whole server in one store, at most one of each kind, and how far its logs bring them.
 async fn newest_verified(name: &StoreName, cx: &StepContext) -> Result<(Vec<NewestBackup>, Logs), StepError> {
     let store = cx.store(name).await?;
     let listed = catalogue::list_backups(&*store, name, Some(cx.settings().cluster())).await?;
-    let proven = listed.iter().filter(|one| !one.proven().is_empty()).filter_map(|one| {
+    // A server is brought back by a backup of everything only.
+    let is_whole = |one: &&Listed| one.summary.as_ref().is_ok_and(|summary| summary.covers.is_whole());
+    let proven = listed.iter().filter(is_whole).filter(|one| !one.proven().is_empty()).filter_map(|one| {
         let recovery_point = one.recovery_point();
         let age = cx.world().clock.now().duration_since(recovery_point).as_secs();
         let age_seconds = u64::try_from(age).unwrap_or(0);

@@ -83,7 +83,7 @@ pub struct ServerState {
     pub replication: Option<ReplicationState>,
 }
 
-/// The newest backup of its kind that a verification has proven.
+/// The newest backup of its kind that is of everything and that a verification has proven.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NewestBackup {
     /// Which.
@@ -101,7 +101,7 @@ pub struct NewestBackup {
 /// A backup that archived binary logs bring forward.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Replayable {
-    /// The newest verified logical backup of its store.
+    /// The newest verified logical backup of everything in its store.
     pub uri: BackupUri,
     /// The last point in time that it can be brought to (UTC): the server had written nothing more until then.
     #[schemars(with = "String")]

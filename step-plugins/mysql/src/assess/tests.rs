@@ -2,7 +2,7 @@
 
 use rekindle_backup::catalogue;
 use rekindle_backup::layout::{BackupUri, MANIFEST};
-use rekindle_backup::manifest::{BackupKind, Flavour};
+use rekindle_backup::manifest::{BackupKind, Flavour, Manifest, ObjectRole};
 use rekindle_backup::sealed;
 use rekindle_backup::verdict::{Level, Verdict};
 use rekindle_engine::environment::StoreConfig;
@@ -16,7 +16,6 @@ use super::look::newest_of_each_kind;
 use super::*;
 use crate::assert::tests::{filled, publish};
 use crate::binlogs::testing::{Lab, tell};
-use crate::connection::Server;
 use crate::replay_binlogs::Reach;
 use crate::sandbox::testing::TempServer;
 use crate::testing::{on_both, processes, world_of};
@@ -220,15 +219,19 @@ fn what_would_be_lost_is_told_by_the_nearest_that_has_it() {
     assert_eq!(achievable_rpo(&nothing), None);
 }
 
-/// Publishes, a second after the other, what a hot copy of the server's files says: names, and no rows.
-async fn publish_copied_files(world: &FakeWorld, server: &mut Server, other: &BackupUri) -> BackupUri {
+/// Publishes another backup, so many seconds after `other`, with what `change` makes of its manifest.
+async fn publish_after(
+    world: &FakeWorld,
+    other: &BackupUri,
+    seconds: u64,
+    change: impl FnOnce(&mut Manifest),
+) -> BackupUri {
     let store = world.stores.store("memory:main");
     let mut manifest = catalogue::load_manifest(&*store, other).await.unwrap();
-    manifest.id = "p1".into();
-    manifest.kind = BackupKind::Physical;
-    manifest.started_at += std::time::Duration::from_secs(1);
-    manifest.finished_at += std::time::Duration::from_secs(1);
-    manifest.inventory = crate::inventory::read_names(&mut server.session).await.unwrap();
+    manifest.id = format!("after-{seconds}");
+    manifest.started_at += std::time::Duration::from_secs(seconds);
+    manifest.finished_at += std::time::Duration::from_secs(seconds);
+    change(&mut manifest);
     let uri = BackupUri { id: manifest.id.clone(), ..other.clone() };
     store.insert(&uri.key(MANIFEST).unwrap(), sealed::seal(&manifest).unwrap());
     uri
@@ -255,8 +258,17 @@ async fn a_dropped_table_and_a_replica_that_is_gone_are_seen_on_real_servers(fla
         drill: None,
     };
     let store = world.stores.store("memory:main");
-    let copied = publish_copied_files(&world, &mut open, &uri).await;
-    for proven in [&uri, &copied] {
+    // What a hot copy of the server's files says: names, and no rows.
+    let names = crate::inventory::read_names(&mut open.session).await.unwrap();
+    let copied = publish_after(&world, &uri, 1, |manifest| {
+        manifest.kind = BackupKind::Physical;
+        manifest.inventory = names;
+    })
+    .await;
+    // Which brings no server back, however new it is.
+    let part =
+        publish_after(&world, &uri, 2, |manifest| manifest.objects[0].role = ObjectRole::Databases).await;
+    for proven in [&uri, &copied, &part] {
         catalogue::store_verdict(&*store, proven, &verdict).await.unwrap();
     }
     open.session.run("lose", "DROP TABLE shop.empty").await.unwrap();

@@ -123,6 +123,12 @@ impl DumpParams {
     /// Checks what the types can not.
     pub(super) fn check(&self) -> Result<(), StepError> {
         check_name(&self.name, "a dump", "full")?;
+        if !self.databases.is_empty() && !self.tables.is_empty() {
+            return Err(StepError::permanent(
+                "`databases` and `tables` are both given, and a dump is of one of them",
+            )
+            .help("make two backups, or dump the databases of the tables whole"));
+        }
         if (self.scope == DumpScope::Databases) == self.databases.is_empty() {
             return Err(StepError::permanent(
                 "`databases` names the databases of `scope: databases`, and of no other scope",

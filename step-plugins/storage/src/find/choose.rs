@@ -1,24 +1,35 @@
 //! The choice among listed backups. Pure.
 
+use std::collections::BTreeSet;
+
 use rekindle_backup::catalogue::{Listed, Summary};
 use rekindle_backup::layout::BackupUri;
-use rekindle_backup::manifest::BackupKind;
 use rekindle_engine::diagnostic::nearest;
 use rekindle_engine::step::StepError;
 
-use super::{FindParams, LATEST};
+use super::{FindParams, LATEST, Wanted};
 
 /// How many ids an error names.
 const MAX_NAMED: usize = 3;
 
+/// What is asked for.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub(super) params: &'a FindParams,
+    /// The backup that `backup` names by its uri.
+    pub(super) uri: Option<&'a BackupUri>,
+    pub(super) cluster: &'a str,
+    /// Those that turned out not to hold what is wanted, when their manifests were read.
+    pub(super) lacking: &'a BTreeSet<String>,
+}
+
 /// Chooses; `listed` has the oldest first. Why newer ones were not taken goes into `passed_over`.
 pub(super) fn choose<'a>(
     listed: &'a [Listed],
-    params: &FindParams,
-    wanted: Option<&BackupUri>,
-    cluster: &str,
+    asked: Asked<'_>,
     passed_over: &mut Vec<String>,
 ) -> Result<(&'a Listed, &'a Summary), StepError> {
+    let Asked { params, uri, cluster, .. } = asked;
     if listed.is_empty() {
         let store = &params.store;
         return Err(StepError::permanent(format!(
@@ -26,60 +37,93 @@ pub(super) fn choose<'a>(
         ))
         .help("`rekindle backups list` shows what is there; `cluster:` names another cluster"));
     }
-    if wanted.is_none() && params.backup == LATEST {
-        return latest(listed, params, cluster, passed_over);
+    if uri.is_none() && params.backup == LATEST {
+        return latest(listed, asked, passed_over);
     }
-    let id = wanted.map_or(params.backup.as_str(), |uri| uri.id.as_str());
+    let id = uri.map_or(params.backup.as_str(), |uri| uri.id.as_str());
     let Some(found) = listed.iter().find(|one| one.uri.id == id) else {
-        return Err(unknown_id(listed, params, cluster, id));
+        return Err(unknown_id(listed, asked, id));
     };
     let summary = found.summary.as_ref().map_err(|error| StepError::from(error.clone()))?;
-    if let Some(why) = unfit(found, summary, params) {
+    let too_little = params.covers.as_ref().and_then(|wanted| too_little(found, summary, wanted, asked));
+    if let Some(why) = too_little.or_else(|| unfit(found, summary, params)) {
         return Err(StepError::permanent(format!("the backup `{id}` {why}"))
             .help("choose another one: `rekindle backups list` shows them with what is known of each"));
     }
     if found.has_failed() {
         passed_over.push(format!("the backup `{id}` is taken as asked, though its verification failed"));
     }
+    if params.covers.is_none() && !summary.covers.is_whole() {
+        passed_over.push(format!("the backup `{id}` is taken as asked, though it holds {}", summary.covers));
+    }
     Ok((found, summary))
 }
 
 fn latest<'a>(
     listed: &'a [Listed],
-    params: &FindParams,
-    cluster: &str,
+    asked: Asked<'_>,
     passed_over: &mut Vec<String>,
 ) -> Result<(&'a Listed, &'a Summary), StepError> {
+    let Asked { params, cluster, .. } = asked;
+    let wanted = params.covers.as_ref().unwrap_or(&Wanted::Server);
+    // Those of something else are no news, unless there is nothing but them.
+    let mut of_others = Vec::new();
     for one in listed.iter().rev() {
-        let id = &one.uri.id;
-        let why = match &one.summary {
-            Err(error) => format!("can't be read: {error}"),
-            Ok(summary) => match unfit(one, summary, params) {
-                Some(why) => why,
-                None if one.has_failed() => "was found bad by a verification".to_owned(),
-                None => return Ok((one, summary)),
-            },
-        };
-        passed_over.push(format!("passed over the backup `{id}`: it {why}"));
+        let told = |why: String| format!("passed over the backup `{}`: it {why}", one.uri.id);
+        match &one.summary {
+            Err(error) => passed_over.push(told(format!("can't be read: {error}"))),
+            Ok(summary) if !wanted.may_be_in(summary) => {
+                of_others.push(told(format!("holds {}", summary.covers)));
+            }
+            Ok(summary) => {
+                let why = too_little(one, summary, wanted, asked).or_else(|| unfit(one, summary, params));
+                match why {
+                    Some(why) => passed_over.push(told(why)),
+                    None if one.has_failed() => {
+                        passed_over.push(told("was found bad by a verification".to_owned()));
+                    }
+                    None => return Ok((one, summary)),
+                }
+            }
+        }
     }
-    let mut reasons: Vec<&str> = passed_over.iter().map(String::as_str).take(MAX_NAMED).collect();
-    let more = format!("and {} more", passed_over.len().saturating_sub(MAX_NAMED));
-    if passed_over.len() > MAX_NAMED {
+    let all = passed_over.len() + of_others.len();
+    let mut reasons: Vec<&str> =
+        passed_over.iter().chain(&of_others).map(String::as_str).take(MAX_NAMED).collect();
+    let more = format!("and {} more", all.saturating_sub(MAX_NAMED));
+    if all > MAX_NAMED {
         reasons.push(&more);
     }
     let kind = if params.verified { "verified backup" } else { "usable backup" };
+    let of_what = match wanted {
+        Wanted::Server | Wanted::Anything => String::new(),
+        Wanted::Database(_) | Wanted::Table(_) => format!(" that holds {wanted}"),
+    };
     let error = StepError::permanent(format!(
-        "there is no {kind} of cluster `{cluster}` in store `{}`: {}",
+        "there is no {kind} of cluster `{cluster}` in store `{}`{of_what}: {}",
         params.store,
         reasons.join("; ")
     ));
-    Err(if params.verified {
+    Err(if passed_over.is_empty() && *wanted == Wanted::Server {
+        error.help(
+            "make one of everything: `rekindle run backup`; `restore-database` and `restore-table` bring back what the \
+             others hold, and one of them is taken by its id",
+        )
+    } else if params.verified {
         error.help(
             "`rekindle backups verify ID` proves one; `verified: false` takes the latest as it is, unproven",
         )
     } else {
         error.help("`rekindle backups list` shows what is there")
     })
+}
+
+/// Says that a backup does not hold what is wanted.
+fn too_little(listed: &Listed, summary: &Summary, wanted: &Wanted, asked: Asked<'_>) -> Option<String> {
+    if !wanted.may_be_in(summary) {
+        return Some(format!("holds {}", summary.covers));
+    }
+    asked.lacking.contains(&listed.uri.id).then(|| format!("does not hold {wanted}"))
 }
 
 /// Says why a backup is not what was asked for.
@@ -95,8 +139,8 @@ fn unfit(listed: &Listed, summary: &Summary, params: &FindParams) -> Option<Stri
             None => format!("has no label {name}={value}"),
         });
     }
-    if let Some(why) = other_kind(summary, params) {
-        return Some(why);
+    if let Some(wanted) = params.kind.filter(|kind| *kind != summary.kind) {
+        return Some(format!("is {}, not {wanted}", summary.kind));
     }
     if params.verified && listed.proven().is_empty() {
         let failed = listed.has_failed();
@@ -105,20 +149,9 @@ fn unfit(listed: &Listed, summary: &Summary, params: &FindParams) -> Option<Stri
     None
 }
 
-fn other_kind(summary: &Summary, params: &FindParams) -> Option<String> {
-    let wanted = params.kind.filter(|kind| *kind != summary.kind)?;
-    Some(format!("is {}, not {}", kind_name(summary.kind), kind_name(wanted)))
-}
-
-fn kind_name(kind: BackupKind) -> &'static str {
-    match kind {
-        BackupKind::Logical => "logical",
-        BackupKind::Physical => "physical",
-    }
-}
-
-fn unknown_id(listed: &[Listed], params: &FindParams, cluster: &str, id: &str) -> StepError {
-    let message = format!("there is no backup `{id}` of cluster `{cluster}` in store `{}`", params.store);
+fn unknown_id(listed: &[Listed], asked: Asked<'_>, id: &str) -> StepError {
+    let (cluster, store) = (asked.cluster, &asked.params.store);
+    let message = format!("there is no backup `{id}` of cluster `{cluster}` in store `{store}`");
     let ids = || listed.iter().rev().map(|one| one.uri.id.as_str());
     let newest: Vec<String> = ids().take(MAX_NAMED).map(|id| format!("`{id}`")).collect();
     let newest = newest.join(", ");

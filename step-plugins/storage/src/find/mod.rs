@@ -2,9 +2,12 @@
 
 mod choose;
 #[cfg(test)]
+mod covers_tests;
+#[cfg(test)]
 mod tests;
+mod wanted;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -20,6 +23,8 @@ use rekindle_engine::step::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use self::choose::Asked;
+pub use self::wanted::Wanted;
 use crate::looking;
 
 /// The kind `backup.find`.
@@ -41,6 +46,10 @@ pub struct FindParams {
     /// Only a backup of this kind: `logical` for `mysql.restore`, `physical` for `mysql.restore-physical`.
     #[serde(default)]
     pub kind: Option<BackupKind>,
+    /// What it has to hold: `server`, `{ database: shop }`, `{ table: shop.orders }` or `anything`. The latest is one of the
+    /// whole server when absent, and one that is named may hold less.
+    #[serde(default)]
+    pub covers: Option<Wanted>,
     /// Only a backup that a verification has proven good, and none has found bad since.
     #[serde(default)]
     pub verified: bool,
@@ -84,6 +93,10 @@ pub struct FindOutputs {
     pub size_bytes: u64,
     /// How it was made.
     pub kind: BackupKind,
+    /// What it covers: `everything`, or in words what part.
+    pub covers: String,
+    /// The object that what was asked for is restored from: `full.sql.gz`.
+    pub object: String,
     /// The family of the server it is of.
     pub flavour: Flavour,
     /// The version of that server.
@@ -99,7 +112,7 @@ pub struct FindOutputs {
 }
 
 impl FindOutputs {
-    fn of(listed: &Listed, summary: &Summary, manifest: &Manifest, now: Timestamp) -> Self {
+    fn of(listed: &Listed, summary: &Summary, manifest: &Manifest, object: String, now: Timestamp) -> Self {
         let recovery_point = summary.recovery_point;
         Self {
             uri: listed.uri.clone(),
@@ -111,6 +124,8 @@ impl FindOutputs {
             age_seconds: u64::try_from(now.duration_since(recovery_point).as_secs()).unwrap_or(0),
             size_bytes: summary.size_bytes,
             kind: summary.kind,
+            covers: summary.covers.to_string(),
+            object,
             flavour: summary.flavour,
             version: summary.version.clone(),
             verified: listed.proven(),
@@ -133,6 +148,7 @@ impl Step for FindStep {
     fn plan(&self, params: &Planned<FindParams>) -> Result<Intent, StepError> {
         if let Some(params) = params.get() {
             uri(params)?;
+            check(params)?;
         }
         let backup = match params.show("/backup") {
             text if text.is_empty() => LATEST.to_owned(),
@@ -148,8 +164,16 @@ impl Step for FindStep {
             }
             Some(_) | None => String::new(),
         };
+        let held = |what: &str| {
+            let name = params.value(&format!("/covers/{what}"))?;
+            Some(format!(" that holds the {what} {}", name.as_str()?))
+        };
+        let held = held("database").or_else(|| held("table")).unwrap_or_default();
         Ok(Intent {
-            summary: format!("find the {verified}backup `{backup}`{labels} in {}", params.show("/store")),
+            summary: format!(
+                "find the {verified}backup `{backup}`{held}{labels} in {}",
+                params.show("/store")
+            ),
             ..Intent::default()
         })
     }
@@ -163,27 +187,43 @@ impl Step for FindStep {
     async fn run(&self, params: &FindParams, cx: &StepContext) -> Result<FindOutputs, StepError> {
         let store = cx.store(&params.store).await?;
         let wanted = uri(params)?;
+        check(params)?;
         let cluster = wanted.as_ref().map(|uri| uri.cluster.as_str()).or(params.cluster.as_deref());
         let cluster = cluster.unwrap_or(cx.settings().cluster());
-        let look = async |trust| {
-            let listed = catalogue::scan(&*store, &params.store, Some(cluster), trust).await?.backups;
-            Ok::<_, StepError>(Choice::among(&listed, params, wanted.as_ref(), cluster))
+        let scan = async |trust| {
+            Ok::<_, StepError>(catalogue::scan(&*store, &params.store, Some(cluster), trust).await?.backups)
         };
-        let mut choice = look(Trust::Index).await?;
-        // An index is only a memory: what is chosen by it is read, and counts if it still says the same.
-        let manifest = choice.read_again(&*store).await?;
-        if manifest.is_none() {
-            choice = look(Trust::Nothing).await?;
-        }
+        let mut trust = Trust::Index;
+        let mut listed = scan(trust).await?;
+        let mut lacking = BTreeSet::new();
+        let (choice, manifest) = loop {
+            if cx.cancel().is_cancelled() {
+                return Err(StepError::cancelled());
+            }
+            let asked = Asked { params, uri: wanted.as_ref(), cluster, lacking: &lacking };
+            let choice = Choice::among(&listed, asked);
+            // An index is only a memory: what is chosen by it is read, and counts if it still says the same.
+            match choice.read(&*store, trust).await? {
+                Some(manifest) if params.covers.as_ref().is_none_or(|wanted| wanted.is_in(&manifest)) => {
+                    break (choice, Some(manifest));
+                }
+                // It is of everything, and this was not there then.
+                Some(manifest) => _ = lacking.insert(manifest.id),
+                None if trust == Trust::Nothing => break (choice, None),
+                None => {
+                    trust = Trust::Nothing;
+                    listed = scan(trust).await?;
+                }
+            }
+        };
         for reason in &choice.passed_over {
             cx.warn(reason);
         }
         let (listed, summary) = choice.chosen?;
-        let manifest = match manifest {
-            Some(manifest) => manifest,
-            None => catalogue::load_manifest(&*store, &listed.uri).await?,
-        };
-        Ok(FindOutputs::of(&listed, &summary, &manifest, cx.world().clock.now()))
+        let Some(manifest) = manifest else { return Err(CatalogueError::NotFound(listed.uri).into()) };
+        let wanted = params.covers.as_ref().unwrap_or(&Wanted::Server);
+        let object = wanted::object(&*store, &listed.uri, &manifest, wanted).await?;
+        Ok(FindOutputs::of(&listed, &summary, &manifest, object, cx.world().clock.now()))
     }
 }
 
@@ -194,21 +234,35 @@ struct Choice {
 }
 
 impl Choice {
-    fn among(listed: &[Listed], params: &FindParams, wanted: Option<&BackupUri>, cluster: &str) -> Self {
+    fn among(listed: &[Listed], asked: Asked<'_>) -> Self {
         let mut passed_over = Vec::new();
-        let chosen = choose::choose(listed, params, wanted, cluster, &mut passed_over);
+        let chosen = choose::choose(listed, asked, &mut passed_over);
         let chosen = chosen.map(|(listed, summary)| (listed.clone(), summary.clone()));
         Self { chosen, passed_over }
     }
 
-    /// Gives the manifest of what was chosen, if the backup still says the same.
-    async fn read_again(&self, store: &dyn ObjectStore) -> Result<Option<Manifest>, StepError> {
+    /// Gives the manifest of what was chosen, if the backup still says what it was chosen by.
+    async fn read(&self, store: &dyn ObjectStore, trust: Trust) -> Result<Option<Manifest>, StepError> {
         let Ok((chosen, _)) = &self.chosen else { return Ok(None) };
+        if trust == Trust::Nothing {
+            return Ok(Some(catalogue::load_manifest(store, &chosen.uri).await?));
+        }
         match catalogue::show(store, &chosen.uri).await {
             Ok(shown) if shown.listed.says_the_same(chosen) => Ok(shown.manifest.ok()),
             Ok(_) | Err(CatalogueError::NotFound(_)) => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+/// Refuses what names no table.
+fn check(params: &FindParams) -> Result<(), StepError> {
+    match &params.covers {
+        Some(Wanted::Table(name)) if !name.contains('.') => {
+            Err(StepError::permanent(format!("`{name}` names no table of a database"))
+                .help("write `database.table`, as in `shop.orders`"))
+        }
+        Some(_) | None => Ok(()),
     }
 }
 

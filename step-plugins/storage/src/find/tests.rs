@@ -47,6 +47,8 @@ async fn the_latest_is_told_with_all_that_later_steps_need() {
             "age_seconds": 3601,
             "size_bytes": size,
             "kind": "logical",
+            "covers": "everything",
+            "object": "full.sql.gz",
             "flavour": "mariadb",
             "version": "10.11.14-MariaDB-log",
             "verified": ["content"],

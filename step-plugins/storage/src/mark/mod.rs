@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use rekindle_backup::layout::BackupUri;
 use rekindle_engine::step::{
-    Effect, Intent, Planned, Preflight, PreflightContext, Probe, Step, StepContext, StepError,
+    Effect, Intent, Planned, Preflight, PreflightContext, Probe, Problem, Step, StepContext, StepError,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -79,12 +79,19 @@ impl Step for MarkStep {
 
     async fn preflight(&self, params: &Planned<MarkParams>, cx: &PreflightContext) -> Preflight {
         let Some(params) = params.get() else { return Preflight::default() };
-        let preflight = looking::store_writable(&params.backup.store, "/backup", cx).await;
-        if preflight.problems.is_empty() {
-            crate::verify::backup_exists(&params.backup, cx).await
-        } else {
-            preflight
+        let mut preflight = looking::store_writable(&params.backup.store, "/backup", cx).await;
+        if preflight.problems.is_empty()
+            && let Err(error) = run::look(&params.backup, &cx.step).await
+        {
+            let (message, help) = (error.message, error.help);
+            preflight.problems.push(Problem {
+                code: "rekindle::backup::not_usable",
+                message,
+                help,
+                pointer: Some("/backup"),
+            });
         }
+        preflight
     }
 
     /// The mark is one object, so it says what was asked for, or something else as a whole.

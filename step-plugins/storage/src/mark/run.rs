@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use rekindle_backup::catalogue::{self, CatalogueError, StoredMark};
-use rekindle_backup::layout::MANIFEST;
+use rekindle_backup::catalogue::{self, CatalogueError, Listed, StoredMark, Trust};
+use rekindle_backup::layout::{BackupUri, KEEP_MARK, MANIFEST};
 use rekindle_backup::mark::{MARK_FORMAT, Mark, laid_over};
-use rekindle_engine::host::{ObjectStore, Stamp};
+use rekindle_engine::host::{ObjectInfo, ObjectStore, Stamp, StoreError, StoreErrorKind};
 use rekindle_engine::step::{Probe, StepContext, StepError};
 
 use super::check::MAX_LABELS;
@@ -14,11 +14,19 @@ use super::{MarkOutputs, MarkParams};
 /// How often another writer may come first before the step gives up.
 const TRIES: u32 = 5;
 
+/// Looks whether a backup is there, and whether what is said of it can be known.
+pub(super) async fn look(uri: &BackupUri, cx: &StepContext) -> Result<(), StepError> {
+    let store = cx.store(&uri.store).await?;
+    manifest_labels(&*store, uri).await?;
+    load(&*store, uri).await?;
+    Ok(())
+}
+
 /// Looks whether the mark says what is asked for.
 pub(super) async fn probe(params: &MarkParams, cx: &StepContext) -> Result<Probe<MarkOutputs>, StepError> {
     let store = cx.store(&params.backup.store).await?;
-    let labels = manifest_labels(&*store, params).await?;
-    let found = catalogue::load_mark(&*store, &params.backup).await?;
+    let labels = manifest_labels(&*store, &params.backup).await?;
+    let found = load(&*store, &params.backup).await?;
     Ok(match found.and_then(|found| found.mark.ok()) {
         Some(mark) if says(&mark, params) => Probe::Complete(outputs(params, &labels, mark, false)),
         Some(_) | None => Probe::Absent,
@@ -28,12 +36,12 @@ pub(super) async fn probe(params: &MarkParams, cx: &StepContext) -> Result<Probe
 /// Marks it, and proves that the mark and the backup are both there afterwards.
 pub(super) async fn run(params: &MarkParams, cx: &StepContext) -> Result<MarkOutputs, StepError> {
     let store = cx.store(&params.backup.store).await?;
-    let labels = manifest_labels(&*store, params).await?;
+    let labels = manifest_labels(&*store, &params.backup).await?;
     for _ in 0..TRIES {
         if cx.cancel().is_cancelled() {
             return Err(StepError::cancelled());
         }
-        let found = catalogue::load_mark(&*store, &params.backup).await?;
+        let found = load(&*store, &params.backup).await?;
         let (before, stamp) = readable(found, cx);
         if let Some(mark) = before.as_ref().filter(|mark| says(mark, params)) {
             return Ok(outputs(params, &labels, mark.clone(), false));
@@ -44,6 +52,47 @@ pub(super) async fn run(params: &MarkParams, cx: &StepContext) -> Result<MarkOut
         }
     }
     Err(StepError::transient(format!("others keep changing the mark of {}", params.backup)))
+}
+
+/// Reads the mark. What an archived one says an index may tell; where it does not, nothing is written in its place, since
+/// what was said would be lost.
+async fn load(store: &dyn ObjectStore, uri: &BackupUri) -> Result<Option<StoredMark>, StepError> {
+    match catalogue::load_mark(store, uri).await {
+        Err(CatalogueError::Store(error)) if error.kind == StoreErrorKind::Archived => {
+            archived(store, uri, error).await.map(Some)
+        }
+        found => Ok(found?),
+    }
+}
+
+async fn archived(
+    store: &dyn ObjectStore,
+    uri: &BackupUri,
+    error: StoreError,
+) -> Result<StoredMark, StepError> {
+    // Its state before what is remembered of it: if it changes in between, it is not replaced.
+    let stamp = listed(store, uri, KEEP_MARK).await?.and_then(|object| object.stamp);
+    match (remembered(store, uri).await?.mark, stamp) {
+        (Some(Ok(mark)), Some(stamp)) => Ok(StoredMark { mark: Ok(mark), stamp }),
+        _ => Err(error.into()),
+    }
+}
+
+/// Gives an object of a backup as it is listed, which needs no look into it.
+async fn listed(
+    store: &dyn ObjectStore,
+    uri: &BackupUri,
+    name: &str,
+) -> Result<Option<ObjectInfo>, StepError> {
+    let key = uri.key(name).map_err(|error| StepError::permanent(error.to_string()))?;
+    Ok(store.list(&uri.prefix()).await?.into_iter().find(|object| object.key == key))
+}
+
+/// Gives what the catalogue knows of a backup, with the help of its index.
+async fn remembered(store: &dyn ObjectStore, uri: &BackupUri) -> Result<Listed, StepError> {
+    let found = catalogue::scan(store, &uri.store, Some(&uri.cluster), Trust::Index).await?.backups;
+    let found = found.into_iter().find(|listed| listed.uri == *uri);
+    found.ok_or_else(|| CatalogueError::NotFound(uri.clone()).into())
 }
 
 /// Gives what was said before, and the state it is in.
@@ -112,21 +161,25 @@ async fn proven(
         return Err(StepError::transient(format!("the mark of {uri} does not read back as written")));
     }
     // Pruning may have been faster.
-    let manifest = uri.key(MANIFEST).map_err(|error| StepError::permanent(error.to_string()))?;
-    if store.head(&manifest).await?.is_none() {
+    if listed(store, uri, MANIFEST).await?.is_none() {
         return Err(CatalogueError::NotFound(uri.clone()).into());
     }
     Ok(outputs(params, labels, mark, true))
 }
 
-/// Gives the labels of the manifest; none when it is damaged: such a backup can be kept too, for a look at it.
+/// Gives the labels of the manifest. None when it is damaged: such a backup can be kept too, for a look at it. Of one
+/// that is archived, those that an index tells: it needs not come back to be kept.
 async fn manifest_labels(
     store: &dyn ObjectStore,
-    params: &MarkParams,
+    uri: &BackupUri,
 ) -> Result<BTreeMap<String, String>, StepError> {
-    match catalogue::load_manifest(store, &params.backup).await {
+    match catalogue::load_manifest(store, uri).await {
         Ok(manifest) => Ok(manifest.labels),
         Err(CatalogueError::Damaged { .. }) => Ok(BTreeMap::new()),
+        Err(CatalogueError::Store(error)) if error.kind == StoreErrorKind::Archived => {
+            let known = remembered(store, uri).await?.summary;
+            Ok(known.map(|summary| summary.labels).unwrap_or_default())
+        }
         Err(error) => Err(error.into()),
     }
 }

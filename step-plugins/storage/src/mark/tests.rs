@@ -1,6 +1,7 @@
 //! What a mark says, how often it is written, and what is refused.
 
 use rekindle_backup::catalogue;
+use rekindle_engine::host::StoreErrorKind;
 use rekindle_engine::step::{Planned, Step as _};
 use serde_json::{Value, json};
 
@@ -103,6 +104,61 @@ async fn a_backup_with_a_damaged_manifest_can_be_kept_and_one_that_is_not_there_
     rekindle::backup::not_usable: there is no backup backup://primary/shop/z (/backup)
       help: `rekindle backups list` shows what is there
     ");
+}
+
+#[tokio::test]
+async fn a_backup_whose_manifest_is_archived_can_be_kept_and_given_free_without_bringing_it_back() {
+    let shop = shop().await;
+    shop.primary.tell_stamps_in_lists();
+    shop.run("backup.mark", with(json!({ "labels": { "grade": "gold" } }))).await.unwrap();
+    shop.backup("c", "2026-11-22T13:00:00Z").await;
+    shop.primary.refuse(&key("a", "manifest.json"), StoreErrorKind::Archived);
+    assert!(shop.preflight(&MarkStep, keep()).await.problems.is_empty());
+    let outputs = shop.run("backup.mark", keep()).await.unwrap();
+    assert_eq!(outputs["labels"], json!({ "grade": "gold", "ticket": "OPS-7" }));
+    let prune = json!({ "store": "primary", "keep": { "keep_last": 1 } });
+    let kept = shop.run("backup.prune", prune.clone()).await.unwrap()["kept"].clone();
+    assert_eq!(kept[1], json!({ "id": "a", "reason": "marked: before the migration" }));
+
+    shop.run("backup.mark", with(json!({ "keep": false }))).await.unwrap();
+    let removed = shop.run("backup.prune", prune).await.unwrap()["removed"].clone();
+    assert_eq!(removed, json!([{ "id": "a", "reason": "no rule keeps it" }]));
+}
+
+#[tokio::test]
+async fn a_mark_that_is_archived_is_replaced_only_where_it_is_known_what_it_says() {
+    let label = || with(json!({ "labels": { "grade": "gold" } }));
+    for is_known in [false, true] {
+        let shop = shop().await;
+        shop.primary.tell_stamps_in_lists();
+        shop.run("backup.mark", keep()).await.unwrap();
+        if is_known {
+            // Which brings the index up to date.
+            shop.backup("c", "2026-11-22T13:00:00Z").await;
+        }
+        for name in ["manifest.json", "keep.json"] {
+            shop.primary.refuse(&key("a", name), StoreErrorKind::Archived);
+        }
+        let before = shop.primary.object(&key("a", "keep.json"));
+        let problems = shop.preflight(&MarkStep, label()).await.problems;
+        let done = shop.run("backup.mark", label()).await;
+        if is_known {
+            assert!(problems.is_empty());
+            let outputs = done.unwrap();
+            assert_eq!(
+                (&outputs["keep"], &outputs["reason"]),
+                (&json!(true), &json!("before the migration"))
+            );
+            assert_eq!(outputs["labels"], json!({ "grade": "gold", "ticket": "OPS-7" }));
+        } else {
+            insta::assert_snapshot!(problems[0], @r"
+            rekindle::backup::not_usable: failed to read `backups/shop/a/keep.json` in memory:primary: refused by the test (/backup)
+              help: bring it back with the provider's own tool, which takes hours, then resume the run
+            ");
+            assert_eq!(done.unwrap_err().message, problems[0].message);
+            assert_eq!(shop.primary.object(&key("a", "keep.json")), before);
+        }
+    }
 }
 
 #[test]

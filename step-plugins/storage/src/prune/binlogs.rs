@@ -55,12 +55,15 @@ async fn load(
     }
 }
 
-/// Gives the point of the backup that the oldest point in time is reached from; none when no backup stays.
+/// Gives the point of the backup that the oldest point in time is reached from; none when no backup stays that logs are
+/// replayed onto. One whose manifest can't be read may be such a one.
 fn needed_from(kept: &[Candidate], params: &PruneParams, now: Timestamp) -> Option<Timestamp> {
     let promised = params.logs_window().and_then(|window| window.stands_on(kept, now));
-    let Some(promised) = promised else { return kept.iter().map(|backup| backup.at).min() };
+    let is_start = |backup: &&Candidate| backup.series.as_ref().is_none_or(|series| series.covers.is_whole());
+    let starts = kept.iter().filter(is_start);
+    let Some(promised) = promised else { return starts.map(|backup| backup.at).min() };
     // A recovery that goes on may replay from further back.
-    let used = kept.iter().filter(|backup| backup.used_by.is_some()).map(|backup| backup.at).min();
+    let used = starts.filter(|backup| backup.used_by.is_some()).map(|backup| backup.at).min();
     Some(used.map_or(promised, |used| used.min(promised)))
 }
 

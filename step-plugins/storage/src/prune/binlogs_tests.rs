@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use rekindle_backup::binlog::{Segment, SegmentKey, TimelineKey};
+use rekindle_backup::manifest::ObjectRole;
 use rekindle_backup::sealed;
 use rekindle_backup::verdict::Level;
 use rekindle_engine::environment::Objectives;
+use rekindle_engine::host::ObjectStore as _;
 use rekindle_engine::values::DurationText;
 use serde_json::{Value, json};
 
 use super::PruneStep;
-use crate::testing::Shop;
+use crate::testing::{Shop, key};
 
 fn timeline() -> TimelineKey {
     TimelineKey { cluster: "shop".into(), server: "mariadb-0-1".into(), timeline: "t".into() }
@@ -102,6 +104,19 @@ async fn logs_are_kept_from_the_last_good_backup_before_the_window() {
     let params = json!({ "store": "primary", "keep": { "keep_last": 9 }, "keep_binlogs_within": "3h30m" });
     let outputs = shop.run("backup.prune", params).await.unwrap();
     assert_eq!(removed(&outputs), ["mariadb-0-1/t/bin.000001:4"], "what was logged since a");
+}
+
+#[tokio::test]
+async fn no_log_is_kept_for_a_backup_of_a_part() {
+    let shop = shop().await;
+    for id in ["a", "b"] {
+        shop.primary.delete(&key(id, "manifest.json")).await.unwrap();
+    }
+    shop.partial("old", "2026-11-22T08:00:00Z", ObjectRole::Databases, &["crm"]).await;
+    let params = json!({ "store": "primary", "keep": { "keep_last": 9 } });
+    let outputs = shop.run("backup.prune", params).await.unwrap();
+    assert!(outputs["kept"].to_string().contains("old"), "{outputs}");
+    assert_eq!(removed(&outputs).len(), 3, "all that ended before c");
 }
 
 #[tokio::test]

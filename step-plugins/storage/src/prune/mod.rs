@@ -4,6 +4,8 @@ mod binlogs;
 #[cfg(test)]
 mod binlogs_tests;
 mod run;
+#[cfg(test)]
+mod series_tests;
 mod sweep;
 #[cfg(test)]
 mod tests;
@@ -13,7 +15,7 @@ mod unfinished_tests;
 mod used_tests;
 
 use async_trait::async_trait;
-use rekindle_backup::retention::{KeepRules, Promise, Window};
+use rekindle_backup::retention::{KeepRules, Only, Promise, Window};
 use rekindle_engine::environment::Settings;
 use rekindle_engine::id::StoreName;
 use rekindle_engine::step::{
@@ -31,6 +33,7 @@ pub struct PruneStep;
 
 /// `with:` of `backup.prune`.
 ///
+/// Logical and physical backups, and those of some databases or tables, are counted apart, each series by itself.
 /// Whatever the rules say, the newest backup, the last verified one, marked ones, those that another run works with,
 /// those whose manifest can't be read, and those that `keep_binlogs_within` and the environment's
 /// `objectives.recovery_window` stand on stay.
@@ -44,6 +47,10 @@ pub struct PruneParams {
     pub cluster: Option<String>,
     /// Which backups stay; at least one rule.
     pub keep: KeepRules,
+    /// Which backups the rules are for: those of one kind that cover just this, as `{ kind: logical }` of everything. All
+    /// others stay. They are for every series when absent.
+    #[serde(default)]
+    pub only: Option<Only>,
     /// How far back any point in time is to be reached, by archived binary logs. As far as the oldest backup that stays
     /// when absent. Logs that are older go; those that are needed from there on never do, nor does the backup that they
     /// are replayed onto.
@@ -104,7 +111,8 @@ impl Step for PruneStep {
         let summary = match params.get() {
             Some(params) => {
                 check(params)?;
-                format!("remove the backups in {store} that no rule keeps (keep {})", params.keep)
+                let only = params.only.as_ref().map(|only| format!("; only {only}")).unwrap_or_default();
+                format!("remove the backups in {store} that no rule keeps (keep {}{only})", params.keep)
             }
             None => format!("remove the backups in {store} that no rule keeps"),
         };

@@ -59,7 +59,8 @@ impl Sweep {
             .iter()
             .map(|listed| Candidate { used_by: used_by(&listed.uri), ..Candidate::from(listed) })
             .collect();
-        let decisions = decide(&candidates, &params.keep, &params.windows(cx.settings()), now);
+        let windows = params.windows(cx.settings());
+        let decisions = decide(&candidates, &params.keep, params.only.as_ref(), &windows, now);
         let abandoned_before = now.checked_sub(LEFTOVER_AGE).unwrap_or(Timestamp::MIN);
         let kept: Vec<Candidate> = candidates
             .into_iter()

@@ -79,7 +79,7 @@ fn read(mut counted: Counted, index: Option<&DumpIndex>) -> io::Result<(Digest, 
 }
 
 /// Reads the index of a dump; nothing when it is missing or damaged, which is told under its own name.
-pub(super) async fn index_of(
+pub(crate) async fn index_of(
     store: &dyn ObjectStore,
     uri: &BackupUri,
     manifest: &Manifest,

@@ -16,6 +16,7 @@ use rekindle_engine::step::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::content::index_of;
 use crate::looking;
 
 /// The kind `backup.verify`.
