@@ -9,7 +9,7 @@ use crate::connection::Server;
 use crate::error::ServerError;
 
 /// How long one statement is sent again.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 

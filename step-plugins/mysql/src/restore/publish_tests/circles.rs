@@ -61,7 +61,7 @@ async fn a_circle_is_loaded_again_over_several_sessions_after_a_kill(flavour: Fl
     }
 
     let test = bench.cx();
-    let (again, patience) = (params(), Duration::from_secs(120));
+    let (again, patience) = (params(), Duration::from_mins(2));
     let outputs = tokio::time::timeout(patience, Restore.run(&again, &test.cx)).await.unwrap().unwrap();
     assert_eq!((outputs.tables, outputs.rows), (3, 3 << DOUBLED));
     assert_equal(&bench).await;
