@@ -30,6 +30,7 @@ mod partial;
 mod reader;
 mod replication;
 mod rewrite;
+mod rights;
 mod run;
 mod send;
 mod source;
