@@ -29,6 +29,10 @@ pub struct Inventory {
     /// By name.
     #[serde(default)]
     pub databases: BTreeMap<String, Database>,
+    /// What accounts get on `*.*`: `user@host` → `SUPER` and so on, as the server calls it. Told of dumps only, and absent in
+    /// those made before it was noted.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub granted: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Inventory {
@@ -57,6 +61,9 @@ impl Inventory {
 
     /// Adds what another dump of the same server has.
     pub fn add(&mut self, other: &Self) {
+        for (account, granted) in &other.granted {
+            self.granted.entry(account.clone()).or_default().extend(granted.iter().cloned());
+        }
         for (name, theirs) in &other.databases {
             let mine = self.databases.entry(name.clone()).or_default();
             mine.tables.extend(theirs.tables.clone());
@@ -178,7 +185,8 @@ impl std::fmt::Display for Difference {
 
 impl Inventory {
     /// Lists how `found` differs from this one, in name order. Rows are compared where both counted them, checksums
-    /// where both took them; [`MARKER_DATABASE`] is left out, and so are definers, which no server is asked for.
+    /// where both took them; [`MARKER_DATABASE`] is left out, and so are definers and
+    /// privileges, which no server is asked for.
     pub fn compare(&self, found: &Self) -> Vec<Difference> {
         let mut differences = Vec::new();
         let pairs =

@@ -2,7 +2,9 @@
 
 use crate::inventory::{Database, Inventory, Trigger};
 use crate::manifest::ConsistentPoint;
-use crate::sql::{Kind, Name, Piece, PieceKind, definer, is_undeclared_function, unquote_identifier};
+use crate::sql::{
+    Kind, Name, Piece, PieceKind, definer, granted_everywhere, is_undeclared_function, unquote_identifier,
+};
 
 /// How the last comment of a whole dump begins.
 pub const TRAILER: &[u8] = b"-- Dump completed";
@@ -93,16 +95,22 @@ impl Contents {
         self.trailer_is_last = false;
         self.statements += 1;
         self.statement(kind);
-        self.program(piece, kind);
+        self.demands(piece, kind);
     }
 
-    /// Notes whom a view, trigger, routine or event acts as, and what a function does not say.
-    fn program(&mut self, piece: &Piece<'_>, kind: &Kind) {
+    /// Notes what a statement asks of whoever will send it.
+    fn demands(&mut self, piece: &Piece<'_>, kind: &Kind) {
         let (what, name, within) = match kind {
             Kind::View(name) => ("VIEW", name, name),
             Kind::Trigger { name, table, .. } => ("TRIGGER", name, table),
             Kind::Routine { what, name } => (*what, name, name),
             Kind::Event(name) => ("EVENT", name, name),
+            Kind::Account => {
+                if let Some((account, granted)) = granted_everywhere(piece.sql, piece.escapes) {
+                    self.inventory.granted.entry(account).or_default().extend(granted);
+                }
+                return;
+            }
             Kind::CreateDatabase(_)
             | Kind::DropDatabase(_)
             | Kind::Use(_)
@@ -111,7 +119,6 @@ impl Contents {
             | Kind::Insert { .. }
             | Kind::StandIn(_)
             | Kind::Sequence(_)
-            | Kind::Account
             | Kind::Lock
             | Kind::Unlock
             | Kind::SetGtid(_)

@@ -1,5 +1,7 @@
-//! Whom a view, trigger, routine or event acts as, and whether a function says what it does to data: from the head of
-//! its `CREATE` statement.
+//! What a statement asks of whoever sends it: the definer of a view, trigger, routine or event, what a function says of
+//! itself, and the privileges that an account gets everywhere.
+
+use std::collections::BTreeSet;
 
 use super::{Escapes, Token, Tokens};
 
@@ -25,6 +27,11 @@ pub fn definer(sql: &[u8], escapes: Escapes) -> Option<String> {
     if tokens.next()? != Token::Mark(b'=') {
         return None;
     }
+    account(&mut tokens)
+}
+
+/// Reads an account as `user@host`; nothing when it is whoever sends the statement.
+fn account<'a>(tokens: &mut impl Iterator<Item = Token<'a>>) -> Option<String> {
     let user = tokens.next()?;
     if user.is("CURRENT_USER") || user.is("CURRENT_ROLE") {
         return None;
@@ -35,6 +42,31 @@ pub fn definer(sql: &[u8], escapes: Escapes) -> Option<String> {
         // An account from everywhere, or a role (MariaDB).
         Some(_) | None => Some(format!("{user}@%")),
     }
+}
+
+/// Gives the account of `GRANT … ON *.* TO user@host` as `user@host`, and what it gets, in upper case: `SUPER`, `ALL PRIVILEGES`.
+pub fn granted_everywhere(sql: &[u8], escapes: Escapes) -> Option<(String, BTreeSet<String>)> {
+    let mut tokens = heads(sql, escapes).take(HEAD_TOKENS);
+    if !tokens.next()?.is("GRANT") {
+        return None;
+    }
+    let mut privileges = BTreeSet::new();
+    let mut words: Vec<String> = Vec::new();
+    loop {
+        match tokens.next()? {
+            word if word.is("ON") => break,
+            Token::Word(word) => words.push(String::from_utf8_lossy(word).to_ascii_uppercase()),
+            Token::Mark(b',') => drop(privileges.insert(std::mem::take(&mut words).join(" "))),
+            // Roles, and columns of a table.
+            _ => return None,
+        }
+    }
+    privileges.insert(words.join(" "));
+    let everything = [Token::Mark(b'*'), Token::Mark(b'.'), Token::Mark(b'*')];
+    if everything.into_iter().any(|mark| tokens.next() != Some(mark)) || !tokens.next()?.is("TO") {
+        return None;
+    }
+    Some((account(&mut tokens)?, privileges))
 }
 
 /// Tells whether a `CREATE FUNCTION` says none of `DETERMINISTIC`, `NO SQL` and `READS SQL DATA`: a server that writes a
@@ -116,6 +148,30 @@ mod tests {
             "",
         ] {
             assert_eq!(of(sql), None, "{sql}");
+        }
+    }
+
+    #[test]
+    fn what_is_granted_on_everything_is_told_by_account() {
+        let told = |sql: &str| {
+            let granted = granted_everywhere(sql.as_bytes(), Escapes::default())?;
+            Some(format!("{}: {}", granted.0, granted.1.into_iter().collect::<Vec<_>>().join(", ")))
+        };
+        for (sql, granted) in [
+            ("GRANT Select, SET USER ON *.* TO `ann`@`%` WITH GRANT OPTION", Some("ann@%: SELECT, SET USER")),
+            ("GRANT ALL PRIVILEGES ON *.* TO 'o''neil'@'10.%'", Some("o'neil@10.%: ALL PRIVILEGES")),
+            (
+                "GRANT SYSTEM_USER,XA_RECOVER_ADMIN ON *.* TO `a`@`%`",
+                Some("a@%: SYSTEM_USER, XA_RECOVER_ADMIN"),
+            ),
+            ("GRANT SELECT ON *.* TO `readers`", Some("readers@%: SELECT")),
+            ("GRANT SELECT ON `shop`.* TO `ann`@`%`", None),
+            ("GRANT SELECT (`id`) ON `shop`.`a` TO `ann`@`%`", None),
+            ("GRANT PROXY ON ``@`%` TO `ann`@`%`", None),
+            ("GRANT `readers` TO `ann`@`%`", None),
+            ("REVOKE SELECT ON *.* FROM `ann`@`%`", None),
+        ] {
+            assert_eq!(told(sql).as_deref(), granted, "{sql}");
         }
     }
 

@@ -1,7 +1,9 @@
 //! What each version asks of an account.
 
+use rekindle_backup::inventory::Inventory;
 use serde_json::json;
 
+use super::judge::definer_setters;
 use super::*;
 
 const OWN: &str = "ann@%";
@@ -157,6 +159,25 @@ fn what_each_kind_of_object_takes_is_named_by_database() {
     let all = "CREATE, INSERT, CREATE VIEW, CREATE ROUTINE, TRIGGER, EVENT ON *.*";
     assert_eq!(objects(&[all]), "nothing");
     assert_eq!(told(can(&["USAGE ON *.*"]).objects("new", &Inventory::default())), "nothing");
+}
+
+#[test]
+fn nobody_gives_the_accounts_of_a_backup_what_he_has_not() {
+    let granted = |text: &str| serde_json::from_str(&format!(r#"{{"granted":{text}}}"#)).unwrap();
+    let can = can(&["SELECT, INSERT ON *.*"]);
+    let get = |text: &str, held: &Inventory| told(can.accounts_get("new", &version(text), held));
+    let of_root = granted(r#"{"root@localhost":["ALL PRIVILEGES"],"bob@%":["SELECT","SET USER"]}"#);
+    insta::assert_snapshot!(get("10.11.14-MariaDB", &of_root), @r"
+    rekindle::restore::missing_privilege: the account 'ann'@'%' of `new` has no ALL PRIVILEGES, SET USER on *.* (/target)
+      help: accounts of the backup have it, and it can't give them what it has not itself: 'bob'@'%', 'root'@'localhost'; nothing was changed; run `GRANT ALL PRIVILEGES, SET USER ON *.* TO 'ann'@'%' WITH GRANT OPTION`
+    ");
+    insta::assert_snapshot!(get("9.7.0", &granted(r#"{"bob@%":["SUPER","SYSTEM_USER","SELECT"]}"#)), @r"
+    rekindle::restore::missing_privilege: the account 'ann'@'%' of `new` has no SUPER, SYSTEM_USER on *.* (/target)
+      help: accounts of the backup have it, and it can't give them what it has not itself: 'bob'@'%'; nothing was changed; run `GRANT SUPER, SYSTEM_USER ON *.* TO 'ann'@'%' WITH GRANT OPTION`
+    ");
+    assert!(get("9.7.0", &of_root).contains("has no SET USER, SUPER on"), "MySQL shows no ALL PRIVILEGES");
+    let alone = r#"{"ann@%":["SUPER"],"mariadb.sys@localhost":["SUPER"],"bob@%":["USAGE","BINLOG MONITOR"]}"#;
+    assert_eq!(get("10.11.14-MariaDB", &granted(alone)), "nothing");
 }
 
 #[test]

@@ -96,10 +96,14 @@ async fn an_account_that_may_not_set_definers_is_refused_before_anything_is_drop
         Flavour::Mariadb => insta::assert_snapshot!(found, @r"
         rekindle::restore::missing_privilege: the account 'restorer'@'%' of `new` has no SET USER on *.* (/target)
           help: the backup has definers that it may not set: 'ann'@'%' (EVENT shop.e), ROOT (FUNCTION shop.f); nothing was changed; run `GRANT SET USER ON *.* TO 'restorer'@'%'`
+        rekindle::restore::missing_privilege: the account 'restorer'@'%' of `new` has no ALL PRIVILEGES on *.* (/target)
+          help: accounts of the backup have it, and it can't give them what it has not itself: ROOT, 'root'@'localhost'; nothing was changed; run `GRANT ALL PRIVILEGES ON *.* TO 'restorer'@'%' WITH GRANT OPTION`
         "),
         Flavour::Mysql => insta::assert_snapshot!(found, @r"
         rekindle::restore::missing_privilege: the account 'restorer'@'%' of `new` has no SET_ANY_DEFINER, SYSTEM_USER on *.* (/target)
           help: the backup has definers that it may not set: 'ann'@'%' (EVENT shop.e), ROOT (FUNCTION shop.f, it has SYSTEM_USER); nothing was changed; run `GRANT SET_ANY_DEFINER, SYSTEM_USER ON *.* TO 'restorer'@'%'`
+        rekindle::restore::missing_privilege: the account 'restorer'@'%' of `new` has no SET_ANY_DEFINER, SUPER, SYSTEM_USER on *.* (/target)
+          help: accounts of the backup have it, and it can't give them what it has not itself: ROOT, 'root'@'localhost'; nothing was changed; run `GRANT SET_ANY_DEFINER, SUPER, SYSTEM_USER ON *.* TO 'restorer'@'%' WITH GRANT OPTION`
         "),
     }
     pair.untouched().await;
@@ -109,7 +113,14 @@ async fn an_account_that_may_not_set_definers_is_refused_before_anything_is_drop
         pair.untouched().await;
     }
 
-    // The backup's own root has them all too, so whoever makes that account needs them.
+    // The backup's own root has them all too, and nobody gives that account what he has not.
+    let fewer = privileges.replace(", SUPER", "");
+    execute(&pair.new, &[&format!("GRANT {fewer} ON *.* TO {RESTORER}")]).await;
+    let error = pair.restore(json!({ "overwrite": true })).await.unwrap_err();
+    assert!(error.message.starts_with("the account 'restorer'@'%' of `new` has no "), "{error}");
+    assert!(error.help.unwrap().starts_with("accounts of the backup have it"));
+    pair.untouched().await;
+    pair.restore(json!({ "tables": ["shop.t"], "rename": { "shop.t": "aside.t" } })).await.unwrap();
     execute(&pair.new, &[&format!("GRANT {privileges} ON *.* TO {RESTORER}")]).await;
     assert_eq!(pair.found(json!({})).await, "");
     pair.restore(json!({ "overwrite": true })).await.unwrap();
