@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::connection::{Server, quote_string};
 use crate::error::ServerError;
 
-const EVERYTHING: &str = "ALL PRIVILEGES";
+/// What stands for every privilege; MySQL from 8.0 on shows each by its name.
+pub(crate) const EVERYTHING: &str = "ALL PRIVILEGES";
 /// `ER_OPTION_PREVENTS_STATEMENT`: with `--skip-grant-tables` everybody may do everything.
 const NO_GRANT_TABLES: u16 = 1290;
 

@@ -39,6 +39,9 @@ pub(super) async fn run(params: &Params, cx: &StepContext) -> Result<Outputs, St
     let mut control = login.connect().await?;
     source.check_flavour(&control)?;
     source.check_grant_option(&mut control).await?;
+    if params.drill {
+        rights::trust(&mut control).await?;
+    }
     rights::check(&source, None, &mut control).await?;
     prepare_control(params, &mut control).await?;
     // The session that loads also holds the lock: both end together, after its last statement.

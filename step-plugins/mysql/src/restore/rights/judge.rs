@@ -10,7 +10,7 @@ use super::{Can, Refusal};
 use crate::connection::quote_identifier;
 use crate::dump::ACCOUNTS_OF_SERVERS;
 use crate::flavour::ServerVersion;
-use crate::grants::{literal, quoted};
+use crate::grants::{EVERYTHING, literal, quoted};
 use crate::restore::source::MISSING_PRIVILEGE;
 
 /// The code of functions and triggers that the server takes from this account only when it trusts whoever makes them.
@@ -137,7 +137,7 @@ impl Can {
         for (account, granted) in held.granted.iter().filter(|(account, _)| !is_left_alone(account)) {
             let granted = granted.iter().map(|one| match (one.as_str(), version.flavour) {
                 // It shows each of them by its name.
-                ("ALL PRIVILEGES", Flavour::Mysql) => "SUPER",
+                (EVERYTHING, Flavour::Mysql) => "SUPER",
                 (one, _) => one,
             });
             let lacking = granted.filter(|one| !RENAMED.contains(one) && !grants.has_globally(one));
@@ -149,6 +149,9 @@ impl Can {
         }
         if missing.is_empty() {
             return None;
+        }
+        if missing.contains(EVERYTHING) {
+            missing.retain(|one| *one == EVERYTHING);
         }
         let (account, missing) = (quoted(&self.account), missing.into_iter().collect::<Vec<_>>().join(", "));
         let error =

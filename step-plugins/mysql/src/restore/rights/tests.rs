@@ -168,8 +168,8 @@ fn nobody_gives_the_accounts_of_a_backup_what_he_has_not() {
     let get = |text: &str, held: &Inventory| told(can.accounts_get("new", &version(text), held));
     let of_root = granted(r#"{"root@localhost":["ALL PRIVILEGES"],"bob@%":["SELECT","SET USER"]}"#);
     insta::assert_snapshot!(get("10.11.14-MariaDB", &of_root), @r"
-    rekindle::restore::missing_privilege: the account 'ann'@'%' of `new` has no ALL PRIVILEGES, SET USER on *.* (/target)
-      help: accounts of the backup have it, and it can't give them what it has not itself: 'bob'@'%', 'root'@'localhost'; nothing was changed; run `GRANT ALL PRIVILEGES, SET USER ON *.* TO 'ann'@'%' WITH GRANT OPTION`
+    rekindle::restore::missing_privilege: the account 'ann'@'%' of `new` has no ALL PRIVILEGES on *.* (/target)
+      help: accounts of the backup have it, and it can't give them what it has not itself: 'bob'@'%', 'root'@'localhost'; nothing was changed; run `GRANT ALL PRIVILEGES ON *.* TO 'ann'@'%' WITH GRANT OPTION`
     ");
     insta::assert_snapshot!(get("9.7.0", &granted(r#"{"bob@%":["SUPER","SYSTEM_USER","SELECT"]}"#)), @r"
     rekindle::restore::missing_privilege: the account 'ann'@'%' of `new` has no SUPER, SYSTEM_USER on *.* (/target)

@@ -177,6 +177,16 @@ async fn a_function_that_the_server_will_not_take_is_told_before_anything_is_dro
     assert_eq!(ask(&pair.new, DEFINERS).await, ask(&pair.old, DEFINERS).await);
 }
 
+on_both!(a_drill_takes_the_functions_that_the_server_took);
+async fn a_drill_takes_the_functions_that_the_server_took(flavour: Flavour) {
+    let trust = "SET GLOBAL log_bin_trust_function_creators = ON";
+    let pair = Pair::of(flavour, &[trust, "CREATE FUNCTION shop.f() RETURNS INT RETURN 1"]).await;
+
+    pair.restore(json!({ "overwrite": true, "drill": true })).await.unwrap();
+
+    assert_eq!(ask(&pair.new, "SELECT shop.f()").await, "1");
+}
+
 on_both!(an_account_without_super_is_told_of_triggers_before_anything_is_dropped);
 async fn an_account_without_super_is_told_of_triggers_before_anything_is_dropped(flavour: Flavour) {
     let made = ["CREATE TRIGGER shop.g BEFORE INSERT ON shop.t FOR EACH ROW SET @a = 1"];
