@@ -74,11 +74,11 @@ async fn fill_six(cluster: &Cluster) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_a_backup_in_a_bucket_hardly_more_than_the_table_is_read() {
+on_both!(of_a_backup_in_a_bucket_hardly_more_than_the_table_is_read);
+async fn of_a_backup_in_a_bucket_hardly_more_than_the_table_is_read(flavour: Flavour) {
     let server = S3Server::start("backups").await.unwrap();
     let proxy = FaultProxy::before(server.endpoint()).await.unwrap();
-    let cluster = Cluster::up(0);
+    let cluster = Cluster::up_of(flavour, 0);
     fill_six(&cluster).await;
     let environment = format!(
         "apiVersion: rekindle/v1\nkind: Environment\nname: bucket\nextends: box/environments/sandbox.yaml\n\

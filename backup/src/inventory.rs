@@ -29,6 +29,10 @@ pub struct Inventory {
     /// By name.
     #[serde(default)]
     pub databases: BTreeMap<String, Database>,
+    /// What accounts get on `*.*`: `user@host` → `SUPER` and so on, as the server calls it. Told of dumps only, and absent in
+    /// those made before it was noted.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub granted: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Inventory {
@@ -57,6 +61,9 @@ impl Inventory {
 
     /// Adds what another dump of the same server has.
     pub fn add(&mut self, other: &Self) {
+        for (account, granted) in &other.granted {
+            self.granted.entry(account.clone()).or_default().extend(granted.iter().cloned());
+        }
         for (name, theirs) in &other.databases {
             let mine = self.databases.entry(name.clone()).or_default();
             mine.tables.extend(theirs.tables.clone());
@@ -65,6 +72,8 @@ impl Inventory {
             mine.routines.extend(theirs.routines.iter().cloned());
             mine.events.extend(theirs.events.iter().cloned());
             mine.sequences.extend(theirs.sequences.iter().cloned());
+            mine.definers.extend(theirs.definers.clone());
+            mine.undeclared_functions.extend(theirs.undeclared_functions.iter().cloned());
         }
     }
 
@@ -111,6 +120,14 @@ pub struct Database {
     /// Sequence names (MariaDB).
     #[serde(default)]
     pub sequences: BTreeSet<String>,
+    /// Whom what is not a table acts as: `VIEW names`, `TRIGGER keep`, or a routine or `EVENT` → `user@host`. Told of dumps
+    /// only, and absent in those made before it was noted.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub definers: BTreeMap<String, String>,
+    /// Functions that say none of `DETERMINISTIC`, `NO SQL` and `READS SQL DATA`, by name: servers that write a binary log
+    /// refuse them unless `log_bin_trust_function_creators` is on. Told of dumps only.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub undeclared_functions: BTreeSet<String>,
 }
 
 /// One base table.
@@ -168,7 +185,8 @@ impl std::fmt::Display for Difference {
 
 impl Inventory {
     /// Lists how `found` differs from this one, in name order. Rows are compared where both counted them, checksums
-    /// where both took them; [`MARKER_DATABASE`] is left out.
+    /// where both took them; [`MARKER_DATABASE`] is left out, and so are definers and
+    /// privileges, which no server is asked for.
     pub fn compare(&self, found: &Self) -> Vec<Difference> {
         let mut differences = Vec::new();
         let pairs =

@@ -13,7 +13,7 @@ fn shop() -> Inventory {
         routines: ["PROCEDURE p".to_owned()].into(),
         ..Database::default()
     };
-    Inventory { databases: [("shop".to_owned(), database)].into() }
+    Inventory { databases: [("shop".to_owned(), database)].into(), ..Inventory::default() }
 }
 
 fn differences(found: &Inventory) -> String {

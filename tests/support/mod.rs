@@ -13,18 +13,18 @@ pub(crate) use terminal::Terminal;
 pub(crate) use transfers::{MIB, Transfers, noise};
 
 /// Makes a fact, an `async fn` of a flavour, a test for each of them: `fact::mariadb` and `fact::mysql`. The second runs in the
-/// lane of that name.
+/// lane of that name. Two threads: the program is waited for in one, while servers of the test answer it in the other.
 macro_rules! on_both {
     ($fact:ident) => {
         mod $fact {
             use rekindle_backup::manifest::Flavour;
 
-            #[tokio::test]
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn mariadb() {
                 super::$fact(Flavour::Mariadb).await;
             }
 
-            #[tokio::test]
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn mysql() {
                 super::$fact(Flavour::Mysql).await;
             }

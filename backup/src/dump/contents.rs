@@ -2,7 +2,9 @@
 
 use crate::inventory::{Database, Inventory, Trigger};
 use crate::manifest::ConsistentPoint;
-use crate::sql::{Kind, Name, Piece, PieceKind, unquote_identifier};
+use crate::sql::{
+    Kind, Name, Piece, PieceKind, definer, granted_everywhere, is_undeclared_function, unquote_identifier,
+};
 
 /// How the last comment of a whole dump begins.
 pub const TRAILER: &[u8] = b"-- Dump completed";
@@ -22,6 +24,8 @@ pub struct Contents {
     pub database: Option<String>,
     /// The table whose section this is.
     pub table: Option<String>,
+    /// Tables whose sections are over, until somebody asks.
+    left: Vec<(String, String)>,
     trailer_is_last: bool,
     slave_gtid: bool,
 }
@@ -62,7 +66,7 @@ impl Contents {
             }
             PieceKind::Statement => {
                 let kind = piece.classify();
-                self.saw(&kind);
+                self.saw(piece, &kind);
                 Some(kind)
             }
         }
@@ -71,14 +75,67 @@ impl Contents {
     /// As [`Contents::accept`] for a statement, with the rows of an `INSERT` uncounted.
     pub fn accept_head(&mut self, piece: &Piece<'_>) -> Kind {
         let kind = piece.classify_head();
-        self.saw(&kind);
+        self.saw(piece, &kind);
         kind
     }
 
-    fn saw(&mut self, kind: &Kind) {
+    /// Gives the tables whose sections are over since this was last asked, as database and name: whoever dumps has read
+    /// them to their end.
+    pub fn take_left(&mut self) -> Vec<(String, String)> {
+        std::mem::take(&mut self.left)
+    }
+
+    fn leave_table(&mut self) {
+        if let (Some(database), Some(table)) = (&self.database, self.table.take()) {
+            self.left.push((database.clone(), table));
+        }
+    }
+
+    fn saw(&mut self, piece: &Piece<'_>, kind: &Kind) {
         self.trailer_is_last = false;
         self.statements += 1;
         self.statement(kind);
+        self.demands(piece, kind);
+    }
+
+    /// Notes what a statement asks of whoever will send it.
+    fn demands(&mut self, piece: &Piece<'_>, kind: &Kind) {
+        let (what, name, within) = match kind {
+            Kind::View(name) => ("VIEW", name, name),
+            Kind::Trigger { name, table, .. } => ("TRIGGER", name, table),
+            Kind::Routine { what, name } => (*what, name, name),
+            Kind::Event(name) => ("EVENT", name, name),
+            Kind::Account => {
+                if let Some((account, granted)) = granted_everywhere(piece.sql, piece.escapes) {
+                    self.inventory.granted.entry(account).or_default().extend(granted);
+                }
+                return;
+            }
+            Kind::CreateDatabase(_)
+            | Kind::DropDatabase(_)
+            | Kind::Use(_)
+            | Kind::CreateTable(_)
+            | Kind::DropTable(_)
+            | Kind::Insert { .. }
+            | Kind::StandIn(_)
+            | Kind::Sequence(_)
+            | Kind::Lock
+            | Kind::Unlock
+            | Kind::SetGtid(_)
+            | Kind::ChangeMaster
+            | Kind::Set
+            | Kind::Other(_) => return,
+        };
+        let definer = definer(piece.sql, piece.escapes);
+        let is_undeclared = what == "FUNCTION" && is_undeclared_function(piece.sql, piece.escapes);
+        self.within(within, |database| {
+            if let Some(definer) = definer {
+                database.definers.insert(format!("{what} {}", name.name), definer);
+            }
+            if is_undeclared {
+                database.undeclared_functions.insert(name.name.clone());
+            }
+        });
     }
 
     fn comment(&mut self, raw: &[u8]) {
@@ -87,11 +144,14 @@ impl Contents {
         self.trailer_is_last = last_line.is_some_and(|line| line.starts_with(TRAILER));
         match announcement(raw) {
             Some(Announcement::Database(name)) => {
+                self.leave_table();
                 self.database = Some(name);
-                self.table = None;
             }
-            Some(Announcement::Table(name)) => self.table = Some(name),
-            Some(Announcement::Other) => self.table = None,
+            Some(Announcement::Table(name)) => {
+                self.leave_table();
+                self.table = Some(name);
+            }
+            Some(Announcement::Other) => self.leave_table(),
             Some(Announcement::TableRows) | None => {}
         }
         self.coordinates(raw);

@@ -113,6 +113,11 @@ impl<W: Write> DumpWriter<W> {
         &self.contents
     }
 
+    /// As [`Contents::take_left`].
+    pub fn take_left(&mut self) -> Vec<(String, String)> {
+        self.contents.take_left()
+    }
+
     /// Says that one program's output is over, and demands that its trailer was the last thing in it.
     /// More text may follow, with a trailer of its own.
     pub fn end_part(&mut self) -> Result<(), DumpWriteError> {

@@ -6,6 +6,7 @@
 
 mod between;
 mod classify;
+mod definer;
 mod error;
 mod name;
 mod piece;
@@ -18,6 +19,7 @@ mod tokens;
 mod tests;
 
 pub use classify::Kind;
+pub use definer::{definer, granted_everywhere, is_undeclared_function};
 pub use error::{LexError, LexErrorKind};
 pub use name::{Name, quote_identifier, quote_string, unquote_identifier};
 pub use piece::{Escapes, Piece, PieceKind};

@@ -24,6 +24,7 @@ mod binlogs;
 mod body_sink;
 mod checksum;
 mod fence;
+mod grants;
 mod guard;
 pub mod import_dump;
 pub mod inspect;

@@ -100,7 +100,7 @@ mod tests {
         let of = |names: &[&str]| {
             let tables = names.iter().map(|name| ((*name).to_owned(), Table::default())).collect();
             let shop = Database { tables, ..Database::default() };
-            Inventory { databases: [("shop".to_owned(), shop)].into() }
+            Inventory { databases: [("shop".to_owned(), shop)].into(), ..Inventory::default() }
         };
         assert_eq!(in_both(&of(&["a", "b"]), &of(&["a", "b"])), (of(&["a", "b"]), true));
         assert_eq!(in_both(&of(&["a", "b"]), &of(&["b", "c"])), (of(&["b"]), false));

@@ -6,6 +6,8 @@ use rekindle_backup::dump::DumpWriteError;
 use rekindle_engine::host::{ExitReport, ProcessError};
 use rekindle_engine::step::StepError;
 
+use super::unchanged;
+
 /// How much of a client's standard error a message shows.
 const SHOWN_STDERR_BYTES: usize = 2000;
 
@@ -63,6 +65,7 @@ impl Failure {
                         "(1213)",
                     ]
                     .iter()
+                    .chain(&CHANGED)
                     .any(|words| end.stderr.contains(words));
                 let error = if passing { StepError::transient(text) } else { StepError::permanent(text) };
                 match help(&end.stderr) {
@@ -88,7 +91,20 @@ fn said(stderr: &str) -> String {
     format!(": {}{}", if from > 0 { "…" } else { "" }, &stderr[from..])
 }
 
+/// What clients say when a table was changed after the snapshot was taken: `ER_TABLE_DEF_CHANGED`, `ER_NO_SUCH_TABLE`,
+/// `ER_BAD_DB_ERROR`.
+const CHANGED: [&str; 5] = [
+    "Error 1412",
+    "(1146)",
+    "Couldn't read status information for table",
+    "Error in field count for table",
+    "Got error: 1049",
+];
+
 fn help(stderr: &str) -> Option<&'static str> {
+    if CHANGED.iter().any(|words| stderr.contains(words)) {
+        return Some(unchanged::HELP);
+    }
     if stderr.contains("Access denied") || stderr.contains("command denied") {
         return Some(
             "a dump needs SELECT, SHOW VIEW, TRIGGER and EVENT; on MySQL also RELOAD and REPLICATION CLIENT",

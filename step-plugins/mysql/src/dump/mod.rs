@@ -15,6 +15,7 @@ mod snapshot;
 mod step;
 mod stream;
 mod survey;
+mod unchanged;
 
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@ use rekindle_backup::inventory::Inventory;
 use rekindle_backup::manifest::{ConsistentPoint, DumpIndex, MANIFEST_FORMAT, ObjectEntry, Tool};
 use rekindle_engine::host::{Body, Key, ObjectStore, PutMode};
 use rekindle_engine::step::{StepContext, StepError};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use super::accounts::{self, Accounts};
 use super::choose::Chosen;
@@ -18,6 +18,7 @@ use super::privileges::{self, Verdict};
 use super::snapshot::{Snapshot, without};
 use super::stream::{Stream, Streamed, stream};
 use super::survey::Survey;
+use super::unchanged::{TableName, Tables, WAITING_TABLES};
 use super::{DumpOutputs, DumpParams, DumpScope};
 use crate::backup_part::BackupPart;
 use crate::checksum::leave_history_out;
@@ -58,20 +59,25 @@ pub(super) async fn run(params: &DumpParams, cx: &StepContext) -> Result<DumpOut
     let choice =
         Choice { client: &client, server: &version, survey: &survey, scope: params.scope, chosen: &chosen };
     choice.warnings().iter().for_each(|warning| cx.warn(warning));
+    let tables = Tables::look(&login, &chosen).await?;
     let snapshot = open_snapshot(params, cx, &login, &version).await?;
     // An index describes a whole object: the old one goes before its object is replaced.
     store.delete(&part.index).await?;
     let started_at = cx.world().clock.now();
     let (is_open, dump_is_open) = oneshot::channel();
-    let streaming = store_stream(params, cx, &login, &choice, accounts, is_open, (store.as_ref(), &object));
+    let (read, is_read) = mpsc::channel(WAITING_TABLES);
+    let tell = Tell { is_open, read };
+    let streaming = store_stream(params, cx, &login, &choice, accounts, tell, (store.as_ref(), &object));
     let checksums = async {
         Ok(match snapshot {
             Some(snapshot) => snapshot.read(dump_is_open, &chosen, cx).await,
             None => Inventory::default(),
         })
     };
-    let (mut streamed, mut checksums) = tokio::try_join!(streaming, checksums)?;
+    let watching = tables.watch(&login, is_read);
+    let (mut streamed, mut checksums, unchanged) = tokio::try_join!(streaming, checksums, watching)?;
     chosen.check(&streamed.dump.inventory)?;
+    unchanged.check(&streamed.dump.inventory)?;
     if !choice.keeps_history() {
         leave_history_out(&mut checksums);
     }
@@ -117,6 +123,12 @@ async fn open_snapshot(
     }
 }
 
+/// What is told of a dump while it is made.
+struct Tell {
+    is_open: oneshot::Sender<()>,
+    read: mpsc::Sender<TableName>,
+}
+
 /// Runs the client into the store, and proves that the store has what was sent.
 async fn store_stream(
     params: &DumpParams,
@@ -124,7 +136,7 @@ async fn store_stream(
     login: &Login,
     choice: &Choice<'_>,
     accounts: Accounts,
-    is_open: oneshot::Sender<()>,
+    tell: Tell,
     (store, object): (&dyn ObjectStore, &Key),
 ) -> Result<Streamed, StepError> {
     let options = ClientOptions::new(login, choice.server.flavour)
@@ -156,7 +168,8 @@ async fn store_stream(
         step: cx.step().clone(),
         cancel: cx.cancel().clone(),
         waiting: patience.waiting.clone(),
-        is_open,
+        is_open: tell.is_open,
+        read: tell.read,
     };
     let streaming = blocking(move || stream(parts));
     let storing = store.put(object, body, PutMode::Replace);

@@ -9,11 +9,12 @@ use rekindle_backup::dump::{DumpWriter, WriterOptions, WrittenDump};
 use rekindle_engine::host::{BodySender, Clock, ExitReport, RunningProcess, TerminateReason};
 use rekindle_engine::id::StepId;
 use rekindle_engine::step::{Progress, Reporter};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::accounts::Accounts;
 use super::failure::Failure;
+use super::unchanged::TableName;
 use crate::body_sink::BodySink;
 use crate::guard::GRACE;
 use crate::stall::Waiting;
@@ -35,6 +36,8 @@ pub(super) struct Stream {
     pub(super) waiting: Waiting,
     /// Told once the dump's snapshot is known to be open.
     pub(super) is_open: oneshot::Sender<()>,
+    /// Told each table that the client has read to its end.
+    pub(super) read: mpsc::Sender<TableName>,
 }
 
 /// A dump whose client ended well and whose trailer was seen; its body has been finished.
@@ -62,6 +65,7 @@ pub(super) fn stream(mut stream: Stream) -> Result<Streamed, Failure> {
         step: stream.step,
         snapshot_at: None,
         is_open: Some(stream.is_open),
+        read: stream.read,
         bytes: 0,
         shown: Instant::now(),
     };
@@ -88,6 +92,7 @@ pub(super) fn stream(mut stream: Stream) -> Result<Streamed, Failure> {
     }
     let whole = |error| with_end(Failure::from(error), &end);
     writer.end_part().map_err(whole)?;
+    follow.tell_read(&mut writer);
     let snapshot_at = follow.snapshot_at.unwrap_or_else(|| follow.clock.now());
     writer.write(stream.accounts.after.as_bytes()).map_err(whole)?;
     let (sink, dump) = writer.finish().map_err(whole)?;
@@ -108,8 +113,18 @@ struct Follow {
     step: StepId,
     snapshot_at: Option<Timestamp>,
     is_open: Option<oneshot::Sender<()>>,
+    read: mpsc::Sender<TableName>,
     bytes: u64,
     shown: Instant,
+}
+
+impl Follow {
+    fn tell_read(&self, writer: &mut DumpWriter<BodySink>) {
+        for table in writer.take_left() {
+            // Whoever has stopped listening says why.
+            let _ = self.read.blocking_send(table);
+        }
+    }
 }
 
 fn copy(
@@ -131,6 +146,7 @@ fn copy(
         }
         writer.write(&chunk[..length])?;
         follow.bytes += length as u64;
+        follow.tell_read(writer);
         let contents = writer.contents();
         // The header is written before the transaction begins; the first database is written in it.
         if follow.snapshot_at.is_none() && contents.database.is_some() {

@@ -20,6 +20,7 @@ mod checksums;
 mod clients;
 mod privileges;
 mod tables;
+mod unchanged;
 
 const SEED: &[&str] = &[
     "CREATE DATABASE shop",

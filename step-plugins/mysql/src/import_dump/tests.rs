@@ -130,6 +130,21 @@ async fn a_dump_of_one_database_gets_its_name_behind_its_header() {
 }
 
 #[tokio::test]
+async fn whom_triggers_and_functions_act_as_is_noted_for_their_restore() {
+    let bench = bench();
+    let made = "/*!50003 CREATE*/ /*!50017 DEFINER=`ann`@`%`*/ /*!50003 TRIGGER `g` BEFORE INSERT ON `t` FOR EACH ROW SET @a = 1 */;\n\
+        CREATE DEFINER=`bob`@`localhost` FUNCTION `f`() RETURNS int RETURN 1;\n";
+    let text = DUMP.replace("UNLOCK TABLES;\n", &format!("UNLOCK TABLES;\n{made}"));
+
+    bench.import(text.as_bytes(), &json!({})).await.unwrap();
+
+    let shop = &bench.index().inventory.databases["shop"];
+    let definers = json!({ "FUNCTION f": "bob@localhost", "TRIGGER g": "ann@%" });
+    assert_eq!(serde_json::to_value(&shop.definers).unwrap(), definers);
+    assert_eq!(shop.undeclared_functions.iter().collect::<Vec<_>>(), ["f"]);
+}
+
+#[tokio::test]
 async fn what_is_no_whole_dump_is_refused_and_leaves_nothing() {
     let bench = bench();
     let refused = async |bytes: &[u8], more: Value| bench.refused(bytes, &more).await;

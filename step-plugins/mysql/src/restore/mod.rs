@@ -31,6 +31,7 @@ mod patience;
 mod reader;
 mod replication;
 mod rewrite;
+mod rights;
 mod run;
 mod send;
 mod source;

@@ -154,7 +154,11 @@ impl Part {
             into.tables.insert(table.to.1.clone(), rows);
             if table.has_triggers() {
                 let of_table = database.triggers.iter().filter(|(_, trigger)| trigger.table == table.from.1);
-                into.triggers.extend(of_table.map(|(name, trigger)| (name.clone(), trigger.clone())));
+                for (name, trigger) in of_table {
+                    into.triggers.insert(name.clone(), trigger.clone());
+                    let definer = database.definers.get_key_value(&format!("TRIGGER {name}"));
+                    into.definers.extend(definer.map(|(what, definer)| (what.clone(), definer.clone())));
+                }
             }
         }
         expected

@@ -13,7 +13,7 @@ use super::marker::{self, Before, Marker, Stage};
 use super::parallel::{self, Extract, Parts, Sessions};
 use super::part::{Part, shown};
 use super::source::Source;
-use super::{Outputs, Params, load, loaded, run};
+use super::{Outputs, Params, load, loaded, rights, run};
 use crate::connection::{Login, Server, quote_identifier, quote_string};
 use crate::error::ServerError;
 use crate::inventory;
@@ -131,6 +131,7 @@ pub(super) async fn run(
     let login = Login::of(cx, &params.target).await?;
     let mut control = login.connect().await?;
     source.check_flavour(&control)?;
+    rights::check(source, Some(&part), &mut control).await?;
     run::prepare_control(params, &mut control).await?;
     let mut main = login.connect().await?;
     run::lock(&mut main).await?;

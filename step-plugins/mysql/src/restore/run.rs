@@ -11,7 +11,9 @@ use super::marker::{self, Before, Marker, Stage};
 use super::parallel::{self, Extract, Parts, Sessions};
 use super::part::Part;
 use super::source::Source;
-use super::{BinlogUse, MAX_SESSIONS, Outputs, Params, foreign_keys, load, loaded, partial, replication};
+use super::{
+    BinlogUse, MAX_SESSIONS, Outputs, Params, foreign_keys, load, loaded, partial, replication, rights,
+};
 use crate::archive_binlogs::{self, ArchiveBinlogsParams};
 use crate::binlogs::server::logs_at_all;
 use crate::connection::{Login, Server, quote_identifier};
@@ -37,6 +39,10 @@ pub(super) async fn run(params: &Params, cx: &StepContext) -> Result<Outputs, St
     let mut control = login.connect().await?;
     source.check_flavour(&control)?;
     source.check_grant_option(&mut control).await?;
+    if params.drill {
+        rights::trust(&mut control).await?;
+    }
+    rights::check(&source, None, &mut control).await?;
     prepare_control(params, &mut control).await?;
     // The session that loads also holds the lock: both end together, after its last statement.
     let mut loading = login.connect().await?;

@@ -7,6 +7,7 @@ use rekindle_engine::step::{
 
 use super::marker::{self, Marker, Stage};
 use super::part::Part;
+use super::rights::{self, Refusal};
 use super::run::{self, refusal};
 use super::source::{MISSING_PRIVILEGE, Source};
 use super::{BinlogUse, Outputs, Params};
@@ -100,6 +101,7 @@ impl Step for Restore {
                 if let Err(error) = source.check_grant_option(&mut server).await {
                     found.problems.push(problem(MISSING_PRIVILEGE, error, "/target"));
                 }
+                found.problems.extend(rights_problems(params, &source, &mut server).await);
                 found.problems.extend(target_problem(params, &source, &cx.step, &mut server).await);
             }
             server.session.close().await;
@@ -144,6 +146,18 @@ impl Step for Restore {
 
     async fn run(&self, params: &Params, cx: &StepContext) -> Result<Outputs, StepError> {
         run::run(params, cx).await
+    }
+}
+
+/// What the account may not make. That it is of the other flavour, or asks for what is not there, is told elsewhere.
+async fn rights_problems(params: &Params, source: &Source, server: &mut Server) -> Vec<Problem> {
+    let named = source.named(params);
+    let (Ok(()), Ok(part)) = (source.check_flavour(server), Part::of(&named, source.inventory())) else {
+        return Vec::new();
+    };
+    match rights::refusals(source, part.as_ref(), server).await {
+        Ok(refusals) => refusals.into_iter().map(Refusal::problem).collect(),
+        Err(error) => vec![error.problem("/target")],
     }
 }
 

@@ -22,6 +22,7 @@ use crate::testing::{known_to, on_both, position_query, server_of, world_of};
 
 mod grant_option;
 mod replica;
+mod rights;
 mod side_by_side;
 
 const OBJECT: &str = "backups/shop/b1/full.sql.gz";
