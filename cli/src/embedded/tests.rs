@@ -190,6 +190,8 @@ fn a_recovery_to_a_point_says_how_far_in_one_way() {
         &["gtid=0-1-5", "backup=b1", "provision=sandbox", "expect=[{sql: SELECT 1, expect: 1}]"],
     );
     assert_eq!(steps, ["provision", "wait-ready", "restore", "replay", "assert", "report"]);
+    let of_files = ["base=physical", "time=2026-11-22T15:40:00Z"];
+    assert_eq!(self::steps("point-in-time-recovery", &of_files), ["restore-files", "replay", "report"]);
     let errors = compiled("point-in-time-recovery", &whole(), &[]).unwrap_err();
     assert!(errors.iter().any(|error| error.message.contains("`until` does not say how far")), "{errors:#?}");
 }

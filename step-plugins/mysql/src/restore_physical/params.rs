@@ -1,7 +1,7 @@
 //! What a runbook says to `mysql.restore-physical`, and what it gets.
 
 use rekindle_backup::layout::BackupUri;
-use rekindle_engine::id::TargetName;
+use rekindle_engine::id::{StoreName, TargetName};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +17,15 @@ pub struct Params {
     /// must be empty.
     #[serde(default)]
     pub overwrite: bool,
+    /// Archive the binary logs of the server whose place is taken into this store, once it is read-only and before it is
+    /// stopped. Of a server that does not run, logs in its data directory are moved aside with it, and others are
+    /// archived before the restored one empties them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archive_to: Option<StoreName>,
+    /// Leave the server fenced in the end, read-only and without events, for `mysql.replay-binlogs`, which takes the
+    /// fence down: nothing is written in between, and nobody works on data that are not brought forward yet.
+    #[serde(default)]
+    pub stay_fenced: bool,
 }
 
 /// What `mysql.restore-physical` gives.

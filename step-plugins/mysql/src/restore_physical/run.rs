@@ -7,7 +7,7 @@ use rekindle_engine::step::{StepContext, StepError};
 use super::marker::{Marker, Stage};
 use super::place::{self, Disk};
 use super::source::Source;
-use super::{Outputs, Params, prepare, prove, unpack};
+use super::{Outputs, Params, prepare, prove, replaced, unpack};
 use crate::connection::Login;
 use crate::error::ServerError;
 use crate::guard::blocking;
@@ -38,9 +38,7 @@ pub(super) async fn run(params: &Params, cx: &StepContext) -> Result<Outputs, St
     }
     if marker.stage == Stage::Prepared {
         refuse_target(params, cx, &files).await?;
-        if files.process().is_some() {
-            files.stop(cx).await?;
-        }
+        replaced::stop(params, cx, &files, &mut marker).await?;
         if let Some(aside) = marker.aside.clone() {
             let data_dir = files.data_dir().to_owned();
             blocking(move || place::clear(&data_dir, &aside)).await??;
@@ -49,7 +47,8 @@ pub(super) async fn run(params: &Params, cx: &StepContext) -> Result<Outputs, St
     }
     if marker.stage == Stage::Cleared {
         let (data_dir, base) = (files.data_dir().to_owned(), prepare::base_folder(&marker.work));
-        blocking(move || place::fill(&data_dir, &base)).await??;
+        let aside = marker.aside.clone();
+        blocking(move || place::fill(&data_dir, &base, aside.as_deref())).await??;
         unpack::sync(files.data_dir())?;
         place::remove(&marker.work)?;
         reach(&mut marker, Stage::Placed, files.data_dir())?;
@@ -69,9 +68,9 @@ fn reach(marker: &mut Marker, stage: Stage, data_dir: &Path) -> Result<(), StepE
 /// Makes the marker ours: goes on with one of this run, begins otherwise.
 fn claim(params: &Params, cx: &StepContext, data_dir: &Path) -> Result<Marker, StepError> {
     let earlier = Marker::read(data_dir)?;
-    if let Some(marker) = earlier {
+    if let Some(marker) = &earlier {
         if marker.is_of(params, cx.run()) {
-            return Ok(marker);
+            return Ok(marker.clone());
         }
         // Another's files in the work folder are of no use; what it moved aside stays where it is.
         if marker.stage != Stage::Complete && !params.overwrite {
@@ -94,7 +93,10 @@ fn claim(params: &Params, cx: &StepContext, data_dir: &Path) -> Result<Marker, S
         stage: Stage::Unpacking,
         work: place::work_folder(data_dir, disk),
         aside,
-        read_only: None,
+        // A server that an earlier attempt fenced and never stopped.
+        replaced: earlier.filter(|marker| marker.stage < Stage::Cleared).and_then(|marker| marker.replaced),
+        archived: false,
+        before: None,
         outputs: None,
     };
     refuse_held(params, data_dir)?;
