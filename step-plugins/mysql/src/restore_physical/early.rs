@@ -48,7 +48,7 @@ pub(super) async fn written(
         && let Some(log) = logs(server).await?.pop()
         && !has_nothing(server, &log.name).await?
     {
-        return Ok(Some(format!("{} has transactions of after its start", log.name)));
+        return Ok(Some(format!("{} has what was written between its start and its fence", log.name)));
     }
     let flavour = server.version.flavour;
     // Logs of before are in the position of a source, and in all of MySQL's.

@@ -191,7 +191,7 @@ async fn a_server_whose_logs_can_not_be_archived_is_neither_stopped_nor_moved_no
     let error = put_back(&bench, "source", json!({ "archive_to": "none" })).await.unwrap_err();
 
     let help = error.help.clone().unwrap();
-    insta::assert_snapshot!(format!("{error}; {help}"), @"");
+    insta::assert_snapshot!(format!("{error}; {help}"), @"the binary logs of `source` were not archived: the environment has no store `none`; nothing was stopped or moved; leave `archive_to` out (`--set archive=false`) to have them only in the folder that the files are moved to");
     assert_eq!(crate::server_files::server_process(&bench.data_dir("source")), process);
     assert_eq!((ids(&source).await.as_str(), ask(source.login(), STATE).await.as_str()), ("1,2", "0|ON"));
     let data = bench.data_dir("source");
@@ -213,7 +213,7 @@ async fn a_server_that_is_written_to_before_its_fence_is_not_brought_forward(fla
     let error = put_back(&bench, "source", json!({})).await.unwrap_err();
 
     let told = error.message.replace(char::is_numeric, "N");
-    insta::assert_snapshot!(told, @"");
+    insta::assert_snapshot!(told, @"`source` is not what the backup says, so no binary log can be replayed onto it: bin.NNNNNN has what was written between its start and its fence");
     assert_eq!(ask(source.login(), STATE).await, "1|OFF");
 }
 
