@@ -167,7 +167,7 @@ async fn a_server_goes_back_to_a_point_in_time_by_its_files_and_its_logs(flavour
 
     assert_eq!(ids(&cluster).await, [1001, 1002]);
     let state: String =
-        cluster.connect(0).await.query_first("SELECT CAST(@@read_only AS CHAR)").await.unwrap().unwrap();
+        cluster.connect(0).await.query_first("SELECT CAST(@@read_only + 0 AS CHAR)").await.unwrap().unwrap();
     assert_eq!(state, "0");
     // What only the replaced server had is in the archive.
     let now = segments(&cluster);
@@ -210,17 +210,18 @@ async fn a_runner_killed_between_the_files_and_their_logs_is_resumed_behind_the_
     until("the files are in place", restored);
     runner.kill().unwrap();
     runner.wait().unwrap();
-    let state: String = held.query_first("SELECT CAST(@@read_only AS CHAR)").await.unwrap().unwrap();
+    let state: String = held.query_first("SELECT CAST(@@read_only + 0 AS CHAR)").await.unwrap().unwrap();
     assert_eq!((state.as_str(), ids(&cluster).await), ("1", vec![1001]));
     drop(held);
 
     let runs = cluster.run(&["runs", "list", "--json"]).success().json();
-    let id = runs[0]["run"].as_str().or(runs[0]["id"].as_str()).unwrap().to_owned();
+    let recovery = runs.as_array().unwrap().iter().find(|run| run["runbook"] == FROM_FILES[0]).unwrap();
+    let id = recovery["run"].as_str().or(recovery["id"].as_str()).unwrap().to_owned();
     cluster.run(&["resume", &id]).success();
 
     assert_eq!(ids(&cluster).await, [1001, 1002]);
     let open: String =
-        cluster.connect(0).await.query_first("SELECT CAST(@@read_only AS CHAR)").await.unwrap().unwrap();
+        cluster.connect(0).await.query_first("SELECT CAST(@@read_only + 0 AS CHAR)").await.unwrap().unwrap();
     assert_eq!(open, "0");
 }
 
