@@ -38,6 +38,7 @@ pub(super) async fn run(
     ServerFiles::check_is_here(&mut server, files.data_dir()).await?;
     let last = source.last()?;
     let before = raise_fence(&mut server, marker, files.data_dir()).await?;
+    fence::let_us_in(&mut server, &before).await?;
     stop_replicating(cx, &mut server).await?;
     let logs = Logs::of(&mut server).await?;
     if let Some(what) = early::written(&mut server, last, logs).await? {
@@ -49,7 +50,6 @@ pub(super) async fn run(
     if logs == Logs::Outside {
         archive_logs_of_before(params, cx, &mut server).await?;
     }
-    fence::let_us_in(&mut server, &before).await?;
     let gtid = stand(params, &mut server, last, logs).await?;
     compare(&mut server, last).await?;
     leave(params, &mut server, &before).await?;

@@ -154,6 +154,35 @@ async fn increments_come_back_as_one_server_that_is_brought_forward_to_a_time() 
     assert!(error.message.contains("it is of another data directory"), "{error}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_came_back_as_another_one_has_its_logs_named() {
+    let (source, fresh) =
+        tokio::join!(server_of(Flavour::Mysql, "source"), server_of(Flavour::Mysql, "fresh"));
+    let bench = bench(&[("source", &source), ("fresh", &fresh)]);
+    tell(source.login(), &TABLE).await;
+    bench.publish("b1", json!({ "mode": "cold" })).await;
+    row(&source, 2).await;
+    archive_logs(&bench, "source").await;
+    put_back(&bench, "fresh", json!({ "archive_to": null })).await.unwrap();
+    replay(&bench, "fresh", json!({ "end": true })).await.unwrap();
+    row(&fresh, 3).await;
+    archive_logs(&bench, "fresh").await;
+
+    // What was written last is in which of the two?
+    put_back(&bench, "source", json!({ "archive_to": null })).await.unwrap();
+    let error = replay(&bench, "source", json!({ "end": true })).await.unwrap_err();
+
+    let timelines = archive::load(bench.store.as_ref(), "shop").await.unwrap();
+    let at_fresh = ask(fresh.login(), "SELECT @@server_uuid").await;
+    let newer = timelines.iter().find(|one| one.key.server.ends_with(&at_fresh)).unwrap().key.server.clone();
+    assert!(error.message.starts_with(&format!("`{newer}` was restored from the backup")), "{error}");
+    let named = json!({
+        "target": "source", "backup": "backup://primary/shop/b1", "server": newer, "until": { "end": true }
+    });
+    bench.run(&ReplayBinlogs, named).await.unwrap();
+    assert_eq!(ids(&source).await, "1,2,3");
+}
+
 on_both!(files_of_a_replica_are_brought_forward_by_the_logs_of_its_source);
 async fn files_of_a_replica_are_brought_forward_by_the_logs_of_its_source(flavour: Flavour) {
     let (origin, replica) = tokio::join!(server_of(flavour, "origin"), server_of(flavour, "source"));
