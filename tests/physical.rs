@@ -222,6 +222,45 @@ async fn a_runner_killed_between_the_files_and_their_logs_is_resumed_behind_the_
     assert_eq!(open, "0");
 }
 
+on_both!(a_drill_brings_a_physical_backup_up_beside_the_server_and_stores_what_came_of_it);
+async fn a_drill_brings_a_physical_backup_up_beside_the_server_and_stores_what_came_of_it(flavour: Flavour) {
+    let cluster = Cluster::up_of(flavour, 0);
+    cluster.fill(1_000).await;
+    let environment = environment(&cluster, &["primary"]);
+    match flavour {
+        Flavour::Mariadb => {
+            cluster.run(&run(&environment, &["backup-physical"])).success();
+            cluster.sql(&["INSERT INTO shop.customer VALUES (9999, 'later', 'x')"]).await;
+            cluster.run(&run(&environment, &["backup-physical", "--set", "base=latest"])).success();
+        }
+        Flavour::Mysql => {
+            cluster.run(&run(&environment, &["backup-physical", "--set", "mode=cold"])).success();
+        }
+    }
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let text = format!(
+        "apiVersion: rekindle/v1\nkind: Environment\nextends: sandbox\nname: drill\ncluster: sandbox\ntargets:\n  \
+         drill: {{ host: 127.0.0.1, port: {port}, user: root, password: {{ secret: root }} }}\n"
+    );
+    let drill = cluster.project.write("box/environments/drill.yaml", &text);
+    let sets = ["restore-drill", "--set", "kind=physical", "--set", "production=[primary]"];
+
+    cluster.run(&run(&drill, &sets)).success();
+
+    let shown = cluster.run(&["runs", "show", "latest", "--json"]).success().json();
+    let events = shown["events"].as_array().unwrap();
+    let verified = events
+        .iter()
+        .find(|record| record["event"]["type"] == "step_succeeded" && record["event"]["step"] == "verify");
+    let measured = &verified.unwrap()["event"]["outputs"];
+    assert_eq!(measured["tables"], 2, "{measured}");
+    assert!(measured["restore_ms"].as_u64().unwrap() > 0, "{measured}");
+    assert!(measured["predicted_restore_ms"].as_u64().unwrap() > 0, "{measured}");
+    assert!(!cluster.project.path().join("sandboxes/drill").exists());
+    let listed = cluster.with_environment(&["backups", "list", "--json"]).success().json();
+    assert!(listed[0]["proven"].as_array().unwrap().contains(&"restore".into()), "{listed}");
+}
+
 /// Connects as soon as the restored server answers, and keeps a replay from beginning.
 async fn held_back(cluster: &Cluster) -> mysql_async::Conn {
     let begun = Instant::now();

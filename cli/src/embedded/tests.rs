@@ -164,6 +164,11 @@ fn a_drill_removes_its_server_also_when_production_is_named() {
             steps("restore-drill", &[production]),
             ["sandbox", "restore", "verify", "remove", "report"]
         );
+        let of_files = ["kind=physical", "options=[--lower-case-table-names=1]", production];
+        assert_eq!(
+            steps("restore-drill", &of_files),
+            ["sandbox", "restore-files", "verify", "remove", "report"]
+        );
     }
 }
 

@@ -29,5 +29,5 @@ mod unpack;
 mod tests;
 
 pub(crate) use marker::{MARKER, restored_by};
-pub use params::{Outputs, Params};
+pub use params::{Outputs, Params, SandboxFiles};
 pub use step::RestorePhysical;

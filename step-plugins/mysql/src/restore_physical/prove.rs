@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use rekindle_backup::inventory::Difference;
 use rekindle_backup::manifest::Flavour;
 use rekindle_backup::physical::Link;
 use rekindle_engine::step::{StepContext, StepError};
@@ -166,11 +165,7 @@ async fn stand(params: &Params, server: &mut Server, last: &Link, logs: Logs) ->
 
 async fn compare(server: &mut Server, last: &Link) -> Result<(), StepError> {
     let found = crate::inventory::read_names(&mut server.session).await?;
-    let mut differences = last.manifest.inventory.compare(&found);
-    if !last.physical.inventory_is_whole {
-        // Made during the backup: it may be in it.
-        differences.retain(|difference| !matches!(difference, Difference::Extra(_)));
-    }
+    let differences = crate::inventory::differences(&last.manifest, &found);
     if differences.is_empty() {
         return Ok(());
     }
