@@ -281,9 +281,10 @@ fn segments(cluster: &Cluster) -> usize {
     let (mut count, mut folders) = (0, vec![cluster.store("store").join("binlogs")]);
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap().flatten() {
-            match entry.file_type().unwrap().is_dir() {
-                true => folders.push(entry.path()),
-                false => count += 1,
+            if entry.file_type().unwrap().is_dir() {
+                folders.push(entry.path());
+            } else {
+                count += 1;
             }
         }
     }
