@@ -96,7 +96,7 @@ fn dropped() -> serde_json::Value {
 
 fn steps(name: &str, sets: &[&str]) -> Vec<String> {
     let plan = compiled(name, &whole(), sets).unwrap_or_else(|errors| panic!("{name} {sets:?}: {errors:#?}"));
-    plan.steps.iter().map(|step| step.id.to_string()).collect()
+    plan.steps.iter().filter(|step| !step.skipped).map(|step| step.id.to_string()).collect()
 }
 
 #[test]
@@ -165,6 +165,11 @@ fn a_drill_removes_its_server_also_when_production_is_named() {
             steps("restore-drill", &[production]),
             ["sandbox", "restore", "verify", "remove", "report"]
         );
+        let of_files = ["kind=physical", "options=[--lower-case-table-names=1]", production];
+        assert_eq!(
+            steps("restore-drill", &of_files),
+            ["sandbox", "restore-files", "verify", "remove", "report"]
+        );
     }
 }
 
@@ -191,6 +196,8 @@ fn a_recovery_to_a_point_says_how_far_in_one_way() {
         &["gtid=0-1-5", "backup=b1", "provision=sandbox", "expect=[{sql: SELECT 1, expect: 1}]"],
     );
     assert_eq!(steps, ["provision", "wait-ready", "restore", "replay", "assert", "report"]);
+    let of_files = ["base=physical", "time=2026-11-22T15:40:00Z"];
+    assert_eq!(self::steps("point-in-time-recovery", &of_files), ["restore-files", "replay", "report"]);
     let errors = compiled("point-in-time-recovery", &whole(), &[]).unwrap_err();
     assert!(errors.iter().any(|error| error.message.contains("`until` does not say how far")), "{errors:#?}");
 }

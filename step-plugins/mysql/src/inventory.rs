@@ -2,12 +2,24 @@
 
 use std::collections::BTreeSet;
 
-use rekindle_backup::inventory::{Database, Inventory, SYSTEM_DATABASES, Table, Trigger, is_of_restore};
+use rekindle_backup::inventory::{
+    Database, Difference, Inventory, SYSTEM_DATABASES, Table, Trigger, is_of_restore,
+};
+use rekindle_backup::manifest::Manifest;
 
 use crate::connection::{Session, quote_identifier};
 use crate::error::ServerError;
 
 pub use rekindle_backup::inventory::MARKER_DATABASE;
+
+/// Lists how a server differs from what a backup says. What was made during a physical one may be in it or not.
+pub(crate) fn differences(manifest: &Manifest, found: &Inventory) -> Vec<Difference> {
+    let mut differences = manifest.inventory.compare(found);
+    if manifest.physical.as_ref().is_some_and(|physical| !physical.inventory_is_whole) {
+        differences.retain(|difference| !matches!(difference, Difference::Extra(_)));
+    }
+    differences
+}
 
 /// Reads everything countable outside the system databases and [`MARKER_DATABASE`].
 ///

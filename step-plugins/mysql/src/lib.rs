@@ -22,6 +22,7 @@ mod backup_part;
 pub mod backup_physical;
 mod binlogs;
 mod body_sink;
+mod check_tables;
 mod checksum;
 mod fence;
 mod grants;

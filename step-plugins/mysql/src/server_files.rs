@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::connection::{Login, Server};
 use crate::error::ServerError;
 use crate::physical_tool::{said, tool_error};
+use crate::sandbox::{self, Ending, SandboxSpec};
 use crate::tool::run_tool;
 
 /// How long a server may take to come up or to go down: a large buffer pool is written out first.
@@ -32,8 +33,16 @@ pub(crate) struct ServerFiles {
     target: String,
     /// Free of symbolic links, so that it is what the system says of a process.
     data_dir: PathBuf,
-    stop: Vec<String>,
-    start: Vec<String>,
+    way: Way,
+}
+
+/// How it is stopped and started.
+#[derive(Debug, Clone)]
+enum Way {
+    /// By what the environment says.
+    Commands { stop: Vec<String>, start: Vec<String> },
+    /// It is a throw-away server of ours.
+    Sandbox(Box<SandboxSpec>),
 }
 
 impl ServerFiles {
@@ -52,23 +61,52 @@ impl ServerFiles {
         Ok(Self {
             target: name.to_string(),
             data_dir: real(Path::new(&local.data_dir))?,
-            stop: local.stop.clone(),
-            start: local.start.clone(),
+            way: Way::Commands { stop: local.stop.clone(), start: local.start.clone() },
         })
+    }
+
+    /// Finds the throw-away server that `mysql.sandbox` made for a target.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(crate) async fn of_sandbox(
+        cx: &StepContext,
+        name: &TargetName,
+        directory: &str,
+        options: &[String],
+    ) -> Result<Self, StepError> {
+        let login = Login::of(cx, name).await?;
+        let Some(spec) = sandbox::made_in(Path::new(directory), login, options)? else {
+            return Err(StepError::permanent(format!("there is no throw-away server in {directory}"))
+                .help("make it by a step `mysql.sandbox` before this one, with the same `directory`"));
+        };
+        let data_dir = real(&sandbox::data_directory(&spec.directory)?)?;
+        Ok(Self { target: name.to_string(), data_dir, way: Way::Sandbox(Box::new(spec)) })
     }
 
     pub(crate) fn data_dir(&self) -> &Path {
         &self.data_dir
     }
 
-    /// Gives the command that starts it.
-    pub(crate) fn start_command(&self) -> CommandSpec {
-        command(&self.start)
+    /// Gives the command that starts it; a throw-away server has none.
+    pub(crate) fn start_command(&self) -> Option<CommandSpec> {
+        match &self.way {
+            Way::Commands { start, .. } => Some(command(start)),
+            Way::Sandbox(_) => None,
+        }
     }
 
-    /// Gives the command that stops it.
-    pub(crate) fn stop_command(&self) -> CommandSpec {
-        command(&self.stop)
+    /// Gives the command that stops it; a throw-away server has none.
+    pub(crate) fn stop_command(&self) -> Option<CommandSpec> {
+        match &self.way {
+            Way::Commands { stop, .. } => Some(command(stop)),
+            Way::Sandbox(_) => None,
+        }
+    }
+
+    /// Gives both for people, in this order.
+    pub(crate) fn shown_commands(&self) -> Vec<String> {
+        [self.stop_command(), self.start_command()].iter().flatten().map(CommandSpec::display).collect()
     }
 
     /// Gives the process that works on the files.
@@ -80,7 +118,10 @@ impl ServerFiles {
     ///
     /// Not to be cancelled: whoever starts a server that is still going down finds it running, and then it is gone.
     pub(crate) async fn stop(&self, cx: &StepContext) -> Result<(), StepError> {
-        self.run(&cx.world().processes, self.stop_command(), "stop").await?;
+        match &self.way {
+            Way::Commands { stop, .. } => self.run(&cx.world().processes, command(stop), "stop").await?,
+            Way::Sandbox(spec) => sandbox::stop(&spec.directory, Ending::Orderly).await?,
+        }
         let began = Instant::now();
         while let Some(pid) = self.process() {
             if began.elapsed() > PATIENCE {
@@ -108,7 +149,14 @@ impl ServerFiles {
     ) -> Result<Server, StepError> {
         let began = Instant::now();
         for _ in 0..MOST_STARTS {
-            self.run(&cx.world().processes, self.start_command(), "start").await?;
+            match &self.way {
+                Way::Commands { start, .. } => {
+                    self.run(&cx.world().processes, command(start), "start").await?;
+                }
+                Way::Sandbox(spec) => {
+                    sandbox::start_on_files(spec, &cx.world().processes, cancel).await?;
+                }
+            }
             let started = Instant::now();
             while started.elapsed() < LOOK_FOR_PROCESS || self.process().is_some() {
                 match login.connect().await {
@@ -185,13 +233,13 @@ impl ServerFiles {
 pub(crate) struct StartAgain {
     processes: Arc<dyn Processes>,
     files: Option<ServerFiles>,
-    _if_killed: Box<dyn Standby>,
+    _if_killed: Option<Box<dyn Standby>>,
 }
 
 impl StartAgain {
     /// Takes care from now on.
     pub(crate) fn begin(processes: &Arc<dyn Processes>, files: &ServerFiles) -> Self {
-        let standby = processes.if_killed(&files.start_command());
+        let standby = files.start_command().map(|command| processes.if_killed(&command));
         Self { processes: Arc::clone(processes), files: Some(files.clone()), _if_killed: standby }
     }
 
@@ -204,12 +252,12 @@ impl StartAgain {
 impl Drop for StartAgain {
     fn drop(&mut self) {
         let Some(files) = self.files.take() else { return };
+        let Some(command) = files.start_command() else { return };
         let processes = Arc::clone(&self.processes);
         // Not on a thread of the runtime, which may be ending.
         std::thread::spawn(move || {
             for _ in 0..MOST_STARTS {
-                match processes.start(&files.start_command()).map(rekindle_engine::host::RunningProcess::wait)
-                {
+                match processes.start(&command).map(rekindle_engine::host::RunningProcess::wait) {
                     Ok(Ok(end)) if end.success() => {}
                     other => tracing::error!(?other, "a server that was stopped could not be started again"),
                 }

@@ -120,7 +120,9 @@ fn lost(seen: &Seen, primary: &ServerState) -> Judgement {
 
 /// Says how one table comes back beside what the server has now.
 fn one_table(seen: &Seen) -> String {
-    let Some(replayable) = &seen.replayable else {
+    // That begins at a logical backup.
+    let logical = |one: &&Replayable| one.kind == BackupKind::Logical;
+    let Some(replayable) = seen.replayable.as_ref().filter(logical) else {
         return "one table, as of the backup: load that into a spare server, as its RESTORE.txt says, and copy the \
                 table from there"
             .to_owned();
@@ -185,16 +187,23 @@ fn in_store(uri: &BackupUri) -> String {
     }
 }
 
+/// Where a physical backup is restored.
+const ON_ITS_MACHINE: &str = " on the server's own machine";
+
 /// Says how the archived logs bring back more than any backup alone.
 fn replay(seen: &Seen, held: Held) -> Option<String> {
     let replayable = seen.replayable.as_ref()?;
     let (environment, store, until) = (&seen.environment, in_store(&replayable.uri), replayable.until);
-    let command = format!("`rekindle run point-in-time-recovery -e {environment}{store}");
+    let (base, note) = match replayable.kind {
+        BackupKind::Logical => ("", ""),
+        BackupKind::Physical => (" --set base=physical", ON_ITS_MACHINE),
+    };
+    let command = format!("`rekindle run point-in-time-recovery -e {environment}{store}{base}");
     Some(match held {
-        Held::Nothing => format!("{command} --set end=true` brings back what was there at {until}"),
+        Held::Nothing => format!("{command} --set end=true`{note} brings back what was there at {until}"),
         // What was lost is lost at the end of the logs too.
         Held::Replaced => format!(
-            "{command} --set overwrite=true --set time=TIME` brings back what was there at that time, {until} at the \
+            "{command} --set overwrite=true --set time=TIME`{note} brings back what was there at that time, {until} at the \
              latest ({ARCHIVE} -e {environment}` first: the server's own logs are replaced too)"
         ),
     })
@@ -206,7 +215,7 @@ fn bring_back(seen: &Seen, held: Held) -> String {
     let ways = seen.verified.iter().map(|newest| {
         let (runbook, overwrite, note) = match newest.kind {
             BackupKind::Logical => ("disaster-recovery", "overwrite_primary", ""),
-            BackupKind::Physical => ("restore-physical", "overwrite", " on the server's own machine"),
+            BackupKind::Physical => ("restore-physical", "overwrite", ON_ITS_MACHINE),
         };
         let overwrite = match held {
             Held::Nothing => String::new(),

@@ -17,13 +17,23 @@ pub(super) struct Logs {
     pub(super) warning: Option<String>,
 }
 
-/// Looks at the logs that `mysql.replay-binlogs` would replay onto the newest logical one of `verified`.
+/// Looks at the logs that `mysql.replay-binlogs` would replay onto the newest logical one of `verified`, or onto the
+/// newest physical one where that comes further: only the server's own machine restores it.
 ///
 /// What can't be read is a warning: the backups alone are still worth something.
 pub(super) async fn look(store: &dyn ObjectStore, verified: &[NewestBackup], cx: &StepContext) -> Logs {
-    let Some(newest) = verified.iter().find(|one| one.kind == BackupKind::Logical) else {
-        return Logs::default();
+    let newest = |kind: BackupKind| verified.iter().find(move |one| one.kind == kind);
+    let logical = match newest(BackupKind::Logical) {
+        Some(newest) => look_onto(store, newest, cx).await,
+        None => Logs::default(),
     };
+    let Some(physical) = newest(BackupKind::Physical) else { return logical };
+    let physical = look_onto(store, physical, cx).await;
+    let until = |logs: &Logs| logs.replayable.as_ref().map(|one| one.until);
+    if until(&physical) > until(&logical) || logical == Logs::default() { physical } else { logical }
+}
+
+async fn look_onto(store: &dyn ObjectStore, newest: &NewestBackup, cx: &StepContext) -> Logs {
     match reach_of(store, newest).await {
         Ok(None) => Logs::default(),
         Ok(Some(reach)) => weigh(reach, newest, cx.world().clock.now()),
@@ -46,6 +56,7 @@ pub(super) fn weigh(reach: Reach, newest: &NewestBackup, now: Timestamp) -> Logs
     let until = reach.until.filter(|until| until.as_second() >= newest.recovery_point.as_second());
     let replayable = until.map(|until| Replayable {
         uri: newest.uri.clone(),
+        kind: newest.kind,
         until,
         age_seconds: u64::try_from(now.duration_since(until).as_secs()).unwrap_or(0),
     });

@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 use rekindle_backup::catalogue::{self, Listed};
-use rekindle_backup::inventory::{Difference, Inventory};
+use rekindle_backup::inventory::Difference;
 use rekindle_backup::manifest::{BackupKind, Flavour};
 use rekindle_engine::id::{StoreName, TargetName};
 use rekindle_engine::step::{StepContext, StepError};
@@ -10,7 +10,8 @@ use rekindle_engine::step::{StepContext, StepError};
 use super::judge::Seen;
 use super::logs::{self, Logs};
 use super::{NewestBackup, Params, ReplicationState, Role, ServerState};
-use crate::connection::{Server, quote_identifier};
+use crate::check_tables::{Look, damaged};
+use crate::connection::Server;
 use crate::error::ServerError;
 use crate::replay_binlogs::Unfinished;
 use crate::replication::status::ReplicaStatus;
@@ -158,28 +159,7 @@ async fn lost_of(
         lost.extend(missing);
     }
     if params.check_tables {
-        lost.extend(damaged(server, &found, cx).await?);
+        lost.extend(damaged(server, &found, Look::Quick, cx).await?);
     }
     Ok(lost)
-}
-
-async fn damaged(server: &mut Server, found: &Inventory, cx: &StepContext) -> Result<Vec<String>, StepError> {
-    let mut damaged = Vec::new();
-    for (database, held) in &found.databases {
-        for table in held.tables.keys() {
-            if cx.cancel().is_cancelled() {
-                return Err(StepError::cancelled());
-            }
-            let name = format!("{}.{}", quote_identifier(database), quote_identifier(table));
-            let what = format!("check the table {database}.{table}");
-            let said: Vec<(String, String, String, String)> =
-                server.session.rows(&what, &format!("CHECK TABLE {name} QUICK")).await?;
-            let errors = said.iter().filter(|(_, _, kind, text)| {
-                kind.eq_ignore_ascii_case("error") || (kind == "status" && text != "OK")
-            });
-            damaged
-                .extend(errors.map(|(_, _, _, text)| format!("table {database}.{table} is damaged: {text}")));
-        }
-    }
-    Ok(damaged)
 }

@@ -101,8 +101,10 @@ pub struct NewestBackup {
 /// A backup that archived binary logs bring forward.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Replayable {
-    /// The newest verified logical backup of everything in its store.
+    /// The newest verified backup of everything of its kind, in its store.
     pub uri: BackupUri,
+    /// How it was made: a physical one only where the logs bring it further than any logical one.
+    pub kind: BackupKind,
     /// The last point in time that it can be brought to (UTC): the server had written nothing more until then.
     #[schemars(with = "String")]
     pub until: Timestamp,

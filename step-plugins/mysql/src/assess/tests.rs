@@ -158,6 +158,13 @@ fn archived_logs_bring_back_more_than_the_backup_alone() {
     ");
     seen.replayable.as_mut().unwrap().uri = "backup://offsite/shop/b1".parse().unwrap();
     assert!(judge(&seen).next[1].contains("undo-drop -e prod --set store=offsite --set database="));
+    // Files are brought forward where the server is, and one table out of them is not.
+    seen.replayable.as_mut().unwrap().kind = BackupKind::Physical;
+    let next = judge(&seen).next;
+    assert!(!next[1].contains("undo-drop"), "{}", next[1]);
+    let command = "`rekindle run point-in-time-recovery -e prod --set store=offsite --set base=physical --set overwrite=true --set \
+                   time=TIME` on the server's own machine brings back";
+    assert!(next[2].contains(command), "{}", next[2]);
 }
 
 #[test]
@@ -308,6 +315,12 @@ async fn how_far_archived_logs_bring_a_backup_is_what_a_replay_would_say() {
     assert_eq!(found.warning, None);
     let until = found.replayable.unwrap().until;
     assert_eq!(Some(until), lab.timelines().await[0].covered_until());
+    let of_files = verified.clone().map(|one| NewestBackup { kind: BackupKind::Physical, ..one });
+    let both = [&of_files[..], &verified].concat();
+    for (known, kind) in [(&of_files[..], BackupKind::Physical), (&both, BackupKind::Logical)] {
+        let found = logs::look(&*lab.store, known, &cx.cx).await.replayable.unwrap();
+        assert_eq!((found.until, found.kind), (until, kind));
+    }
     // What is purged before it is archived ends what can be reached.
     let purged = ["FLUSH BINARY LOGS", "INSERT INTO shop.t VALUES (2)", "FLUSH BINARY LOGS"];
     tell(&primary, &purged).await;

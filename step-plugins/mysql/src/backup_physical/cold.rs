@@ -60,7 +60,7 @@ pub(super) async fn run(
     store.check_writable().await?;
     let mut server = login.connect().await?;
     ServerFiles::check_is_here(&mut server, files.data_dir()).await?;
-    let survey = Survey::of(&mut server).await?;
+    let survey = Survey::of(&mut server).await?.at(files.data_dir())?;
     check_folders(&mut server, &survey.data_dir).await?;
     let log_folder = log_folder(&mut server, &survey.data_dir, files.data_dir()).await?;
 

@@ -35,6 +35,7 @@ pub(super) async fn run(
     let survey = Survey::of(&mut server).await?;
     let data_dir = data_dir(params, cx, &survey)?;
     ServerFiles::check_is_here(&mut server, &data_dir).await?;
+    let survey = survey.at(&data_dir)?;
     let base = base::find(params, cx, store, format, &survey.lineage).await?;
     if let Some(base) = &base {
         check_follows(&mut server, base.manifest.consistent_point.gtid.as_deref(), &base.uri.id).await?;

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use rekindle_backup::physical::{Method, StreamFormat};
+use rekindle_engine::host::CommandSpec;
 use rekindle_engine::id::StoreName;
 use rekindle_engine::step::{
     Effect, Intent, Planned, Preflight, PreflightContext, Probe, Step, StepContext, StepError,
@@ -88,11 +89,9 @@ async fn look_at_server(
         let files = ServerFiles::of(cx, &params.target)?;
         check_unpack(processes.as_ref(), StreamFormat::Tar)?;
         ServerFiles::check_is_here(server, files.data_dir()).await?;
-        found.commands.extend([
-            files.stop_command().display(),
-            cold::archive(files.data_dir()).display(),
-            files.start_command().display(),
-        ]);
+        let archive = cold::archive(files.data_dir());
+        let commands = [files.stop_command(), Some(archive), files.start_command()];
+        found.commands.extend(commands.iter().flatten().map(CommandSpec::display));
         return Ok(());
     }
     let tool = PhysicalTool::find(processes, server.version.flavour, cx.cancel()).await?;

@@ -1,13 +1,15 @@
 //! What has to be known of a server before its files are copied.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rekindle_backup::inventory::{Database, Inventory};
 use rekindle_backup::manifest::{ConsistentPoint, Flavour};
+use rekindle_engine::step::StepError;
 
 use crate::connection::Server;
 use crate::error::ServerError;
 use crate::replication::position::{self, Role};
+use crate::restore_physical::restored_by;
 
 /// What a look at a server gave.
 #[derive(Debug, Clone)]
@@ -27,6 +29,15 @@ impl Survey {
             server.session.row("tell its data directory", "SELECT @@GLOBAL.datadir").await?;
         let inventory = crate::inventory::read_names(&mut server.session).await?;
         Ok(Self { data_dir: PathBuf::from(data_dir), lineage: lineage(server).await?, inventory })
+    }
+
+    /// Notes the directory where it is here: one that a restore filled is another than the one that was copied. Its
+    /// server is who it was and may have the same GTIDs again, after other positions in InnoDB's log.
+    pub(super) fn at(mut self, data_dir: &Path) -> Result<Self, StepError> {
+        if let Some(run) = restored_by(data_dir)? {
+            self.lineage = format!("{}/restored by {run}", self.lineage);
+        }
+        Ok(self)
     }
 }
 

@@ -15,6 +15,8 @@ use crate::restore;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Stage {
+    /// The backup's files are in place, and the server stays fenced for a replay of which nothing is known yet.
+    Awaited,
     /// Transactions are being sent.
     Replaying,
     /// Everything is there, and the server is as it was before.
@@ -25,7 +27,7 @@ pub(super) enum Stage {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Marker {
     pub(super) backup: BackupUri,
-    /// How far, with what is left out.
+    /// How far, with what is left out; empty while a replay is awaited.
     pub(super) goal: String,
     pub(super) stage: Stage,
     pub(super) before: Before,
@@ -45,7 +47,17 @@ impl Marker {
     }
 }
 
-/// A replay that was begun and did not end.
+/// Leaves a server fenced for a replay, which finds what it was like before.
+pub(crate) async fn await_replay(
+    server: &mut Server,
+    backup: &BackupUri,
+    before: &Before,
+) -> Result<(), ServerError> {
+    let (backup, before) = (backup.clone(), before.clone());
+    Marker { backup, goal: String::new(), stage: Stage::Awaited, before, outputs: None }.write(server).await
+}
+
+/// A replay that was begun, or is awaited, and did not end.
 pub(crate) struct Unfinished {
     /// What the server was like before.
     pub(crate) before: Before,
@@ -54,12 +66,15 @@ pub(crate) struct Unfinished {
 }
 
 impl Unfinished {
-    /// Tells whether a server is in the middle of a replay, of any backup and to any end.
+    /// Tells whether a server is in the middle of a replay, of any backup and to any end, or fenced for one.
     pub(crate) async fn on(server: &mut Server) -> Result<Option<Self>, ServerError> {
-        let marker = Marker::read(server).await?.filter(|marker| marker.stage == Stage::Replaying);
-        Ok(marker.map(|marker| Self {
-            name: format!("an unfinished replay of {} after {}", marker.goal, marker.backup),
-            before: marker.before,
+        Ok(Marker::read(server).await?.and_then(|Marker { backup, goal, stage, before, .. }| {
+            let name = match stage {
+                Stage::Awaited => format!("a restore of {backup}, fenced for a replay of binary logs"),
+                Stage::Replaying => format!("an unfinished replay of {goal} after {backup}"),
+                Stage::Complete => return None,
+            };
+            Some(Self { before, name })
         }))
     }
 }
@@ -70,13 +85,16 @@ pub(super) const LARGEST_PACKET: u64 = 1 << 30;
 /// Reads what has to be put back at the end: what the server was like before the first attempt, also one that was to go
 /// elsewhere, or before the restore that left its fence for this.
 pub(super) async fn look_before(server: &mut Server) -> Result<Before, ServerError> {
-    if let Some(earlier) = Unfinished::on(server).await? {
-        return Ok(earlier.before);
-    }
-    let before = match restore::fenced_for_replay(server).await? {
-        Some(before) => before,
-        None => Before::look(server).await?,
+    let before = match Unfinished::on(server).await? {
+        Some(earlier) => earlier.before,
+        None => match restore::fenced_for_replay(server).await? {
+            Some(before) => before,
+            None => Before::look(server).await?,
+        },
     };
+    if before.max_allowed_packet.is_some() {
+        return Ok(before);
+    }
     let packet = server.session.row("tell its largest packet", "SELECT @@GLOBAL.max_allowed_packet").await?;
     Ok(Before { max_allowed_packet: Some(packet), ..before })
 }

@@ -14,7 +14,7 @@ mod survey;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use marker::Unfinished;
+pub(crate) use marker::{Unfinished, await_replay};
 pub use params::{ReplayBinlogsOutputs, ReplayBinlogsParams, Told, Until};
 pub(crate) use reach::{Reach, reach};
 pub(crate) use step::ReplayBinlogs;

@@ -75,6 +75,9 @@ pub(super) fn select(
     if let Some(newest) = own.last().filter(|newest| newest.key != timeline.key) {
         refuse_abandoned(newest, server, goal)?;
     }
+    if wanted.is_none() {
+        refuse_succeeded(timelines, server, base, goal)?;
+    }
     let Some(last) = timeline.segments.last().cloned() else {
         return Err(not_held(timelines, &[], server, base));
     };
@@ -134,16 +137,7 @@ fn not_held(timelines: &[Timeline], own: &[&Timeline], server: &str, base: &Base
 /// # Errors
 /// When the goal is what the server wrote last, or a time after it began other logs.
 fn refuse_abandoned(newest: &Timeline, server: &str, goal: &Goal) -> Result<(), StepError> {
-    let Some(first) = newest.segments.first() else { return Ok(()) };
-    let began = first.log_created_at;
-    let is_beyond = match goal {
-        Goal::End => true,
-        Goal::Time(time) => *time > began,
-        Goal::After(_) | Goal::Before(_) | Goal::Position { .. } => false,
-    };
-    if !is_beyond {
-        return Ok(());
-    }
+    let Some(began) = began_before(newest, goal) else { return Ok(()) };
     Err(StepError::permanent(format!(
         "`{server}` began its logs anew at {began}, after the backup: what it wrote since then does not follow from it"
     ))
@@ -151,6 +145,42 @@ fn refuse_abandoned(newest: &Timeline, server: &str, goal: &Goal) -> Result<(), 
         "restore the backup that those logs begin at, or one that is newer; or give a `time` up to {began}, to have \
          what was written before and lose the rest"
     )))
+}
+
+/// Refuses to go on in logs of a server when another one was restored from the backup since: a server of MySQL that lost
+/// its disk is another one when it comes back, and what it wrote since is in its own logs.
+///
+/// # Errors
+/// When the goal is what was written last, or a time after the other one began its logs.
+fn refuse_succeeded(timelines: &[Timeline], server: &str, base: &Base, goal: &Goal) -> Result<(), StepError> {
+    let is_successor = |timeline: &&Timeline| {
+        timeline.key.server != server && base.is_named() && base.gtids == beginning(timeline)
+    };
+    let others = timelines.iter().filter(is_successor);
+    let Some((other, began)) = others.rev().find_map(|other| Some((other, began_before(other, goal)?)))
+    else {
+        return Ok(());
+    };
+    let other = &other.key.server;
+    Err(StepError::permanent(format!(
+        "`{other}` was restored from the backup, and began its logs at {began}: what it wrote is not in those of \
+         `{server}`"
+    ))
+    .help(format!(
+        "name whose logs to follow by `server`: `{other}` if it has taken the place of `{server}`, and `{server}` for what \
+         was written before; or give a `time` up to {began}"
+    )))
+}
+
+/// Gives when a server began logs, if a goal is later than that.
+fn began_before(timeline: &Timeline, goal: &Goal) -> Option<Timestamp> {
+    let began = timeline.segments.first()?.log_created_at;
+    let is_beyond = match goal {
+        Goal::End => true,
+        Goal::Time(time) => *time > began,
+        Goal::After(_) | Goal::Before(_) | Goal::Position { .. } => false,
+    };
+    is_beyond.then_some(began)
 }
 
 /// Says where a backup stands.

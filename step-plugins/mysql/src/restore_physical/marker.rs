@@ -10,6 +10,7 @@ use rekindle_engine::step::StepError;
 use serde::{Deserialize, Serialize};
 
 use super::{Outputs, Params};
+use crate::fence::Before;
 
 /// The marker's name. Servers pass over files that they do not know.
 pub(crate) const MARKER: &str = ".rekindle-restore.json";
@@ -43,9 +44,15 @@ pub(super) struct Marker {
     /// Where what was there is moved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) aside: Option<PathBuf>,
-    /// Whether the server was read-only by its own configuration, before we made it so.
+    /// What the server whose place is taken was like, before it was fenced to archive its logs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) read_only: Option<bool>,
+    pub(super) replaced: Option<Before>,
+    /// Whether its logs are archived, all of them.
+    #[serde(default)]
+    pub(super) archived: bool,
+    /// What the restored server was like by its own configuration, before we fenced it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) before: Option<Before>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) outputs: Option<Outputs>,
 }
@@ -98,6 +105,11 @@ impl Marker {
             StepError::permanent(text).help("check that it is writable and has room, then resume the run")
         })
     }
+}
+
+/// Tells which run put the files of a data directory there; nothing when its server made them itself.
+pub(crate) fn restored_by(data_dir: &Path) -> Result<Option<RunId>, StepError> {
+    Ok(Marker::read(data_dir)?.map(|marker| marker.run))
 }
 
 /// Tells whether a name in a data directory is ours, or of the file system.

@@ -91,14 +91,24 @@ pub(super) fn clear(data_dir: &Path, aside: &Path) -> Result<(), StepError> {
     move_all(&names, data_dir, aside)
 }
 
+/// What MySQL keeps its `server_uuid` in.
+const IDENTITY: &str = "auto.cnf";
+
 /// Moves prepared files in, and gives them the owner of the data directory.
-pub(super) fn fill(data_dir: &Path, base: &Path) -> Result<(), StepError> {
+///
+/// A server keeps the identity that it had: its archived logs go on in the same place, and its replicas find out when
+/// they have more than it.
+pub(super) fn fill(data_dir: &Path, base: &Path, aside: Option<&Path>) -> Result<(), StepError> {
     let owner = fs::metadata(data_dir).map_err(failed("look at", data_dir))?;
     match fs::metadata(base) {
         // All of it was moved before a crash.
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(failed("look at", base)(error)),
         Ok(_) => move_all(&held(base)?, base, data_dir)?,
+    }
+    let kept = data_dir.join(IDENTITY);
+    if let Some(identity) = aside.map(|aside| aside.join(IDENTITY)).filter(|identity| identity.exists()) {
+        fs::copy(&identity, &kept).map_err(failed("keep the identity in", &kept))?;
     }
     own(data_dir, owner.uid(), owner.gid())
 }
@@ -166,9 +176,9 @@ mod tests {
 
         clear(&data, &aside).unwrap();
         fs::rename(base.join("new1"), data.join("new1")).unwrap();
-        fill(&data, &base).unwrap();
+        fill(&data, &base, Some(&aside)).unwrap();
         fs::remove_dir(&base).unwrap();
-        fill(&data, &base).unwrap();
+        fill(&data, &base, Some(&aside)).unwrap();
 
         assert_eq!(held(&data).unwrap(), ["new1", "new2"]);
         assert_eq!(held(&aside).unwrap(), ["old1", "old2"]);
@@ -183,7 +193,7 @@ mod tests {
             fs::create_dir(folder).unwrap();
             fs::write(folder.join("ibdata1"), folder.as_os_str().as_encoded_bytes()).unwrap();
         }
-        let error = fill(&data, &base).unwrap_err();
+        let error = fill(&data, &base, None).unwrap_err();
         assert!(error.message.ends_with("d/ibdata1 is there already"), "{error}");
         assert_eq!(fs::read(data.join("ibdata1")).unwrap(), data.as_os_str().as_encoded_bytes());
     }

@@ -41,6 +41,9 @@ pub(super) async fn run(
         }
     }
     remove_tool_files(&base)?;
+    if forget_sources(&base)? {
+        cx.warn(FORGETS_SOURCE);
+    }
     unpack::sync(work)
 }
 
@@ -84,6 +87,32 @@ fn refuse_files_elsewhere(folder: &Path) -> Result<(), StepError> {
         }
     }
     Ok(())
+}
+
+/// Said of the backup of a replica.
+pub(super) const FORGETS_SOURCE: &str =
+    "the backup is of a replica: it has forgotten its source, and mysql.reset-replication lets it follow one";
+
+/// Removes what MariaDB knows its sources by: `master.info`, `relay-log.info`, with the connection's name in between where
+/// it has one, and `multi-master.info`. It would follow them as soon as it starts.
+///
+/// Tells whether there was any. MySQL keeps them in tables (MySQL manual, "Replication Metadata Repositories").
+fn forget_sources(base: &Path) -> Result<bool, StepError> {
+    let mut forgot = false;
+    for entry in fs::read_dir(base).map_err(|error| unreadable(base, &error))? {
+        let entry = entry.map_err(|error| unreadable(base, &error))?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let is_source = ["master", "relay-log", "multi-master"].iter().any(|word| {
+            let rest = name.strip_prefix(word).and_then(|rest| rest.strip_suffix(".info"));
+            rest.is_some_and(|connection| connection.is_empty() || connection.starts_with('-'))
+        });
+        if is_source && entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            let path = entry.path();
+            fs::remove_file(&path).map_err(|error| unreadable(&path, &error))?;
+            forgot = true;
+        }
+    }
+    Ok(forgot)
 }
 
 /// What the tool keeps for itself is none of the server's.

@@ -2,15 +2,21 @@
 
 use std::path::Path;
 
-use rekindle_backup::inventory::Difference;
-use rekindle_backup::physical::{Link, Method};
+use rekindle_backup::manifest::Flavour;
+use rekindle_backup::physical::Link;
 use rekindle_engine::step::{StepContext, StepError};
 
+use super::early::{self, Logs};
 use super::marker::Marker;
+use super::prepare::FORGETS_SOURCE;
 use super::source::Source;
 use super::{Outputs, Params};
+use crate::archive_binlogs::{self, ArchiveBinlogsParams};
+use crate::binlogs::server::logs;
 use crate::connection::{Login, Server};
-use crate::read_only::become_read_only;
+use crate::fence::{self, Before};
+use crate::marker::{Slot, forget, prepare};
+use crate::replay_binlogs::await_replay;
 use crate::replication::position::{self, Role};
 use crate::replication::statements::Dialect;
 use crate::replication::status::ReplicaStatus;
@@ -30,13 +36,22 @@ pub(super) async fn run(
     let mut server = files.start(cx, &login, cx.cancel()).await.map_err(|error| accounts(source, error))?;
     ServerFiles::check_is_here(&mut server, files.data_dir()).await?;
     let last = source.last()?;
-    fence(&mut server, marker, files.data_dir()).await?;
+    let before = raise_fence(&mut server, marker, files.data_dir()).await?;
+    fence::let_us_in(&mut server, &before).await?;
     stop_replicating(cx, &mut server).await?;
-    let gtid = stand(&mut server, last).await?;
-    compare(&mut server, last).await?;
-    if marker.read_only == Some(false) {
-        server.session.run("become writable", "SET GLOBAL read_only = OFF").await?;
+    let logs = Logs::of(&mut server).await?;
+    if let Some(what) = early::written(&mut server, last, logs).await? {
+        if params.stay_fenced {
+            return Err(early::refusal(&params.target, &what));
+        }
+        cx.warn(&early::warning(&params.target, &what));
     }
+    if logs == Logs::Outside {
+        archive_logs_of_before(params, cx, &mut server).await?;
+    }
+    let gtid = stand(params, &mut server, last, logs).await?;
+    compare(&mut server, last).await?;
+    leave(params, &mut server, &before).await?;
     let version = server.version.text.clone();
     server.session.close().await;
     Ok(Outputs {
@@ -66,15 +81,52 @@ fn accounts(source: &Source, error: StepError) -> StepError {
     ))
 }
 
-/// Keeps clients from writing until the position is set. What the server was like by itself is known before.
-async fn fence(server: &mut Server, marker: &mut Marker, data_dir: &Path) -> Result<(), StepError> {
-    if marker.read_only.is_none() {
-        let read_only: u8 =
-            server.session.row("tell whether it is read-only", "SELECT @@GLOBAL.read_only").await?;
-        marker.read_only = Some(read_only != 0);
-        marker.write(data_dir)?;
+/// Keeps clients and events from writing. What the server was like by itself is known before.
+async fn raise_fence(server: &mut Server, marker: &mut Marker, data_dir: &Path) -> Result<Before, StepError> {
+    let before = match marker.before.clone() {
+        Some(before) => before,
+        None => Before::look(server).await?,
+    };
+    marker.before = Some(before.clone());
+    marker.write(data_dir)?;
+    fence::raise(server, &before).await?;
+    Ok(before)
+}
+
+/// Archives logs that lie elsewhere than the files: they are those of the server of before, and are about to be
+/// emptied. One that ran has archived them before it was stopped, and then there is nothing new.
+async fn archive_logs_of_before(
+    params: &Params,
+    cx: &StepContext,
+    server: &mut Server,
+) -> Result<(), StepError> {
+    let Some(store) = &params.archive_to else { return Ok(()) };
+    if logs(server).await?.len() < 2 {
+        return Ok(());
     }
-    become_read_only(server).await
+    let all = ArchiveBinlogsParams::once(params.target.clone(), store.clone());
+    let Err(error) = archive_binlogs::run(&all, cx).await else { return Ok(()) };
+    let message =
+        format!("the binary logs that `{}` had before were not archived: {}", params.target, error.message);
+    Err(StepError { message, help: None, ..error }.help(
+        "the server runs with the backup's files, read-only, and its logs are as they were; resume the run, or restore \
+         without `archive_to` (`--set archive=false`) to lose what only they have",
+    ))
+}
+
+/// Takes the fence down, or leaves it to a replay. What the server of the backup remembered is of another life.
+async fn leave(params: &Params, server: &mut Server, before: &Before) -> Result<(), StepError> {
+    prepare(server).await?;
+    for slot in [Slot::WHOLE, Slot::PART] {
+        forget(server, slot).await?;
+    }
+    if params.stay_fenced {
+        await_replay(server, &params.backup, before).await?;
+    } else {
+        forget(server, Slot::REPLAY).await?;
+        fence::lower(server, before).await?;
+    }
+    Ok(fence::let_nobody_in(server, before).await?)
 }
 
 /// Files of a replica know its source; it must not go on from where they were before anybody has looked.
@@ -85,18 +137,21 @@ async fn stop_replicating(cx: &StepContext, server: &mut Server) -> Result<(), S
     for statement in Dialect::of(&server.version).leave_sources() {
         server.session.run("forget its replication source", statement).await?;
     }
-    cx.warn("the backup is of a replica: it has forgotten its source, and mysql.reset-replication lets it follow one");
+    cx.warn(FORGETS_SOURCE);
     Ok(())
 }
 
-/// Brings the server to the backup's position. Files that were copied cold have their own binary log and know it.
-async fn stand(server: &mut Server, last: &Link) -> Result<String, StepError> {
-    let Some(gtid) = last.manifest.consistent_point.gtid.clone() else { return Ok(String::new()) };
-    if last.physical.method == Method::Hot {
-        let log_bin: u8 = server.session.row("tell whether it logs", "SELECT @@GLOBAL.log_bin").await?;
-        for statement in Dialect::of(&server.version).stand_at(log_bin == 1, &gtid) {
-            server.session.run("set its GTID position", &statement).await?;
-        }
+/// Brings the server to the backup's position, with empty logs. Those that came along with files that were copied cold
+/// go too: in one line with them, what is written from now on could be taken for what followed the backup.
+async fn stand(params: &Params, server: &mut Server, last: &Link, logs: Logs) -> Result<String, StepError> {
+    let gtid = match last.manifest.consistent_point.gtid.clone() {
+        Some(gtid) => gtid,
+        // Of a MariaDB without any transaction; to a replay that is a position as any other.
+        None if params.stay_fenced && server.version.flavour == Flavour::Mariadb => String::new(),
+        None => return Ok(String::new()),
+    };
+    for statement in Dialect::of(&server.version).stand_at(logs != Logs::Off, &gtid) {
+        server.session.run("set its GTID position", &statement).await?;
     }
     if position::has(server, Role::Source, &gtid).await? {
         return Ok(gtid);
@@ -110,11 +165,7 @@ async fn stand(server: &mut Server, last: &Link) -> Result<String, StepError> {
 
 async fn compare(server: &mut Server, last: &Link) -> Result<(), StepError> {
     let found = crate::inventory::read_names(&mut server.session).await?;
-    let mut differences = last.manifest.inventory.compare(&found);
-    if !last.physical.inventory_is_whole {
-        // Made during the backup: it may be in it.
-        differences.retain(|difference| !matches!(difference, Difference::Extra(_)));
-    }
+    let differences = crate::inventory::differences(&last.manifest, &found);
     if differences.is_empty() {
         return Ok(());
     }

@@ -2,23 +2,24 @@
 
 use std::path::Path;
 
-use rekindle_engine::step::{StepContext, StepError};
+use rekindle_engine::step::{ErrorClass, StepContext, StepError};
 
 use super::marker::{Marker, Stage};
 use super::place::{self, Disk};
 use super::source::Source;
-use super::{Outputs, Params, prepare, prove, unpack};
+use super::{Outputs, Params, prepare, prove, replaced, unpack};
 use crate::connection::Login;
 use crate::error::ServerError;
 use crate::guard::blocking;
 use crate::server_files::ServerFiles;
+use crate::verify_restore::store_bad_end;
 
 const SHOWN_NAMES: usize = 5;
 /// What a server needs beyond its files to come up.
 const SPARE_BYTES: u64 = 16 << 20;
 
 pub(super) async fn run(params: &Params, cx: &StepContext) -> Result<Outputs, StepError> {
-    let files = ServerFiles::of(cx, &params.target)?;
+    let files = params.files(cx).await?;
     let source = Source::find(params, cx).await?;
     let tool = source.tool(cx).await?;
     let mut marker = claim(params, cx, files.data_dir())?;
@@ -28,7 +29,8 @@ pub(super) async fn run(params: &Params, cx: &StepContext) -> Result<Outputs, St
     if marker.stage == Stage::Unpacking {
         refuse_target(params, cx, &files).await?;
         make_room(&marker.work, source.unpacked_bytes()).await?;
-        if let Err(error) = prepare::run(cx, &source, tool.as_ref(), &marker.work).await {
+        let prepared = prepare::run(cx, &source, tool.as_ref(), &marker.work).await;
+        if let Err(error) = judged(params, cx, &source, &marker.work, prepared).await {
             // Half of a backup is of no use to anybody, and may have filled the disk.
             let work = marker.work.clone();
             let _ = blocking(move || place::remove(&work)).await;
@@ -38,9 +40,7 @@ pub(super) async fn run(params: &Params, cx: &StepContext) -> Result<Outputs, St
     }
     if marker.stage == Stage::Prepared {
         refuse_target(params, cx, &files).await?;
-        if files.process().is_some() {
-            files.stop(cx).await?;
-        }
+        replaced::stop(params, cx, &files, &mut marker).await?;
         if let Some(aside) = marker.aside.clone() {
             let data_dir = files.data_dir().to_owned();
             blocking(move || place::clear(&data_dir, &aside)).await??;
@@ -49,16 +49,35 @@ pub(super) async fn run(params: &Params, cx: &StepContext) -> Result<Outputs, St
     }
     if marker.stage == Stage::Cleared {
         let (data_dir, base) = (files.data_dir().to_owned(), prepare::base_folder(&marker.work));
-        blocking(move || place::fill(&data_dir, &base)).await??;
+        let aside = marker.aside.clone();
+        blocking(move || place::fill(&data_dir, &base, aside.as_deref())).await??;
         unpack::sync(files.data_dir())?;
         place::remove(&marker.work)?;
         reach(&mut marker, Stage::Placed, files.data_dir())?;
     }
-    let outputs = prove::run(params, cx, &files, &source, &mut marker).await?;
+    let proven = prove::run(params, cx, &files, &source, &mut marker).await;
+    let outputs = judged(params, cx, &source, files.data_dir(), proven).await?;
     marker.outputs = Some(outputs.clone());
     // Last of all: a crash before this is a crash of the restore.
     reach(&mut marker, Stage::Complete, files.data_dir())?;
     Ok(outputs)
+}
+
+/// Keeps in a drill as the backup's verdict that it does not come up, unless trying again or more room may help.
+async fn judged<T>(
+    params: &Params,
+    cx: &StepContext,
+    source: &Source,
+    disk: &Path,
+    ended: Result<T, StepError>,
+) -> Result<T, StepError> {
+    let Err(error) = ended else { return ended };
+    let is_full = unpack::free_bytes(disk).is_some_and(|free| free < SPARE_BYTES);
+    if params.drill && error.class == ErrorClass::Permanent && !is_full {
+        let why = format!("it does not come up: {}", error.message);
+        store_bad_end(cx, source.store.as_ref(), &params.backup, why).await;
+    }
+    Err(error)
 }
 
 fn reach(marker: &mut Marker, stage: Stage, data_dir: &Path) -> Result<(), StepError> {
@@ -69,12 +88,12 @@ fn reach(marker: &mut Marker, stage: Stage, data_dir: &Path) -> Result<(), StepE
 /// Makes the marker ours: goes on with one of this run, begins otherwise.
 fn claim(params: &Params, cx: &StepContext, data_dir: &Path) -> Result<Marker, StepError> {
     let earlier = Marker::read(data_dir)?;
-    if let Some(marker) = earlier {
+    if let Some(marker) = &earlier {
         if marker.is_of(params, cx.run()) {
-            return Ok(marker);
+            return Ok(marker.clone());
         }
         // Another's files in the work folder are of no use; what it moved aside stays where it is.
-        if marker.stage != Stage::Complete && !params.overwrite {
+        if marker.stage != Stage::Complete && !params.replaces() {
             return Err(StepError::permanent(format!(
                 "{} is half restored: {}",
                 data_dir.display(),
@@ -86,7 +105,7 @@ fn claim(params: &Params, cx: &StepContext, data_dir: &Path) -> Result<Marker, S
         }
     }
     let disk = place::disk(data_dir)?;
-    let aside = (params.overwrite && disk == Disk::Shared).then(|| place::aside_folder(data_dir, cx.run()));
+    let aside = (params.replaces() && disk == Disk::Shared).then(|| place::aside_folder(data_dir, cx.run()));
     let marker = Marker {
         format: 1,
         run: cx.run().clone(),
@@ -94,7 +113,10 @@ fn claim(params: &Params, cx: &StepContext, data_dir: &Path) -> Result<Marker, S
         stage: Stage::Unpacking,
         work: place::work_folder(data_dir, disk),
         aside,
-        read_only: None,
+        // A server that an earlier attempt fenced and never stopped.
+        replaced: earlier.filter(|marker| marker.stage < Stage::Cleared).and_then(|marker| marker.replaced),
+        archived: false,
+        before: None,
         outputs: None,
     };
     refuse_held(params, data_dir)?;
@@ -128,7 +150,7 @@ pub(super) fn refuse_held(params: &Params, data_dir: &Path) -> Result<(), StepEr
         more => format!(" and {more} more"),
     };
     let text = format!("the data directory {} is not empty: {}{more}", data_dir.display(), names.join(", "));
-    match (params.overwrite, place::disk(data_dir)?) {
+    match (params.replaces(), place::disk(data_dir)?) {
         (true, Disk::Shared) => Ok(()),
         (true, Disk::Own) => Err(StepError::permanent(text).help(
             "it is a disk of its own, so nothing can be moved beside it: stop the server, and move or remove its files \
@@ -147,7 +169,7 @@ pub(super) async fn refuse_target(
 ) -> Result<(), StepError> {
     refuse_held(params, files.data_dir())?;
     if let Some(pid) = files.process() {
-        if params.overwrite {
+        if params.replaces() {
             return Ok(());
         }
         return Err(StepError::permanent(format!(

@@ -9,9 +9,8 @@ use rekindle_engine::step::{
 use super::marker::{Marker, Stage};
 use super::run::{refuse_held, refuse_target, run};
 use super::source::Source;
-use super::{Outputs, Params};
+use super::{Outputs, Params, place, replaced};
 use crate::preflight::{login, problem};
-use crate::server_files::ServerFiles;
 
 /// `mysql.restore-physical`
 pub struct RestorePhysical;
@@ -27,14 +26,24 @@ impl Step for RestorePhysical {
 
     fn plan(&self, params: &Planned<Params>) -> Result<Intent, StepError> {
         let (target, backup) = (params.show("/target"), params.show("/backup"));
-        let replaces = params.value("/overwrite").is_some_and(|value| value == true);
+        let replaces = params.value("/overwrite").is_some_and(|value| value == true)
+            || params.value("/sandbox").is_some_and(serde_json::Value::is_object);
         let summary = if replaces {
             format!("stop {target}, move its files aside, and start it with those of {backup}")
         } else {
             format!("start {target} with the files of {backup}")
         };
+        let mut commands = Vec::new();
+        if params.value("/archive_to").is_some_and(serde_json::Value::is_string) {
+            commands.push("SET GLOBAL read_only = ON; SET GLOBAL event_scheduler = OFF".to_owned());
+            commands.push(format!("-- archive its binary logs in {}", params.show("/archive_to")));
+        }
+        if params.value("/stay_fenced").is_some_and(|value| value == true) {
+            commands
+                .push("-- it ends read-only and without events, for the replay of binary logs".to_owned());
+        }
         let provides = params.value("/target").and_then(|name| name.as_str()).map(TargetName::from);
-        Ok(Intent { summary, provides: provides.into_iter().collect(), ..Intent::default() })
+        Ok(Intent { summary, commands, provides: provides.into_iter().collect(), ..Intent::default() })
     }
 
     async fn preflight(&self, params: &Planned<Params>, cx: &PreflightContext) -> Preflight {
@@ -53,13 +62,20 @@ impl Step for RestorePhysical {
                 }
             }
         }
-        if cx.provided.contains(&params.target) {
+        let has_files = params.sandbox.is_some()
+            || cx.step.target(&params.target).is_ok_and(|target| target.local.is_some());
+        if cx.provided.contains(&params.target) && has_files {
             return found;
         }
-        let looked = match ServerFiles::of(&cx.step, &params.target) {
+        let looked = match params.files(&cx.step).await {
             Err(error) => Err(error),
             Ok(files) => {
-                found.commands.extend([files.stop_command().display(), files.start_command().display()]);
+                found.commands.extend(files.shown_commands());
+                let is_held = place::held(files.data_dir()).is_ok_and(|held| !held.is_empty());
+                if params.archive_to.is_some() && is_held && files.process().is_none() {
+                    let aside = format!("{}.before-RUN", files.data_dir().display());
+                    found.notes.push(replaced::not_running(&params.target, &aside));
+                }
                 refuse_target(params, &cx.step, &files).await
             }
         };
@@ -70,14 +86,14 @@ impl Step for RestorePhysical {
     }
 
     async fn probe(&self, params: &Params, cx: &StepContext) -> Result<Probe<Outputs>, StepError> {
-        let files = ServerFiles::of(cx, &params.target)?;
+        let files = params.files(cx).await?;
         Ok(match Marker::read(files.data_dir())? {
             Some(marker) if marker.is_of(params, cx.run()) => match (marker.stage, marker.outputs) {
                 (Stage::Complete, Some(outputs)) => Probe::Complete(outputs),
                 // `run` goes on from any stage, or begins anew.
                 _ => Probe::Absent,
             },
-            Some(marker) if marker.stage != Stage::Complete && !params.overwrite => {
+            Some(marker) if marker.stage != Stage::Complete && !params.replaces() => {
                 Probe::Partial { found: marker.describe() }
             }
             // `run` moves aside what is there, or refuses without touching anything.

@@ -14,6 +14,9 @@ use crate::reset_replication::ResetReplication;
 use crate::sandbox::testing::{REPLICATION_USER, TempServer};
 use crate::testing::{on_both, planned, position_query, server_of, shop_of};
 
+mod drill;
+mod forward;
+
 /// A server with a shop, and one whose disk was lost: its data directory is empty.
 async fn shop() -> (TempServer, TempServer, Bench) {
     shop_on(Flavour::Mariadb).await

@@ -153,6 +153,24 @@ pub(crate) fn first_statements(spec: &SandboxSpec) -> Secret {
     Secret::new(lines.join("\n"))
 }
 
+/// Options of a server on files of another one: it follows nobody, and takes over no settings that were persisted there.
+pub(crate) const ON_FILES: [&str; 3] =
+    ["--loose-skip-slave-start", "--loose-skip-replica-start", "--loose-persisted-globals-load=OFF"];
+
+/// Gives the statements of every start on files of another server: the target's account beside those that it has.
+pub(crate) fn account_statements(spec: &SandboxSpec) -> Secret {
+    let mut lines = vec!["SET sql_mode = '', sql_log_bin = 0;".to_owned()];
+    let password = quote_string(spec.login.password.as_ref().map_or("", Secret::expose));
+    for host in [bind_address(&spec.login.host), "localhost"] {
+        let account = format!("{}@{}", quote_string(&spec.login.user), quote_string(host));
+        lines.push(format!("CREATE USER IF NOT EXISTS {account} IDENTIFIED BY {password};"));
+        lines.push(format!("ALTER USER {account} IDENTIFIED BY {password} ACCOUNT UNLOCK;"));
+        lines.push(format!("GRANT ALL PRIVILEGES ON *.* TO {account} WITH GRANT OPTION;"));
+    }
+    lines.push(String::new());
+    Secret::new(lines.join("\n"))
+}
+
 /// Options that a sandbox sets by itself, because its promises hang on them.
 const OWN_OPTIONS: [&str; 14] = [
     "datadir",

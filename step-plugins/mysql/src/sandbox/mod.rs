@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rekindle_backup::manifest::Flavour;
-use rekindle_engine::host::Processes;
+use rekindle_engine::host::{Processes, Secret};
 use tokio_util::sync::CancellationToken;
 
 pub use self::error::SandboxError;
@@ -33,6 +33,7 @@ pub use self::step::{SandboxOutputs, SandboxParams, SandboxState};
 use self::commands::{Programs, RunsAs};
 use self::directory::{Found, Marker, SandboxDirectory};
 use self::spec::{program, run_to_end};
+use crate::connection::Login;
 use crate::error::ServerError;
 
 /// How long a server may take from its start to its first answer.
@@ -144,8 +145,18 @@ async fn install_and_start(
             why: why.trim().to_owned(),
         });
     }
-    // The statements hold the password: they lie in a private file, and only until the server has read them.
-    let statements = commands::first_statements(spec);
+    start_with(spec, directory, commands::first_statements(spec), processes, cancel).await
+}
+
+/// Starts the server, which runs these statements first.
+async fn start_with(
+    spec: &SandboxSpec,
+    directory: &SandboxDirectory,
+    statements: Secret,
+    processes: &Arc<dyn Processes>,
+    cancel: &CancellationToken,
+) -> Result<Running, SandboxError> {
+    // They hold the password: they lie in a private file, and only until the server has read them.
     let writer = Arc::clone(processes);
     let file = tokio::task::spawn_blocking(move || writer.private_file(&statements))
         .await
@@ -154,6 +165,54 @@ async fn install_and_start(
         .map_err(SandboxError::io("write a private file for", directory.path()))?;
     start(spec, directory, processes, Some(file.path().to_owned())).await?;
     wait_until_ready(spec, directory, cancel).await
+}
+
+/// Finds the sandbox that was made in a directory, to be started anew on other files; nothing when there is none.
+///
+/// # Errors
+/// When the directory can't be read.
+pub(crate) fn made_in(
+    directory: &Path,
+    login: Login,
+    options: &[String],
+) -> Result<Option<SandboxSpec>, SandboxError> {
+    Ok(match SandboxDirectory::at(directory)?.look()? {
+        Found::Sandbox(marker) if marker.initialised => Some(SandboxSpec {
+            flavour: marker.flavour,
+            server_id: marker.server_id,
+            options: options.to_vec(),
+            ..SandboxSpec::new(directory, login)
+        }),
+        Found::Sandbox(_) | Found::Nothing | Found::Foreign => None,
+    })
+}
+
+/// Gives where the server of a sandbox has its files.
+///
+/// # Errors
+/// When the path can't be found.
+pub(crate) fn data_directory(directory: &Path) -> Result<PathBuf, SandboxError> {
+    Ok(SandboxDirectory::at(directory)?.data())
+}
+
+/// Starts the server of a sandbox on files that were put in the place of its own; the target's account is added to
+/// theirs. One that runs is left alone.
+///
+/// # Errors
+/// As [`up`].
+pub(crate) async fn start_on_files(
+    spec: &SandboxSpec,
+    processes: &Arc<dyn Processes>,
+    cancel: &CancellationToken,
+) -> Result<Running, SandboxError> {
+    let directory = SandboxDirectory::at(&spec.directory)?;
+    let _lock = directory.lock()?;
+    if !server_process::find(&directory).is_empty() {
+        return wait_until_ready(spec, &directory, cancel).await;
+    }
+    let mut on_files = spec.clone();
+    on_files.options.extend(commands::ON_FILES.map(str::to_owned));
+    start_with(&on_files, &directory, commands::account_statements(spec), processes, cancel).await
 }
 
 async fn start(

@@ -7,6 +7,7 @@ use rekindle_engine::step::{StepContext, StepError};
 
 use super::prediction::{Statistics, data_bytes, words};
 use super::{Outputs, Params};
+use crate::check_tables::{Look, damaged};
 use crate::checksum::{add_checksums, leave_unknown_history_out};
 use crate::connection::Server;
 use crate::flavour::{ServerVersion, flavour_name};
@@ -24,12 +25,21 @@ pub(super) async fn run(params: &Params, cx: &StepContext) -> Result<Outputs, St
         add_checksums(&mut server.session, &mut found, |_, _| {}).await?;
         leave_unknown_history_out(&mut found, &manifest.inventory);
     }
-    let problems: Vec<String> = manifest.inventory.compare(&found).iter().map(ToString::to_string).collect();
+    let differences = inventory::differences(&manifest, &found);
+    let mut problems: Vec<String> = differences.iter().map(ToString::to_string).collect();
+    if manifest.physical.is_some() {
+        // It knows no rows and no checksums: the server looks at its own files.
+        problems.extend(damaged(&mut server, &found, Look::Whole, cx).await?);
+    }
     let checksums = manifest.inventory.shared_checksum_count(&found);
     let data_bytes = data_bytes(&mut server, Statistics::Renew).await?;
     let drill = Drill { restore_ms, data_bytes, checksums, server: server.version.text.clone() };
     server.session.close().await;
-    if problems.is_empty() && checksums < found.table_count() {
+    if manifest.physical.is_some() {
+        cx.log(
+            "a backup of files has no rows to compare with: the server has checked every table (CHECK TABLE)",
+        );
+    } else if problems.is_empty() && checksums < found.table_count() {
         let (without, all) = (found.table_count() - checksums, found.table_count());
         cx.warn(&format!(
             "{without} of {all} tables have no checksum to compare with: only their rows were counted"

@@ -30,6 +30,7 @@ impl Step for VerifyRestore {
             commands: vec![
                 "SELECT COUNT(*) FROM every table".to_owned(),
                 "CHECKSUM TABLE every table".to_owned(),
+                "CHECK TABLE every table -- where the backup is of files".to_owned(),
             ],
             ..Intent::default()
         })
