@@ -24,6 +24,8 @@ const MOST_STARTS: u32 = 3;
 const LOOK_FOR_PROCESS: Duration = Duration::from_secs(5);
 /// `USER_HZ`, in which proc(5) gives start times; 100 on every Linux.
 const TICKS_PER_SECOND: u64 = 100;
+/// How often a server is asked for its uptime: MariaDB 10.11 was seen to say 336 days in its first second.
+const UPTIME_LOOKS: u32 = 3;
 /// How much later than its process a server may begin to count its uptime: it may have recovered before.
 const LATEST_START_SECONDS: u64 = 600;
 
@@ -213,19 +215,25 @@ impl ServerFiles {
         let Some(pid) = server_process(data_dir) else {
             return Err(elsewhere(format!("no server here works on {}", data_dir.display())));
         };
-        let row: (String, u64) =
-            server.session.row("tell how long it is up", "SHOW GLOBAL STATUS LIKE 'Uptime'").await?;
-        let Some(age) = age_seconds(pid) else {
-            return Err(elsewhere(format!("the process {pid} can't be looked at")));
-        };
-        if row.1 > age + 5 || age.saturating_sub(row.1) > LATEST_START_SECONDS {
-            return Err(elsewhere(format!(
-                "the process {pid} that works on {} began {age} s ago, and the server {} s ago",
-                data_dir.display(),
-                row.1
-            )));
+        let mut looks = 1;
+        loop {
+            let query = "SHOW GLOBAL STATUS LIKE 'Uptime'";
+            let (_, up): (String, u64) = server.session.row("tell how long it is up", query).await?;
+            let Some(age) = age_seconds(pid) else {
+                return Err(elsewhere(format!("the process {pid} can't be looked at")));
+            };
+            if up <= age + 5 && age.saturating_sub(up) <= LATEST_START_SECONDS {
+                return Ok(());
+            }
+            if looks == UPTIME_LOOKS {
+                return Err(elsewhere(format!(
+                    "the process {pid} that works on {} began {age} s ago, and the server {up} s ago",
+                    data_dir.display()
+                )));
+            }
+            looks += 1;
+            tokio::time::sleep(Duration::from_secs(1)).await;
         }
-        Ok(())
     }
 }
 

@@ -289,7 +289,7 @@ fn parameters_are_checked() {
     insta::assert_snapshot!(wrong(json!({ "scope": "databases" })), @"`databases` names the databases of `scope: databases`, and of no other scope");
     insta::assert_snapshot!(wrong(json!({ "databases": ["a"] })), @"`databases` names the databases of `scope: databases`, and of no other scope");
     insta::assert_snapshot!(wrong(json!({ "scope": "tables" })), @"`tables` names the tables of `scope: tables`, and of no other scope");
-    insta::assert_snapshot!(wrong(json!({ "scope": "tables", "tables": ["a.b"], "databases": ["a"] })), @"`databases` names the databases of `scope: databases`, and of no other scope");
+    insta::assert_snapshot!(wrong(json!({ "scope": "tables", "tables": ["a.b"], "databases": ["a"] })), @"`databases` and `tables` are both given, and a dump is of one of them");
     insta::assert_snapshot!(wrong(json!({ "compression_level": 10 })), @"`compression_level` is from 0 to 9");
     assert!(params(json!({ "name": "full-2" })).check().is_ok());
 }
