@@ -87,14 +87,7 @@ steps:
 
 /// A machine that reaches a shared folder.
 fn machine(shared: &Path) -> Project {
-    let project = Project::new();
-    let environment = format!(
-        "apiVersion: rekindle/v1\nkind: Environment\nname: here\njournal: {{ store: shared }}\n\
-         stores: {{ shared: {{ url: 'file://{}' }} }}\n",
-        shared.display()
-    );
-    project.write("environments/here.yaml", &environment);
-    project
+    Project::with_journal_in(&format!("url: 'file://{}'", shared.display()))
 }
 
 /// Begins a run on a machine, and kills its runner while a step is under way.

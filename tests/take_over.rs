@@ -23,13 +23,8 @@ finally:
 
 /// A machine that keeps its journals in a store.
 fn machine(store: &str) -> Project {
-    let project = Project::new();
+    let project = Project::with_journal_in(store);
     project.write("runbooks/move.yaml", RUNBOOK);
-    let environment = format!(
-        "apiVersion: rekindle/v1\nkind: Environment\nname: here\njournal: {{ store: shared }}\n\
-         stores: {{ shared: {{ {store} }} }}\n"
-    );
-    project.write("environments/here.yaml", &environment);
     project
 }
 

@@ -47,6 +47,17 @@ impl Project {
         path
     }
 
+    /// Makes a folder whose environment `here` keeps its journals in a store, given as the fields of one.
+    pub(crate) fn with_journal_in(store: &str) -> Self {
+        let project = Self::new();
+        let environment = format!(
+            "apiVersion: rekindle/v1\nkind: Environment\nname: here\njournal: {{ store: shared }}\n\
+             stores: {{ shared: {{ {store} }} }}\n"
+        );
+        project.write("environments/here.yaml", &environment);
+        project
+    }
+
     /// Prepares a command line in the folder.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_rekindle"));

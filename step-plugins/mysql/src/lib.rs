@@ -42,6 +42,7 @@ pub mod restore;
 pub mod restore_physical;
 pub mod sandbox;
 mod server_files;
+mod shown;
 mod stall;
 #[cfg(test)]
 mod testing;

@@ -6,6 +6,7 @@ use rekindle_backup::manifest::Flavour;
 use super::DumpScope;
 use crate::connection::{Server, Session};
 use crate::error::ServerError;
+use crate::shown::first;
 
 /// What a look at a server gave.
 #[derive(Debug, Default)]
@@ -120,9 +121,5 @@ fn is_of_users(name: &str) -> bool {
 
 /// Gives the first of some names, and how many there are beside.
 pub(super) fn some(names: &[String]) -> String {
-    let shown = names.iter().take(SHOWN_NAMES).map(String::as_str).collect::<Vec<_>>().join(", ");
-    match names.len().saturating_sub(SHOWN_NAMES) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
-    }
+    first(SHOWN_NAMES, names, ", ")
 }

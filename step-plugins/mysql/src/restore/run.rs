@@ -1,10 +1,8 @@
 //! One restore: claim, fence, load, compare, unfence.
 
-use rekindle_backup::catalogue;
 use rekindle_backup::dump::Outline;
 use rekindle_backup::inventory::Difference;
 use rekindle_backup::manifest::DumpIndex;
-use rekindle_backup::verdict::{Level, Verdict};
 use rekindle_engine::step::{ErrorClass, StepContext, StepError};
 
 use super::marker::{self, Before, Marker, Stage};
@@ -22,6 +20,7 @@ use crate::fence;
 use crate::inventory;
 use crate::marker::{LOCK_WAIT_SECONDS, Slot, forget, prepare};
 use crate::replication::statements::Dialect;
+use crate::verify_restore::store_bad_end;
 
 const SHOWN_DIFFERENCES: usize = 10;
 const SHOWN_NAMES: usize = 5;
@@ -205,18 +204,8 @@ impl Begun<'_> {
         if error.class != ErrorClass::Permanent {
             return error;
         }
-        let verdict = Verdict {
-            level: Level::Restore,
-            ok: false,
-            at: self.cx.world().clock.now(),
-            by_run: self.cx.run().clone(),
-            problems: vec![format!("it does not load: {}", error.message)],
-            drill: None,
-        };
-        let store = self.source.store.as_ref();
-        if let Err(failed) = catalogue::store_verdict(store, &self.params.backup, &verdict).await {
-            self.cx.warn(&format!("the verdict could not be stored: {failed}"));
-        }
+        let why = format!("it does not load: {}", error.message);
+        store_bad_end(self.cx, self.source.store.as_ref(), &self.params.backup, why).await;
         error
     }
 

@@ -21,6 +21,7 @@ use crate::replication::position::{self, Role};
 use crate::replication::statements::Dialect;
 use crate::replication::status::ReplicaStatus;
 use crate::server_files::ServerFiles;
+use crate::shown::first;
 
 const SHOWN_DIFFERENCES: usize = 10;
 
@@ -169,14 +170,9 @@ async fn compare(server: &mut Server, last: &Link) -> Result<(), StepError> {
     if differences.is_empty() {
         return Ok(());
     }
-    let shown: Vec<String> = differences.iter().take(SHOWN_DIFFERENCES).map(ToString::to_string).collect();
-    let more = match differences.len().saturating_sub(SHOWN_DIFFERENCES) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
     Err(StepError::permanent(format!(
-        "the restored server is not what the backup says: {}{more}",
-        shown.join("; ")
+        "the restored server is not what the backup says: {}",
+        first(SHOWN_DIFFERENCES, &differences, "; ")
     ))
     .help("it runs, read-only; look at its log, and restore another backup if it is damaged"))
 }

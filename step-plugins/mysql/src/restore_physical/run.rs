@@ -12,6 +12,7 @@ use crate::connection::Login;
 use crate::error::ServerError;
 use crate::guard::blocking;
 use crate::server_files::ServerFiles;
+use crate::shown::first;
 use crate::verify_restore::store_bad_end;
 
 const SHOWN_NAMES: usize = 5;
@@ -144,12 +145,9 @@ pub(super) fn refuse_held(params: &Params, data_dir: &Path) -> Result<(), StepEr
     if held.is_empty() {
         return Ok(());
     }
-    let names: Vec<_> = held.iter().take(SHOWN_NAMES).map(|name| name.to_string_lossy()).collect();
-    let more = match held.len().saturating_sub(SHOWN_NAMES) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    let text = format!("the data directory {} is not empty: {}{more}", data_dir.display(), names.join(", "));
+    let names: Vec<_> = held.iter().map(|name| name.to_string_lossy()).collect();
+    let names = first(SHOWN_NAMES, &names, ", ");
+    let text = format!("the data directory {} is not empty: {names}", data_dir.display());
     match (params.replaces(), place::disk(data_dir)?) {
         (true, Disk::Shared) => Ok(()),
         (true, Disk::Own) => Err(StepError::permanent(text).help(

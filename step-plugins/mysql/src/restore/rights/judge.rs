@@ -12,6 +12,7 @@ use crate::dump::ACCOUNTS_OF_SERVERS;
 use crate::flavour::ServerVersion;
 use crate::grants::{EVERYTHING, literal, quoted};
 use crate::restore::source::MISSING_PRIVILEGE;
+use crate::shown::first;
 
 /// The code of functions and triggers that the server takes from this account only when it trusts whoever makes them.
 const UNTRUSTED: &str = "rekindle::restore::untrusted_functions";
@@ -44,7 +45,7 @@ impl Can {
             })
             .filter(|(_, missing)| !missing.is_empty())
             .collect();
-        let (first, _) = lacking.first()?;
+        let (example, _) = lacking.first()?;
         let what = |(name, missing): &(&String, Vec<&str>)| format!("{} on {name}", missing.join(", "));
         let what: Vec<String> = lacking.iter().map(what).collect();
         let account = quoted(&self.account);
@@ -52,17 +53,11 @@ impl Can {
             format!("GRANT {} ON {}.* TO {account}", missing.join(", "), quote_identifier(&literal(name)))
         };
         let statements: Vec<String> = lacking.iter().map(grant).collect();
-        Some(Refusal {
-            code: MISSING_PRIVILEGE,
-            error: StepError::permanent(format!(
-                "the account {account} of `{target}` has no {}",
-                some(&what, "; ")
-            ))
-            .help(format!(
-                "without it {first} can't be restored, nothing was changed; run `{}`",
-                some(&statements, "; ")
-            )),
-        })
+        let advice = format!(
+            "without it {example} can't be restored, nothing was changed; run `{}`",
+            some(&statements, "; ")
+        );
+        Some(self.lacks(target, &some(&what, "; "), advice))
     }
 
     /// Looks for what it takes to make anything that acts as another account.
@@ -106,18 +101,12 @@ impl Can {
         let account = quoted(&self.account);
         let because: Vec<String> =
             because.into_iter().map(|(definer, what)| format!("{} ({what})", quoted(definer))).collect();
-        Some(Refusal {
-            code: MISSING_PRIVILEGE,
-            error: StepError::permanent(format!(
-                "the account {account} of `{target}` has no {} on *.*",
-                missing.join(", ")
-            ))
-            .help(format!(
-                "the backup has definers that it may not set: {}; nothing was changed; run `GRANT {} ON *.* TO {account}`",
-                some(&because, ", "),
-                missing.join(", ")
-            )),
-        })
+        let missing = missing.join(", ");
+        let advice = format!(
+            "the backup has definers that it may not set: {}; nothing was changed; run `GRANT {missing} ON *.* TO {account}`",
+            some(&because, ", ")
+        );
+        Some(self.lacks(target, &format!("{missing} on *.*"), advice))
     }
 
     /// Looks for what the accounts of the backup are given: nobody gives what he has not.
@@ -154,14 +143,18 @@ impl Can {
             missing.retain(|one| *one == EVERYTHING);
         }
         let (account, missing) = (quoted(&self.account), missing.into_iter().collect::<Vec<_>>().join(", "));
-        let error =
-            StepError::permanent(format!("the account {account} of `{target}` has no {missing} on *.*"));
-        let error = error.help(format!(
+        let advice = format!(
             "accounts of the backup have it, and it can't give them what it has not itself: {}; nothing was changed; run \
              `GRANT {missing} ON *.* TO {account} WITH GRANT OPTION`",
             some(&getting, ", ")
-        ));
-        Some(Refusal { code: MISSING_PRIVILEGE, error })
+        );
+        Some(self.lacks(target, &format!("{missing} on *.*"), advice))
+    }
+
+    fn lacks(&self, target: &str, missing: &str, advice: String) -> Refusal {
+        let account = quoted(&self.account);
+        let error = StepError::permanent(format!("the account {account} of `{target}` has no {missing}"));
+        Refusal { code: MISSING_PRIVILEGE, error: error.help(advice) }
     }
 
     /// Looks whether the server takes functions and triggers.
@@ -264,9 +257,5 @@ fn needed(database: &Database) -> Vec<&'static str> {
 }
 
 fn some(names: &[String], separator: &str) -> String {
-    let shown = names.iter().take(SHOWN_NAMES).map(String::as_str).collect::<Vec<_>>().join(separator);
-    match names.len().saturating_sub(SHOWN_NAMES) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
-    }
+    first(SHOWN_NAMES, names, separator)
 }
