@@ -24,8 +24,6 @@ const MOST_STARTS: u32 = 3;
 const LOOK_FOR_PROCESS: Duration = Duration::from_secs(5);
 /// `USER_HZ`, in which proc(5) gives start times; 100 on every Linux.
 const TICKS_PER_SECOND: u64 = 100;
-/// How often a server is asked for its uptime: MariaDB 10.11 was seen to say 336 days in its first second.
-const UPTIME_LOOKS: u32 = 3;
 /// How much later than its process a server may begin to count its uptime: it may have recovered before.
 const LATEST_START_SECONDS: u64 = 600;
 
@@ -215,26 +213,31 @@ impl ServerFiles {
         let Some(pid) = server_process(data_dir) else {
             return Err(elsewhere(format!("no server here works on {}", data_dir.display())));
         };
-        let mut looks = 1;
-        loop {
-            let query = "SHOW GLOBAL STATUS LIKE 'Uptime'";
-            let (_, up): (String, u64) = server.session.row("tell how long it is up", query).await?;
-            let Some(age) = age_seconds(pid) else {
-                return Err(elsewhere(format!("the process {pid} can't be looked at")));
-            };
-            if up <= age + 5 && age.saturating_sub(up) <= LATEST_START_SECONDS {
-                return Ok(());
-            }
-            if looks == UPTIME_LOOKS {
-                return Err(elsewhere(format!(
-                    "the process {pid} that works on {} began {age} s ago, and the server {up} s ago",
-                    data_dir.display()
-                )));
-            }
-            looks += 1;
-            tokio::time::sleep(Duration::from_secs(1)).await;
+        let now = jiff::Timestamp::now().as_second();
+        let started = started_at(server).await?;
+        let up = u64::try_from(now - started).unwrap_or(0);
+        let Some(age) = age_seconds(pid) else {
+            return Err(elsewhere(format!("the process {pid} can't be looked at")));
+        };
+        if up <= age + 5 && age.saturating_sub(up) <= LATEST_START_SECONDS {
+            return Ok(());
         }
+        Err(elsewhere(format!(
+            "the process {pid} that works on {} began {age} s ago, and the server {up} s ago",
+            data_dir.display()
+        )))
     }
+}
+
+/// Asks a server when it began, in seconds since 1970 (UTC).
+///
+/// By the clock of its session, by which it counts its uptime: a session of MariaDB keeps the time of the newest event
+/// that was replayed in it when that lies in the future, and so do those after it that are given its thread.
+async fn started_at(server: &mut Server) -> Result<i64, StepError> {
+    let what = "tell how long it is up";
+    let (_, up): (String, i64) = server.session.row(what, "SHOW GLOBAL STATUS LIKE 'Uptime'").await?;
+    let now: i64 = server.session.row(what, "SELECT UNIX_TIMESTAMP()").await?;
+    Ok(now - up)
 }
 
 /// Starts a server when it is dropped before the server has been started; in time also when this program is killed.

@@ -86,13 +86,19 @@ pub(crate) async fn logs(server: &mut Server) -> Result<Vec<ServerLog>, ServerEr
 }
 
 /// Gives the time by the server's own clock (UTC, whole seconds), whatever its time zone.
+///
+/// Not the session's: `UTC_TIMESTAMP` follows `SET TIMESTAMP`, and in MariaDB the newest event that was replayed in the
+/// session, or in one before it that had its thread, when that lies in the future. `SYSDATE` does not, but is local.
 pub(crate) async fn now(server: &mut Server) -> Result<Timestamp, ServerError> {
     let what = "tell the time";
-    // `UTC_TIMESTAMP` and `NOW` follow `SET TIMESTAMP`; `SYSDATE` does not, but is local.
-    let seconds: i64 = server
-        .session
-        .row(what, "SELECT CAST(TIMESTAMPDIFF(SECOND, '1970-01-01', UTC_TIMESTAMP()) AS SIGNED)")
-        .await?;
+    let query = match server.version.flavour {
+        Flavour::Mariadb => {
+            "SET STATEMENT time_zone = '+00:00' FOR \
+             SELECT CAST(TIMESTAMPDIFF(SECOND, '1970-01-01', SYSDATE()) AS SIGNED)"
+        }
+        Flavour::Mysql => "SELECT CAST(TIMESTAMPDIFF(SECOND, '1970-01-01', UTC_TIMESTAMP()) AS SIGNED)",
+    };
+    let seconds: i64 = server.session.row(what, query).await?;
     Timestamp::from_second(seconds).map_err(|error| ServerError::Answer {
         target: server.session.target().to_owned(),
         what: what.to_owned(),

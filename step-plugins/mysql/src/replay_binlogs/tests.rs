@@ -9,6 +9,7 @@ use crate::sandbox::testing::TempServer;
 use crate::testing::{on_both, position_query, processes};
 
 mod after_a_restore;
+mod clock;
 
 async fn servers(flavour: Flavour) -> (TempServer, TempServer) {
     let processes = processes();
