@@ -8,6 +8,7 @@ mod member_text;
 mod members;
 mod outline;
 mod pool;
+mod row_text;
 mod verified;
 mod writer;
 
@@ -22,5 +23,6 @@ pub use member_text::{MemberDamage, MemberStatement, MemberText};
 pub(crate) use members::Members;
 pub use members::WrittenMembers;
 pub use outline::{Outline, TableMembers};
+pub use row_text::RowText;
 pub use verified::VerifiedText;
 pub use writer::{DumpWriteError, DumpWriter, WriterOptions, WrittenDump};

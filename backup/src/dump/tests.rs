@@ -283,3 +283,37 @@ fn members_that_leave_a_byte_unproven_have_no_outline() {
         assert_eq!(Outline::of(&index), None);
     }
 }
+
+/// Gives other rows for the table `a`, and counts them.
+struct Others(std::sync::Arc<std::sync::Mutex<Vec<String>>>);
+
+impl RowText for Others {
+    fn instead(&mut self, database: &str, table: &str, rows: u64) -> std::io::Result<Option<Vec<u8>>> {
+        self.0.lock().unwrap().push(format!("{database}.{table} {rows}"));
+        Ok((rows > 1).then(|| b"INSERT INTO `a` VALUES (8,';'),(9,'9')".to_vec()))
+    }
+
+    fn over(&mut self) -> std::io::Result<()> {
+        self.0.lock().unwrap().push("over".to_owned());
+        Ok(())
+    }
+}
+
+#[test]
+fn other_text_takes_the_place_of_rows_and_nothing_else_changes() {
+    let asked = std::sync::Arc::default();
+    let writer = DumpWriter::new(Vec::new(), WriterOptions::default()).unwrap();
+    let mut writer = writer.with_row_text(Box::new(Others(std::sync::Arc::clone(&asked))));
+    for chunk in DUMP.as_bytes().chunks(11) {
+        writer.write(chunk).unwrap();
+    }
+    writer.end_part().unwrap();
+    let (object, written) = writer.finish().unwrap();
+
+    let mut text = String::new();
+    flate2::read::MultiGzDecoder::new(&object[..]).read_to_string(&mut text).unwrap();
+    assert_eq!(text, DUMP.replace("VALUES (1,'x'),(2,'),(');", "VALUES (8,';'),(9,'9');"));
+    assert_eq!(written.text_bytes, text.len() as u64);
+    assert_eq!(written.inventory.databases["shop"].tables["a"].rows, Some(3));
+    assert_eq!(*asked.lock().unwrap(), ["shop.a 2", "shop.a 1", "over", "over"]);
+}

@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 
-use super::Contents;
 use super::members::Members;
+use super::{Contents, RowText};
 use crate::inventory::Inventory;
 use crate::manifest::{ConsistentPoint, Member};
 use crate::sql::{DEFAULT_STATEMENT_LIMIT, Kind, LexError, Piece, PieceKind, Splitter};
@@ -83,6 +83,7 @@ pub struct DumpWriter<W> {
     is_plain: bool,
     /// Whether the rows of the table at hand are over: what follows are its triggers.
     is_after_rows: bool,
+    row_text: Option<Box<dyn RowText>>,
 }
 
 impl<W: Write> DumpWriter<W> {
@@ -98,8 +99,16 @@ impl<W: Write> DumpWriter<W> {
             rows_before: 0,
             is_plain: true,
             is_after_rows: false,
+            row_text: None,
             options,
         })
+    }
+
+    /// Asks for what is to stand in the place of every `INSERT`.
+    #[must_use]
+    pub fn with_row_text(mut self, row_text: Box<dyn RowText>) -> Self {
+        self.row_text = Some(row_text);
+        self
     }
 
     /// Takes the next chunk of text.
@@ -123,6 +132,9 @@ impl<W: Write> DumpWriter<W> {
     pub fn end_part(&mut self) -> Result<(), DumpWriteError> {
         self.splitter.end();
         self.drain()?;
+        if let Some(row_text) = &mut self.row_text {
+            row_text.over()?;
+        }
         if self.contents.trailer_is_last() {
             Ok(())
         } else {
@@ -164,7 +176,8 @@ impl<W: Write> DumpWriter<W> {
             if Contents::begins_section(&piece) {
                 self.is_after_rows = false;
             }
-            if let Some(Kind::Unlock) = self.contents.accept(&piece) {
+            let kind = self.contents.accept(&piece);
+            if let Some(Kind::Unlock) = kind {
                 self.is_after_rows = true;
             }
             self.is_plain = self.splitter.is_plain();
@@ -172,7 +185,14 @@ impl<W: Write> DumpWriter<W> {
                 self.database.clone_from(&self.contents.database);
                 self.table.clone_from(&self.contents.table);
             }
-            self.text.extend_from_slice(piece.raw);
+            let database = self.contents.database.as_deref();
+            match instead(self.row_text.as_deref_mut(), database, kind.as_ref())? {
+                Some(statement) => {
+                    self.text.extend(statement);
+                    self.text.extend_from_slice(delimiter(piece.raw));
+                }
+                None => self.text.extend_from_slice(piece.raw),
+            }
         }
         Ok(())
     }
@@ -204,4 +224,20 @@ impl<W: Write> DumpWriter<W> {
         self.rows_before = self.contents.rows;
         Ok(self.object.push(member, text)?)
     }
+}
+
+fn instead(
+    row_text: Option<&mut (dyn RowText + 'static)>,
+    database: Option<&str>,
+    kind: Option<&Kind>,
+) -> io::Result<Option<Vec<u8>>> {
+    let (Some(row_text), Some(Kind::Insert { table, rows })) = (row_text, kind) else { return Ok(None) };
+    let Some(database) = table.database.as_deref().or(database) else { return Ok(None) };
+    row_text.instead(database, &table.name, *rows)
+}
+
+/// Gives the delimiter of a statement, and what is behind it.
+fn delimiter(raw: &[u8]) -> &[u8] {
+    let at = raw.iter().rposition(|byte| *byte == b';');
+    at.map_or(b";\n", |at| &raw[at..])
 }

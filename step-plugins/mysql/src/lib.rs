@@ -24,6 +24,7 @@ mod binlogs;
 mod body_sink;
 mod check_tables;
 mod checksum;
+mod exact_rows;
 mod fence;
 mod grants;
 mod guard;

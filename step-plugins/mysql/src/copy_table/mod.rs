@@ -1,5 +1,6 @@
 //! `mysql.copy-table`: brings one table from a server into another one, under a name that is free there.
 
+mod load;
 mod params;
 mod rewrite;
 mod run;

@@ -90,3 +90,29 @@ async fn a_versioned_table_comes_over_equal() {
     };
     assert_eq!(ask(&to, &times("w")).await, ask(&from, &times("v")).await);
 }
+
+on_both!(a_table_comes_over_with_all_the_digits_of_its_floats);
+async fn a_table_comes_over_with_all_the_digits_of_its_floats(flavour: Flavour) {
+    let (from, to) = tokio::join!(server_of(flavour, "from"), server_of(flavour, "to"));
+    let lab = Lab::of(&[&from, &to]);
+    tell(
+        &from,
+        &[
+            "CREATE DATABASE shop",
+            "CREATE TABLE shop.t (id INT PRIMARY KEY, f FLOAT, b BLOB) ENGINE=InnoDB",
+            "INSERT INTO shop.t VALUES (1, 16777216, 'a'), (2, 3.1415927, NULL)",
+        ],
+    )
+    .await;
+    tell(&to, &["CREATE DATABASE shop"]).await;
+    let params = json!({ "from": "from", "to": "to", "database": "shop", "table": "t", "as": "u" });
+
+    let outputs = lab.run(&CopyTable, params).await.unwrap();
+
+    assert_eq!(outputs.rows, 2);
+    assert_eq!(ask(&to, "SELECT f * 1e0 FROM shop.u WHERE id = 1").await, "16777216");
+    assert_eq!(
+        ask(&to, "CHECKSUM TABLE shop.u").await.replace("shop.u", ""),
+        ask(&from, "CHECKSUM TABLE shop.t").await.replace("shop.t", "")
+    );
+}

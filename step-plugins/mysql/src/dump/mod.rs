@@ -4,6 +4,7 @@
 //! touches a disk on the way, and the object exists only once the client ended well and its trailer was seen.
 
 mod accounts;
+mod beside;
 mod choose;
 mod client;
 mod command;

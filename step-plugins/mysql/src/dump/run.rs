@@ -3,19 +3,18 @@
 use std::sync::Arc;
 
 use rekindle_backup::dump::WriterOptions;
-use rekindle_backup::inventory::Inventory;
 use rekindle_backup::manifest::{ConsistentPoint, DumpIndex, MANIFEST_FORMAT, ObjectEntry, Tool};
 use rekindle_engine::host::{Body, Key, ObjectStore, PutMode};
 use rekindle_engine::step::{StepContext, StepError};
 use tokio::sync::{mpsc, oneshot};
 
 use super::accounts::{self, Accounts};
+use super::beside::Beside;
 use super::choose::Chosen;
 use super::client::Client;
 use super::command::{Choice, command, shown};
 use super::failure::Failure;
 use super::privileges::{self, Verdict};
-use super::snapshot::{Snapshot, without};
 use super::stream::{Stream, Streamed, stream};
 use super::survey::Survey;
 use super::unchanged::{TableName, Tables, WAITING_TABLES};
@@ -24,9 +23,9 @@ use crate::backup_part::BackupPart;
 use crate::checksum::leave_history_out;
 use crate::client_options::ClientOptions;
 use crate::connection::{Login, Server};
-use crate::flavour::ServerVersion;
+use crate::exact_rows::{ExactRows, FloatTable, FloatTables, asking};
 use crate::guard::{TerminateOnDrop, blocking};
-use crate::stall::{Patience, Sessions};
+use crate::stall::{Patience, Sessions, Waiting};
 
 /// Names the part of the backup that a dump is.
 pub(super) fn part(params: &DumpParams, cx: &StepContext) -> Result<BackupPart, StepError> {
@@ -54,28 +53,31 @@ pub(super) async fn run(params: &DumpParams, cx: &StepContext) -> Result<DumpOut
     };
     accounts.warnings.iter().for_each(|warning| cx.warn(warning));
     let client = Client::find(&cx.world().processes, server.version.flavour, cx.cancel()).await?;
-    let Server { session, version } = server;
-    session.close().await;
+    let Server { mut session, version } = server;
     let choice =
         Choice { client: &client, server: &version, survey: &survey, scope: params.scope, chosen: &chosen };
     choice.warnings().iter().for_each(|warning| cx.warn(warning));
+    let floats = if params.scope.has_rows() {
+        FloatTable::all(&mut session, |database, table| chosen.has(database, table), choice.keeps_history())
+            .await?
+    } else {
+        FloatTables::new()
+    };
+    session.close().await;
     let tables = Tables::look(&login, &chosen).await?;
-    let snapshot = open_snapshot(params, cx, &login, &version).await?;
+    let beside = Beside::open(params, cx, &login, &version, floats).await?;
     // An index describes a whole object: the old one goes before its object is replaced.
     store.delete(&part.index).await?;
     let started_at = cx.world().clock.now();
     let (is_open, dump_is_open) = oneshot::channel();
     let (read, is_read) = mpsc::channel(WAITING_TABLES);
-    let tell = Tell { is_open, read };
+    let waiting = Waiting::default();
+    let (exact_rows, asked) = asking(beside.floats().clone(), waiting.clone());
+    let tell = Tell { waiting, is_open, read, exact_rows };
     let streaming = store_stream(params, cx, &login, &choice, accounts, tell, (store.as_ref(), &object));
-    let checksums = async {
-        Ok(match snapshot {
-            Some(snapshot) => snapshot.read(dump_is_open, &chosen, cx).await,
-            None => Inventory::default(),
-        })
-    };
+    let reading = beside.read(dump_is_open, asked, &chosen, cx);
     let watching = tables.watch(&login, is_read);
-    let (mut streamed, mut checksums, unchanged) = tokio::try_join!(streaming, checksums, watching)?;
+    let (mut streamed, mut checksums, unchanged) = tokio::try_join!(streaming, reading, watching)?;
     chosen.check(&streamed.dump.inventory)?;
     unchanged.check(&streamed.dump.inventory)?;
     if !choice.keeps_history() {
@@ -102,31 +104,12 @@ pub(super) async fn run(params: &DumpParams, cx: &StepContext) -> Result<DumpOut
     outputs(&index, &part)
 }
 
-/// Opens the snapshot that checksums are read from, when they are wanted and can be had.
-async fn open_snapshot(
-    params: &DumpParams,
-    cx: &StepContext,
-    login: &Login,
-    version: &ServerVersion,
-) -> Result<Option<Snapshot>, StepError> {
-    if !params.checksums {
-        return Ok(None);
-    }
-    match Snapshot::open(login, version).await {
-        Ok(snapshot) => Ok(Some(snapshot)),
-        // A backup without them is worth more than none.
-        Err(error) if error.server_code().is_some() => {
-            cx.warn(&without(&error.to_string()));
-            Ok(None)
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// What is told of a dump while it is made.
+/// What is told and asked of a dump while it is made.
 struct Tell {
+    waiting: Waiting,
     is_open: oneshot::Sender<()>,
     read: mpsc::Sender<TableName>,
+    exact_rows: ExactRows,
 }
 
 /// Runs the client into the store, and proves that the store has what was sent.
@@ -147,7 +130,10 @@ async fn store_stream(
         .await?
         .map_err(|error| StepError::permanent(format!("failed to write the client's login: {error}")))?;
     let sessions = Sessions::from_now(login).await?;
-    let patience = Patience::of(choice.client.program, params.stall_timeout(), Some(sessions));
+    let patience = Patience {
+        waiting: tell.waiting,
+        ..Patience::of(choice.client.program, params.stall_timeout(), Some(sessions))
+    };
     let spec = command(choice, file.path());
     cx.log(&shown(choice));
     let process = blocking(move || processes.start(&spec)).await??;
@@ -170,6 +156,7 @@ async fn store_stream(
         waiting: patience.waiting.clone(),
         is_open: tell.is_open,
         read: tell.read,
+        exact_rows: tell.exact_rows,
     };
     let streaming = blocking(move || stream(parts));
     let storing = store.put(object, body, PutMode::Replace);

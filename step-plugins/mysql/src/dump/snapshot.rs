@@ -1,15 +1,11 @@
-//! Checksums of a dump's tables at its consistent point: a short lock, under which the dump's snapshot and another one
-//! open side by side; the other one is then read at leisure.
+//! What a dump sees, for other sessions: a short lock, under which the dump's snapshot and others open side by side; the
+//! others are then read at leisure.
 
 use std::time::Duration;
 
-use rekindle_backup::inventory::Inventory;
 use rekindle_backup::manifest::Flavour;
-use rekindle_engine::step::StepContext;
 use tokio::sync::oneshot;
 
-use super::choose::Chosen;
-use crate::checksum::add_checksums;
 use crate::connection::{Login, Session};
 use crate::error::ServerError;
 use crate::flavour::ServerVersion;
@@ -21,7 +17,7 @@ const HELD_AT_MOST: Duration = Duration::from_secs(30);
 
 /// A snapshot that is open, and the lock that keeps it the newest state until the dump has its own.
 pub(super) struct Snapshot {
-    reading: Session,
+    reading: Vec<Session>,
     lock: Lock,
 }
 
@@ -56,64 +52,36 @@ impl Lock {
 }
 
 impl Snapshot {
-    /// Stops commits and opens a snapshot. Whatever ends this program ends both sessions, and so the lock.
+    /// Stops commits and opens the same snapshot in so many sessions. Whatever ends this program ends them all, and so the
+    /// lock.
     ///
     /// # Errors
     /// Without the privilege RELOAD, and when a long statement keeps the lock from being had in time.
-    pub(super) async fn open(login: &Login, version: &ServerVersion) -> Result<Self, ServerError> {
+    pub(super) async fn open(
+        login: &Login,
+        version: &ServerVersion,
+        sessions: usize,
+    ) -> Result<Self, ServerError> {
         let lock = Lock::take(login, version).await?;
-        let mut reading = login.connect().await?.session;
-        let isolation = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ";
-        reading.run("open a snapshot", isolation).await?;
-        reading.run("open a snapshot", "START TRANSACTION WITH CONSISTENT SNAPSHOT").await?;
+        let mut reading = Vec::new();
+        for _ in 0..sessions {
+            let mut session = login.connect().await?.session;
+            let isolation = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ";
+            session.run("open a snapshot", isolation).await?;
+            session.run("open a snapshot", "START TRANSACTION WITH CONSISTENT SNAPSHOT").await?;
+            reading.push(session);
+        }
         Ok(Self { reading, lock })
     }
 
-    /// Lets commits go on as soon as the dump's snapshot is open, and gives the checksums of the transactional tables in it.
-    /// Without them a dump is as good: whatever is in the way is a warning, and nothing is given.
-    pub(super) async fn read(
-        self,
-        dump_is_open: oneshot::Receiver<()>,
-        chosen: &Chosen,
-        cx: &StepContext,
-    ) -> Inventory {
-        let Self { mut reading, lock } = self;
+    /// Lets commits go on as soon as the dump's snapshot is open, and gives the sessions that see what it sees.
+    ///
+    /// # Errors
+    /// What is in the way: the lock was lost, or the dump did not begin in time.
+    pub(super) async fn shared(self, dump_is_open: oneshot::Receiver<()>) -> Result<Vec<Session>, String> {
+        let Self { reading, lock } = self;
         let is_open = matches!(tokio::time::timeout(HELD_AT_MOST, dump_is_open).await, Ok(Ok(())));
-        if let Err(error) = lock.release().await {
-            cx.warn(&without(&error.to_string()));
-            return Inventory::default();
-        }
-        if !is_open {
-            cx.warn(&without("the dump did not begin in time"));
-            return Inventory::default();
-        }
-        let taken = sums(&mut reading, chosen, cx).await;
-        reading.close().await;
-        taken.unwrap_or_else(|error| {
-            cx.warn(&without(&error.to_string()));
-            Inventory::default()
-        })
+        lock.release().await.map_err(|error| error.to_string())?;
+        if is_open { Ok(reading) } else { Err("the dump did not begin in time".to_owned()) }
     }
-}
-
-/// Says that a dump has no checksums, and why.
-pub(super) fn without(why: &str) -> String {
-    format!("the backup gets no checksums of its tables, a restore drill will compare rows only: {why}")
-}
-
-async fn sums(reading: &mut Session, chosen: &Chosen, cx: &StepContext) -> Result<Inventory, ServerError> {
-    let query = "SELECT table_schema, table_name FROM information_schema.tables \
-         WHERE table_type IN ('BASE TABLE', 'SYSTEM VERSIONED') AND engine IN ('InnoDB', 'ROCKSDB', 'TokuDB')";
-    let tables: Vec<(String, String)> = reading.rows("list its tables", query).await?;
-    let mut inventory = Inventory::default();
-    for (database, table) in tables.into_iter().filter(|(database, table)| chosen.has(database, table)) {
-        inventory.databases.entry(database).or_default().tables.entry(table).or_default();
-    }
-    let mut skipped = Vec::new();
-    add_checksums(reading, &mut inventory, |database, table| skipped.push(format!("{database}.{table}")))
-        .await?;
-    if !skipped.is_empty() {
-        cx.warn(&without(&format!("these were changed while they were read: {}", skipped.join(", "))));
-    }
-    Ok(inventory)
 }

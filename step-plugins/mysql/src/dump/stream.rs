@@ -1,11 +1,11 @@
 //! The client's output → members → store, on a thread that may block.
 
 use std::io::{self, Read};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use rekindle_backup::dump::{DumpWriter, WriterOptions, WrittenDump};
+use rekindle_backup::dump::{DumpWriter, RowText, WriterOptions, WrittenDump};
 use rekindle_engine::host::{BodySender, Clock, ExitReport, RunningProcess, TerminateReason};
 use rekindle_engine::id::StepId;
 use rekindle_engine::step::{Progress, Reporter};
@@ -16,6 +16,7 @@ use super::accounts::Accounts;
 use super::failure::Failure;
 use super::unchanged::TableName;
 use crate::body_sink::BodySink;
+use crate::exact_rows::ExactRows;
 use crate::guard::GRACE;
 use crate::stall::Waiting;
 
@@ -38,6 +39,8 @@ pub(super) struct Stream {
     pub(super) is_open: oneshot::Sender<()>,
     /// Told each table that the client has read to its end.
     pub(super) read: mpsc::Sender<TableName>,
+    /// Asked for rows whose digits the client leaves out.
+    pub(super) exact_rows: ExactRows,
 }
 
 /// A dump whose client ended well and whose trailer was seen; its body has been finished.
@@ -57,14 +60,19 @@ pub(super) fn stream(mut stream: Stream) -> Result<Streamed, Failure> {
     let stdout = stream.waiting.output(stdout);
     let process = stream.process;
     let terminate = process.terminator();
-    let mut writer = DumpWriter::new(BodySink(stream.sender), stream.options)
-        .map_err(|error| Failure::Text { error: error.into(), end: None })?;
-    let mut follow = Follow {
+    let opened = Arc::new(Opened {
         clock: stream.clock,
+        at: OnceLock::new(),
+        is_open: Mutex::new(Some(stream.is_open)),
+    });
+    let rows = Rows { exact: stream.exact_rows, opened: Arc::clone(&opened) };
+    let mut writer = DumpWriter::new(BodySink(stream.sender), stream.options)
+        .map_err(|error| Failure::Text { error: error.into(), end: None })?
+        .with_row_text(Box::new(rows));
+    let mut follow = Follow {
+        opened,
         reporter: stream.reporter,
         step: stream.step,
-        snapshot_at: None,
-        is_open: Some(stream.is_open),
         read: stream.read,
         bytes: 0,
         shown: Instant::now(),
@@ -93,7 +101,7 @@ pub(super) fn stream(mut stream: Stream) -> Result<Streamed, Failure> {
     let whole = |error| with_end(Failure::from(error), &end);
     writer.end_part().map_err(whole)?;
     follow.tell_read(&mut writer);
-    let snapshot_at = follow.snapshot_at.unwrap_or_else(|| follow.clock.now());
+    let snapshot_at = follow.opened.at();
     writer.write(stream.accounts.after.as_bytes()).map_err(whole)?;
     let (sink, dump) = writer.finish().map_err(whole)?;
     sink.0.blocking_finish().map_err(|_| Failure::SinkGone)?;
@@ -107,12 +115,47 @@ fn with_end(failure: Failure, end: &ExitReport) -> Failure {
     }
 }
 
-struct Follow {
+/// When the dump's snapshot was known to be open.
+struct Opened {
     clock: Arc<dyn Clock>,
+    at: OnceLock<Timestamp>,
+    is_open: Mutex<Option<oneshot::Sender<()>>>,
+}
+
+impl Opened {
+    /// Notes that it is, and gives since when that was known.
+    fn at(&self) -> Timestamp {
+        let at = *self.at.get_or_init(|| self.clock.now());
+        if let Some(is_open) = self.is_open.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            // Nobody waits for it when nothing is read in it.
+            let _ = is_open.send(());
+        }
+        at
+    }
+}
+
+/// Rows of the same snapshot, read a second time.
+struct Rows {
+    exact: ExactRows,
+    opened: Arc<Opened>,
+}
+
+impl RowText for Rows {
+    fn instead(&mut self, database: &str, table: &str, rows: u64) -> io::Result<Option<Vec<u8>>> {
+        // Only then are they read; and this may be in the midst of the first chunk.
+        self.opened.at();
+        self.exact.instead(database, table, rows)
+    }
+
+    fn over(&mut self) -> io::Result<()> {
+        self.exact.over()
+    }
+}
+
+struct Follow {
+    opened: Arc<Opened>,
     reporter: Arc<dyn Reporter>,
     step: StepId,
-    snapshot_at: Option<Timestamp>,
-    is_open: Option<oneshot::Sender<()>>,
     read: mpsc::Sender<TableName>,
     bytes: u64,
     shown: Instant,
@@ -149,12 +192,8 @@ fn copy(
         follow.tell_read(writer);
         let contents = writer.contents();
         // The header is written before the transaction begins; the first database is written in it.
-        if follow.snapshot_at.is_none() && contents.database.is_some() {
-            follow.snapshot_at = Some(follow.clock.now());
-            if let Some(is_open) = follow.is_open.take() {
-                // Nobody waits for it when no checksums are wanted.
-                let _ = is_open.send(());
-            }
+        if contents.database.is_some() {
+            follow.opened.at();
         }
         if follow.shown.elapsed() >= PROGRESS_EVERY {
             follow.shown = Instant::now();

@@ -4,7 +4,7 @@ use rekindle_backup::inventory::{SYSTEM_DATABASES, is_of_restore};
 use rekindle_backup::manifest::Flavour;
 
 use super::DumpScope;
-use crate::connection::{Server, Session};
+use crate::connection::{Server, Session, quote_string};
 use crate::error::ServerError;
 use crate::shown::first;
 
@@ -44,6 +44,9 @@ pub(super) struct Versioned {
     pub(super) by_transaction: bool,
 }
 
+/// The engines that one transaction covers.
+const TRANSACTIONAL: [&str; 3] = ["InnoDB", "ROCKSDB", "TokuDB"];
+
 /// How many names a message shows.
 const SHOWN_NAMES: usize = 5;
 
@@ -61,11 +64,14 @@ impl Survey {
         };
         let names = "SELECT schema_name FROM information_schema.schemata ORDER BY schema_name";
         let databases: Vec<String> = session.rows("list its databases", names).await?;
-        let tables = "SELECT CONCAT(table_schema, '.', table_name, ' (', COALESCE(engine, 'none'), ')') \
+        let tables = format!(
+            "SELECT CONCAT(table_schema, '.', table_name, ' (', COALESCE(engine, 'none'), ')') \
              FROM information_schema.tables WHERE table_type = 'BASE TABLE' AND table_schema NOT IN \
              ('mysql', 'sys', 'information_schema', 'performance_schema') \
-             AND COALESCE(engine, 'none') NOT IN ('InnoDB', 'ROCKSDB', 'TokuDB') ORDER BY 1";
-        let not_transactional = session.rows("list its tables", tables).await?;
+             AND COALESCE(engine, 'none') NOT IN ({}) ORDER BY 1",
+            transactional()
+        );
+        let not_transactional = session.rows("list its tables", &tables).await?;
         let mut survey = Self {
             log_bin: log_bin == 1,
             gtid_mode,
@@ -110,6 +116,16 @@ async fn versioned(session: &mut Session) -> Result<Vec<Versioned>, ServerError>
         Versioned { database, table, by_transaction }
     };
     Ok(tables.into_iter().map(read).collect())
+}
+
+/// Gives the names of the engines that one transaction covers, as a list of SQL.
+pub(super) fn transactional() -> String {
+    TRANSACTIONAL.map(quote_string).join(", ")
+}
+
+/// Tells whether one transaction covers an engine.
+pub(super) fn is_transactional(engine: &str) -> bool {
+    TRANSACTIONAL.iter().any(|one| one.eq_ignore_ascii_case(engine))
 }
 
 fn is_of_users(name: &str) -> bool {

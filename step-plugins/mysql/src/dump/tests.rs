@@ -18,6 +18,7 @@ use crate::testing::{known_to, on_both, planned, position_query, processes, serv
 
 mod checksums;
 mod clients;
+mod floats;
 mod privileges;
 mod tables;
 mod unchanged;

@@ -17,7 +17,7 @@ const PAIR: &[&str] = &[
     "INSERT INTO shop.b (id, n) VALUES (1, 0), (2, 7)",
 ];
 
-async fn open(server: &TempServer, statements: &[&str]) -> Session {
+pub(super) async fn open(server: &TempServer, statements: &[&str]) -> Session {
     let mut session = server.login().connect().await.unwrap().session;
     for statement in statements {
         session.run("be filled", statement).await.unwrap();
@@ -26,7 +26,7 @@ async fn open(server: &TempServer, statements: &[&str]) -> Session {
 }
 
 /// Loads a dump by hand, as RESTORE.txt says.
-fn load(server: &TempServer, object: &[u8]) {
+pub(super) fn load(server: &TempServer, object: &[u8]) {
     let login = server.login();
     let mut text = Vec::new();
     rekindle_backup::dump::GzipText::new(object).read_to_end(&mut text).unwrap();

@@ -1,0 +1,143 @@
+//! What is read beside the client, in the same snapshot: checksums, and the digits that the client leaves out.
+
+use rekindle_backup::inventory::Inventory;
+use rekindle_engine::step::{StepContext, StepError};
+use tokio::sync::{mpsc, oneshot};
+
+use super::DumpParams;
+use super::choose::Chosen;
+use super::snapshot::Snapshot;
+use super::survey::{is_transactional, some, transactional};
+use crate::checksum::add_checksums;
+use crate::connection::{Login, Session};
+use crate::error::ServerError;
+use crate::exact_rows::{Asked, FloatTables, serve};
+use crate::flavour::ServerVersion;
+
+/// What is to be read, and the snapshot for it where there is one.
+pub(super) struct Beside {
+    snapshot: Option<Snapshot>,
+    checksums: bool,
+    floats: FloatTables,
+}
+
+impl Beside {
+    /// Opens a snapshot when anything is to be read in one. Without it a dump is worth more than none: whatever is in
+    /// the way is a warning.
+    ///
+    /// # Errors
+    /// When the server can't be reached any more.
+    pub(super) async fn open(
+        params: &DumpParams,
+        cx: &StepContext,
+        login: &Login,
+        version: &ServerVersion,
+        floats: FloatTables,
+    ) -> Result<Self, StepError> {
+        let (floats, others): (FloatTables, FloatTables) =
+            floats.into_iter().partition(|(_, table)| is_transactional(&table.engine));
+        if !others.is_empty() {
+            cx.warn(&six_digits(&others, "one transaction does not cover the engines of their tables"));
+        }
+        let mut beside = Self { snapshot: None, checksums: params.checksums, floats };
+        let sessions = usize::from(beside.checksums) + usize::from(!beside.floats.is_empty());
+        if sessions == 0 {
+            return Ok(beside);
+        }
+        match Snapshot::open(login, version, sessions).await {
+            Ok(snapshot) => beside.snapshot = Some(snapshot),
+            Err(error) if error.server_code().is_some() => beside.warn(cx, &error.to_string()),
+            Err(error) => return Err(error.into()),
+        }
+        Ok(beside)
+    }
+
+    /// Gives the tables whose rows are read for their digits.
+    pub(super) fn floats(&self) -> &FloatTables {
+        &self.floats
+    }
+
+    fn warn(&self, cx: &StepContext, why: &str) {
+        if self.checksums {
+            cx.warn(&without_checksums(why));
+        }
+        if !self.floats.is_empty() {
+            cx.warn(&six_digits(&self.floats, why));
+        }
+    }
+
+    /// Reads, once the dump's snapshot is open. Gives the checksums of its transactional tables, as far as they can be had.
+    ///
+    /// # Errors
+    /// When the rows of a table can't be read a second time, or are others: the dump is in the middle of them.
+    pub(super) async fn read(
+        mut self,
+        dump_is_open: oneshot::Receiver<()>,
+        asked: mpsc::Receiver<Asked>,
+        chosen: &Chosen,
+        cx: &StepContext,
+    ) -> Result<Inventory, StepError> {
+        let mut sessions = match self.snapshot.take() {
+            Some(snapshot) => snapshot.shared(dump_is_open).await.unwrap_or_else(|why| {
+                self.warn(cx, &why);
+                Vec::new()
+            }),
+            None => Vec::new(),
+        };
+        let for_rows = if self.floats.is_empty() { None } else { sessions.pop() };
+        let rows = serve(for_rows, &self.floats, asked, cx.cancel());
+        let checksums = async {
+            let Some(mut session) = sessions.pop() else { return Ok(Inventory::default()) };
+            let taken = checksums(&mut session, chosen, cx).await;
+            session.close().await;
+            Ok(taken.unwrap_or_else(|error| {
+                cx.warn(&without_checksums(&error.to_string()));
+                Inventory::default()
+            }))
+        };
+        let ((), checksums) = tokio::try_join!(rows, checksums)?;
+        Ok(checksums)
+    }
+}
+
+/// Says that a dump has no checksums, and why.
+fn without_checksums(why: &str) -> String {
+    format!("the backup gets no checksums of its tables, a restore drill will compare rows only: {why}")
+}
+
+/// Says which columns lose digits, and why.
+fn six_digits(tables: &FloatTables, why: &str) -> String {
+    let names: Vec<String> =
+        tables.iter().flat_map(|((database, table), columns)| columns.names(database, table)).collect();
+    format!(
+        "of the FLOAT columns {} the backup gets six digits, as the client prints them: {why}",
+        some(&names)
+    )
+}
+
+async fn checksums(
+    reading: &mut Session,
+    chosen: &Chosen,
+    cx: &StepContext,
+) -> Result<Inventory, ServerError> {
+    let query = format!(
+        "SELECT table_schema, table_name FROM information_schema.tables \
+         WHERE table_type IN ('BASE TABLE', 'SYSTEM VERSIONED') AND engine IN ({})",
+        transactional()
+    );
+    let tables: Vec<(String, String)> = reading.rows("list its tables", &query).await?;
+    let mut inventory = Inventory::default();
+    for (database, table) in tables.into_iter().filter(|(database, table)| chosen.has(database, table)) {
+        inventory.databases.entry(database).or_default().tables.entry(table).or_default();
+    }
+    let mut skipped = Vec::new();
+    add_checksums(reading, &mut inventory, |database, table| skipped.push(format!("{database}.{table}")))
+        .await?;
+    if !skipped.is_empty() {
+        cx.warn(&without_checksums(&format!(
+            "these were changed while they were read: {}",
+            skipped.join(", ")
+        )));
+    }
+    Ok(inventory)
+}

@@ -1,0 +1,101 @@
+//! Columns whose text would lose digits.
+
+use super::checksums::{load, open};
+use super::*;
+use crate::checksum::add_checksums;
+
+const FLOATS: &[&str] = &[
+    "CREATE DATABASE shop",
+    "CREATE TABLE shop.a (id INT PRIMARY KEY AUTO_INCREMENT, f FLOAT NOT NULL, t TEXT) ENGINE=InnoDB",
+    "CREATE TABLE shop.b (f FLOAT, d DOUBLE) ENGINE=InnoDB",
+    "CREATE TABLE shop.c (id INT PRIMARY KEY) ENGINE=InnoDB",
+    "INSERT INTO shop.a (f, t) VALUES (16777216, REPEAT('x', 300))",
+    "INSERT INTO shop.b VALUES (3.1415927, 3.1415926535897931), (NULL, NULL)",
+    "INSERT INTO shop.c VALUES (1)",
+];
+
+/// Doubles the rows so many times; each has other digits.
+async fn grow(session: &mut crate::connection::Session, times: u32) {
+    for _ in 0..times {
+        let double = "INSERT INTO shop.a (f, t) SELECT f + id + 0.1, t FROM shop.a";
+        session.run("grow", double).await.unwrap();
+    }
+}
+
+on_both!(a_float_comes_back_with_all_its_digits_while_others_write);
+async fn a_float_comes_back_with_all_its_digits_while_others_write(flavour: Flavour) {
+    let server = server_of(flavour, "primary").await;
+    let mut session = open(&server, FLOATS).await;
+    grow(&mut session, 13).await;
+    let writing = tokio::spawn(async move {
+        loop {
+            let write = "INSERT INTO shop.a (f) VALUES (RAND() * 1e7)";
+            let change = "UPDATE shop.b SET f = RAND() * 1e7";
+            session.run("write", write).await.unwrap();
+            session.run("write", change).await.unwrap();
+        }
+    });
+    let bench = bench(Some(&server)).await;
+
+    let outputs = Dump.run(&params(json!({ "checksums": true })), &bench.test.cx).await.unwrap();
+    writing.abort();
+
+    assert_eq!(bench.test.reporter.warnings(), Vec::<String>::new());
+    let object = bytes(&bench.store, &outputs.object).await;
+    let text = text(&object);
+    assert!(text.contains("(1,16777216,'xxx"), "{}", &text[..4000]);
+    assert!(text.contains("INSERT INTO `c` VALUES (1);"), "what loses nothing is as the client writes it");
+    assert!(text.matches("INSERT INTO `a` (`id`, `f`, `t`) VALUES").count() > 1);
+    let index: DumpIndex = serde_json::from_slice(&bytes(&bench.store, &outputs.index).await).unwrap();
+    let restored = server_of(flavour, "restored").await;
+    load(&restored, &object);
+    let mut session = open(&restored, &[]).await;
+    let mut found = crate::inventory::read(&mut session).await.unwrap();
+    add_checksums(&mut session, &mut found, |_, _| {}).await.unwrap();
+    assert_eq!(index.inventory.compare(&found), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_does_so_without_checksums_too() {
+    let server = server_of(Flavour::Mariadb, "primary").await;
+    open(&server, FLOATS).await.close().await;
+    let bench = bench(Some(&server)).await;
+
+    let outputs = Dump.run(&params(json!({})), &bench.test.cx).await.unwrap();
+
+    assert!(text(&bytes(&bench.store, &outputs.object).await).contains("(1,16777216,"));
+    assert_eq!(outputs.checksums, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_column_that_loses_digits_all_the_same_is_named() {
+    let server = server_of(Flavour::Mariadb, "primary").await;
+    let mut session = open(&server, FLOATS).await;
+    let create =
+        format!("CREATE USER 'calm'@'%' IDENTIFIED BY {}", crate::connection::quote_string(CANARY_PASSWORD));
+    for statement in [
+        create.as_str(),
+        "GRANT SELECT, SHOW VIEW, EVENT, TRIGGER, SHOW DATABASES ON *.* TO 'calm'@'%'",
+        "CREATE TABLE shop.old (f FLOAT, g FLOAT(7,3)) ENGINE=MyISAM",
+    ] {
+        session.run("be seeded", statement).await.unwrap();
+    }
+    let login = Login { user: "calm".to_owned(), ..server.login().clone() };
+    let bench = bench_as(Some(&login)).await;
+
+    let outputs = Dump.run(&params(json!({})), &bench.test.cx).await.unwrap();
+
+    assert!(text(&bytes(&bench.store, &outputs.object).await).contains("(1,16777200,"));
+    insta::assert_snapshot!(bench.test.reporter.warnings().join("\n"), @"");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schema_alone_asks_for_no_digits() {
+    let server = server_of(Flavour::Mariadb, "primary").await;
+    open(&server, FLOATS).await.close().await;
+    let bench = bench(Some(&server)).await;
+
+    Dump.run(&params(json!({ "scope": "schema-only" })), &bench.test.cx).await.unwrap();
+
+    assert_eq!(bench.test.reporter.warnings(), Vec::<String>::new());
+}
