@@ -15,6 +15,7 @@ pub mod flavour;
 pub mod inventory;
 
 mod account;
+mod answers;
 pub mod archive_binlogs;
 pub mod assert;
 pub mod assess;
@@ -44,6 +45,7 @@ pub mod restore_physical;
 pub mod sandbox;
 mod server_files;
 mod shown;
+pub mod sql;
 mod stall;
 #[cfg(test)]
 mod testing;
@@ -51,6 +53,7 @@ mod tls;
 mod tool;
 pub mod verify_restore;
 pub mod wait_ready;
+mod xa;
 
 pub use account::Account;
 use rekindle_engine::step::Registry;
@@ -72,6 +75,7 @@ pub fn register(registry: &mut Registry) {
     registry.register(restore::Restore);
     registry.register(restore_physical::RestorePhysical);
     registry.register(sandbox::Sandbox);
+    registry.register(sql::Sql);
     registry.register(verify_restore::VerifyRestore);
     registry.register(wait_ready::WaitReady);
 }

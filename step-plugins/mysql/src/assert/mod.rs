@@ -2,11 +2,10 @@
 //! what queries are expected to answer.
 
 mod compare;
-mod expect;
 mod params;
 mod run;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use self::params::{AssertOutputs, AssertParams, ExpectedAnswer};
+pub use self::params::{AssertOutputs, AssertParams};
 pub(crate) use self::run::Assert;

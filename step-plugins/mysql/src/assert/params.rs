@@ -4,7 +4,8 @@ use rekindle_backup::layout::BackupUri;
 use rekindle_engine::id::TargetName;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+
+use crate::answers::ExpectedAnswer;
 
 /// Parameters of `mysql.assert`: the server, and at least one thing that must be true of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -21,17 +22,6 @@ pub struct AssertParams {
     /// Queries and what they must answer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub queries: Vec<ExpectedAnswer>,
-}
-
-/// A query and what it must answer.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ExpectedAnswer {
-    /// The query; it runs in a read-only transaction.
-    pub sql: String,
-    /// One value for an answer of one row and one column, or a list of rows, each a list of values (or one value
-    /// when there is one column). `null` is SQL's `NULL`; numbers are compared as numbers, all else as text.
-    pub expect: Value,
 }
 
 /// Outputs of `mysql.assert`: what was compared and found equal.

@@ -1,8 +1,6 @@
 //! The step kind: compares, and names every difference.
 
 use async_trait::async_trait;
-use mysql_async::prelude::Queryable as _;
-use mysql_async::{Row as WireRow, Value as WireValue};
 use rekindle_backup::catalogue::load_manifest;
 use rekindle_backup::inventory::Inventory;
 use rekindle_engine::step::{
@@ -10,16 +8,14 @@ use rekindle_engine::step::{
 };
 
 use super::compare::compare;
-use super::expect::{Row, difference};
-use super::params::{AssertOutputs, AssertParams, ExpectedAnswer};
+use super::params::{AssertOutputs, AssertParams};
+use crate::answers::ExpectedAnswer;
 use crate::connection::{Server, Session};
 use crate::inventory;
 use crate::preflight::{Look, look_at_target, problem};
 
 /// How many differences are named; the rest are counted.
 const NAMED_DIFFERENCES: usize = 20;
-/// How many rows of an answer are looked at.
-const MOST_ROWS: usize = 1000;
 
 /// The step kind.
 pub(crate) struct Assert;
@@ -33,62 +29,10 @@ async fn expected_inventory(
     Ok(load_manifest(store.as_ref(), uri).await?.inventory)
 }
 
-/// Runs a query that may change nothing, and gives its answer as texts.
-async fn answer(session: &mut Session, sql: &str) -> Result<Vec<Row>, StepError> {
-    let what = format!("answer `{sql}`");
-    // Of the session, so that a COMMIT inside the text opens no door.
-    session.run("become read-only for this session", "SET SESSION TRANSACTION READ ONLY").await?;
-    session.run("open a read-only transaction", "START TRANSACTION READ ONLY").await?;
-    let mut rows = Vec::new();
-    let mut too_many = false;
-    match session.conn.query_iter(sql).await {
-        Err(error) => return Err(session.error(&what, &error).into()),
-        Ok(mut result) => {
-            loop {
-                match result.next().await {
-                    Ok(Some(_)) if rows.len() == MOST_ROWS => {
-                        too_many = true;
-                        break;
-                    }
-                    Ok(Some(row)) => rows.push(texts(row)),
-                    Ok(None) => break,
-                    Err(error) => {
-                        drop(result);
-                        return Err(session.error(&what, &error).into());
-                    }
-                }
-            }
-            if !too_many && let Err(error) = result.drop_result().await {
-                return Err(session.error(&what, &error).into());
-            }
-        }
-    }
-    if too_many {
-        return Err(StepError::permanent(format!("`{sql}` answers more than {MOST_ROWS} rows"))
-            .help("let the query count or compare instead"));
-    }
-    session.run("close a read-only transaction", "ROLLBACK").await?;
-    Ok(rows)
-}
-
-fn texts(row: WireRow) -> Row {
-    row.unwrap()
-        .into_iter()
-        .map(|value| match value {
-            WireValue::NULL => None,
-            WireValue::Bytes(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
-            other => Some(other.as_sql(true).trim_matches('\'').to_owned()),
-        })
-        .collect()
-}
-
 async fn ask_all(session: &mut Session, queries: &[ExpectedAnswer]) -> Result<Vec<String>, StepError> {
     let mut differences = Vec::new();
     for query in queries {
-        let rows = answer(session, &query.sql).await?;
-        if let Some(difference) = difference(&query.expect, &rows) {
-            differences.push(format!("`{}`: {difference}", query.sql));
-        }
+        differences.extend(query.difference(session).await?);
     }
     Ok(differences)
 }

@@ -11,8 +11,9 @@ use super::survey::{is_transactional, some, transactional};
 use crate::checksum::add_checksums;
 use crate::connection::{Login, Session};
 use crate::error::ServerError;
-use crate::exact_rows::{Asked, FloatTables, serve};
+use crate::exact_rows::{Asked, FloatTable, FloatTables, serve};
 use crate::flavour::ServerVersion;
+use crate::xa;
 
 /// What is to be read, and the snapshot for it where there is one.
 pub(super) struct Beside {
@@ -31,25 +32,46 @@ impl Beside {
         params: &DumpParams,
         cx: &StepContext,
         login: &Login,
-        version: &ServerVersion,
-        floats: FloatTables,
+        (asking, version): (&mut Session, &ServerVersion),
+        chosen: &Chosen,
+        keeps_history: bool,
     ) -> Result<Self, StepError> {
+        let floats = if params.scope.has_rows() {
+            FloatTable::all(asking, |database, table| chosen.has(database, table), keeps_history).await?
+        } else {
+            FloatTables::new()
+        };
         let (floats, others): (FloatTables, FloatTables) =
             floats.into_iter().partition(|(_, table)| is_transactional(&table.engine));
         if !others.is_empty() {
             cx.warn(&six_digits(&others, "one transaction does not cover the engines of their tables"));
         }
         let mut beside = Self { snapshot: None, checksums: params.checksums, floats };
-        let sessions = usize::from(beside.checksums) + usize::from(!beside.floats.is_empty());
-        if sessions == 0 {
-            return Ok(beside);
-        }
-        match Snapshot::open(login, version, sessions).await {
-            Ok(snapshot) => beside.snapshot = Some(snapshot),
-            Err(error) if error.server_code().is_some() => beside.warn(cx, &error.to_string()),
-            Err(error) => return Err(error.into()),
+        if params.scope.has_rows() {
+            beside.open_snapshot(cx, login, version).await?;
+            if let Some(names) = xa::prepared(asking).await? {
+                cx.warn(&undecided(&names));
+            }
         }
         Ok(beside)
+    }
+
+    async fn open_snapshot(
+        &mut self,
+        cx: &StepContext,
+        login: &Login,
+        version: &ServerVersion,
+    ) -> Result<(), StepError> {
+        let sessions = usize::from(self.checksums) + usize::from(!self.floats.is_empty());
+        if sessions == 0 {
+            return Ok(());
+        }
+        match Snapshot::open(login, version, sessions).await {
+            Ok(snapshot) => self.snapshot = Some(snapshot),
+            Err(error) if error.server_code().is_some() => self.warn(cx, &error.to_string()),
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
     }
 
     /// Gives the tables whose rows are read for their digits.
@@ -98,6 +120,14 @@ impl Beside {
         let ((), checksums) = tokio::try_join!(rows, checksums)?;
         Ok(checksums)
     }
+}
+
+/// Says what a dump lacks of transactions that are prepared.
+pub(super) fn undecided(names: &str) -> String {
+    format!(
+        "transactions are prepared and not decided (XA): {names}; what they changed is not in the dump, and logs can't be \
+         replayed from it over their `XA COMMIT`: decide them, and dump again"
+    )
 }
 
 /// Says that a dump has no checksums, and why.

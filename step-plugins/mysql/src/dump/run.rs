@@ -23,7 +23,7 @@ use crate::backup_part::BackupPart;
 use crate::checksum::leave_history_out;
 use crate::client_options::ClientOptions;
 use crate::connection::{Login, Server};
-use crate::exact_rows::{ExactRows, FloatTable, FloatTables, asking};
+use crate::exact_rows::{ExactRows, asking};
 use crate::guard::{TerminateOnDrop, blocking};
 use crate::stall::{Patience, Sessions, Waiting};
 
@@ -42,30 +42,27 @@ pub(super) async fn run(params: &DumpParams, cx: &StepContext) -> Result<DumpOut
     let mut server = login.connect().await?;
     let survey = Survey::of(&mut server, params.scope).await?;
     let chosen = Chosen::of(params, &survey)?;
-    match privileges::check(&mut server, params.scope, &chosen.databases).await? {
-        Verdict::Enough => {}
-        Verdict::Unclear(why) => cx.warn(&why),
-        Verdict::Missing(error) => return Err(error),
-    }
-    let accounts = match params.scope {
-        DumpScope::All => accounts::read(&mut server).await?,
-        DumpScope::Databases | DumpScope::Tables | DumpScope::SchemaOnly => Accounts::default(),
-    };
-    accounts.warnings.iter().for_each(|warning| cx.warn(warning));
+    let accounts = look_at_accounts(params, cx, &mut server, &chosen).await?;
     let client = Client::find(&cx.world().processes, server.version.flavour, cx.cancel()).await?;
-    let Server { mut session, version } = server;
-    let choice =
-        Choice { client: &client, server: &version, survey: &survey, scope: params.scope, chosen: &chosen };
-    choice.warnings().iter().for_each(|warning| cx.warn(warning));
-    let floats = if params.scope.has_rows() {
-        FloatTable::all(&mut session, |database, table| chosen.has(database, table), choice.keeps_history())
-            .await?
-    } else {
-        FloatTables::new()
+    let choice = Choice {
+        client: &client,
+        server: &server.version,
+        survey: &survey,
+        scope: params.scope,
+        chosen: &chosen,
     };
-    session.close().await;
+    choice.warnings().iter().for_each(|warning| cx.warn(warning));
     let tables = Tables::look(&login, &chosen).await?;
-    let beside = Beside::open(params, cx, &login, &version, floats).await?;
+    let beside = Beside::open(
+        params,
+        cx,
+        &login,
+        (&mut server.session, &server.version),
+        &chosen,
+        choice.keeps_history(),
+    )
+    .await?;
+    server.session.close().await;
     // An index describes a whole object: the old one goes before its object is replaced.
     store.delete(&part.index).await?;
     let started_at = cx.world().clock.now();
@@ -102,6 +99,26 @@ pub(super) async fn run(params: &DumpParams, cx: &StepContext) -> Result<DumpOut
     };
     part.put_index(store.as_ref(), &index).await?;
     outputs(&index, &part)
+}
+
+/// Proves that the account sees all of it, and reads the accounts of a dump of everything.
+async fn look_at_accounts(
+    params: &DumpParams,
+    cx: &StepContext,
+    server: &mut Server,
+    chosen: &Chosen,
+) -> Result<Accounts, StepError> {
+    match privileges::check(server, params.scope, &chosen.databases).await? {
+        Verdict::Enough => {}
+        Verdict::Unclear(why) => cx.warn(&why),
+        Verdict::Missing(error) => return Err(error),
+    }
+    let accounts = match params.scope {
+        DumpScope::All => accounts::read(server).await?,
+        DumpScope::Databases | DumpScope::Tables | DumpScope::SchemaOnly => Accounts::default(),
+    };
+    accounts.warnings.iter().for_each(|warning| cx.warn(warning));
+    Ok(accounts)
 }
 
 /// What is told and asked of a dump while it is made.

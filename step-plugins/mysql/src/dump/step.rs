@@ -6,6 +6,7 @@ use rekindle_engine::step::{
     Effect, Intent, Planned, Preflight, PreflightContext, Probe, Problem, Step, StepContext, StepError,
 };
 
+use super::beside::undecided;
 use super::choose::Chosen;
 use super::client::Client;
 use super::command::{Choice, shown};
@@ -17,6 +18,7 @@ use crate::backup_part::BackupPart;
 use crate::connection::Server;
 use crate::error::ServerError;
 use crate::preflight::{Look, look_at_target, problem};
+use crate::xa;
 
 /// `mysql.dump`
 pub struct Dump;
@@ -88,12 +90,13 @@ async fn look_at_server(
             // What can't be chosen is a finding below.
             Some((_, Err(_))) | None => Verdict::Enough,
         };
-        Ok::<_, ServerError>((survey, seen))
+        let prepared = xa::prepared(&mut server.session).await?;
+        Ok::<_, ServerError>((survey, seen, prepared))
     };
     let looked = looked.await;
     let Server { session, version } = server;
     session.close().await;
-    let (survey, seen) = match looked {
+    let (survey, seen, prepared) = match looked {
         Ok(looked) => looked,
         Err(error) => return found.problems.push(error.problem("/target")),
     };
@@ -101,6 +104,9 @@ async fn look_at_server(
         Verdict::Enough => {}
         Verdict::Unclear(why) => found.notes.push(why),
         Verdict::Missing(error) => found.problems.push(problem(MISSING_PRIVILEGE, error, "/target")),
+    }
+    if params.is_none_or(|params| params.scope.has_rows()) {
+        found.notes.extend(prepared.map(|names| undecided(&names)));
     }
     let client = match Client::find(&cx.world().processes, version.flavour, cx.cancel()).await {
         Ok(client) => client,

@@ -27,6 +27,7 @@ use crate::guard::{GRACE, TerminateOnDrop, blocking};
 use crate::marker;
 use crate::replication::position::{self, Role};
 use crate::restore;
+use crate::xa;
 
 /// A replay as it was thought through, before any server is touched.
 pub(super) struct Replay {
@@ -223,6 +224,9 @@ pub(super) async fn run(
     marker::lock(&mut loading, "replay", "replays binary logs into").await?;
     replay_all(cx, &replay, &program, have, &mut loading).await?;
     prove(&replay, &mut control).await?;
+    if let Some(names) = xa::prepared(&mut control.session).await? {
+        cx.warn(&xa::left(&params.target, &names));
+    }
     fence::lower(&mut control, &marker.before).await?;
     marker.stage = Stage::Complete;
     marker.outputs = Some(replay.outputs());

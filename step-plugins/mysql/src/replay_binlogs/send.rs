@@ -9,6 +9,7 @@ use rekindle_engine::step::{Progress, StepContext, StepError};
 use tokio::sync::mpsc;
 
 use crate::connection::Server;
+use crate::xa;
 
 /// How many statements may wait for the server.
 pub(super) const WAITING_STATEMENTS: usize = 4;
@@ -79,8 +80,15 @@ async fn send(server: &mut Server, statement: &Statement) -> Result<(), StepErro
             );
             let error = server.session.error(&what, &error);
             let is_passing = error.is_passing();
+            let is_undecided = error.server_code() == Some(xa::UNKNOWN);
             let error = StepError::from(error);
-            Err(if is_passing || error.help.is_some() {
+            Err(if is_undecided {
+                error.help(
+                    "the transaction was prepared (XA) before the backup was made, so the backup lacks what it changed; \
+                     begin from a backup that is older than its `XA PREPARE`, or from a physical one; the server is still \
+                     fenced (read-only)",
+                )
+            } else if is_passing || error.help.is_some() {
                 error
             } else {
                 error.help(

@@ -22,6 +22,7 @@ use crate::replication::statements::Dialect;
 use crate::replication::status::ReplicaStatus;
 use crate::server_files::ServerFiles;
 use crate::shown::first;
+use crate::xa;
 
 const SHOWN_DIFFERENCES: usize = 10;
 
@@ -52,6 +53,9 @@ pub(super) async fn run(
     }
     let gtid = stand(params, &mut server, last, logs).await?;
     compare(&mut server, last).await?;
+    if let Some(names) = xa::prepared(&mut server.session).await? {
+        cx.warn(&xa::left(&params.target, &names));
+    }
     leave(params, &mut server, &before).await?;
     let version = server.version.text.clone();
     server.session.close().await;

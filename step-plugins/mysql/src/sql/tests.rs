@@ -1,0 +1,106 @@
+//! Statements on real servers.
+
+use rekindle_backup::manifest::Flavour;
+use rekindle_engine::step::{ErrorClass, Probe, Step as _};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::binlogs::testing::{Lab, ask, tell};
+use crate::sandbox::testing::TempServer;
+use crate::testing::{on_both, planned, server_of};
+
+const TABLE: [&str; 3] = [
+    "CREATE DATABASE shop",
+    "CREATE TABLE shop.t (id INT PRIMARY KEY, v VARCHAR(5)) ENGINE=InnoDB",
+    "INSERT INTO shop.t VALUES (1, 'a'), (2, 'b')",
+];
+
+async fn lab(flavour: Flavour) -> (Lab, TempServer) {
+    let server = server_of(flavour, "primary").await;
+    let lab = Lab::of(&[&server]);
+    tell(&server, &TABLE).await;
+    (lab, server)
+}
+
+fn params(statements: &[&str], more: &Value) -> Value {
+    let mut params = json!({ "target": "primary", "database": "shop", "statements": statements });
+    params.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    params
+}
+
+on_both!(statements_run_once_and_are_proven_by_what_tells_that_they_are_done);
+async fn statements_run_once_and_are_proven_by_what_tells_that_they_are_done(flavour: Flavour) {
+    let (lab, server) = lab(flavour).await;
+    let body = "CREATE PROCEDURE p() BEGIN SELECT 1; SELECT ';'; END";
+    let done = json!({ "done": { "sql": "SELECT COUNT(*) FROM t WHERE v = 'c'", "expect": 2 } });
+    let params =
+        params(&["UPDATE t SET v = 'c'; DELETE FROM t WHERE id = 3", body, "SELECT * FROM t"], &done);
+    let probe =
+        async || Sql.probe(&serde_json::from_value(params.clone()).unwrap(), &lab.cx().cx).await.unwrap();
+
+    assert_eq!(probe().await, Probe::Absent);
+    let outputs = lab.run(&Sql, params.clone()).await.unwrap();
+
+    assert_eq!(outputs, SqlOutputs { statements: 3, affected_rows: 2 });
+    assert_eq!(ask(&server, "SELECT GROUP_CONCAT(v) FROM shop.t").await, "c,c");
+    assert_eq!(probe().await, Probe::Complete(SqlOutputs::default()));
+    assert_eq!(
+        lab.run(&Sql, params).await.unwrap(),
+        SqlOutputs::default(),
+        "the procedure is not created twice"
+    );
+}
+
+on_both!(a_transaction_is_all_or_nothing_and_without_one_the_message_says_what_is_there);
+async fn a_transaction_is_all_or_nothing_and_without_one_the_message_says_what_is_there(flavour: Flavour) {
+    let (lab, server) = lab(flavour).await;
+    let statements = ["DELETE FROM t WHERE id = 1", "INSERT INTO t VALUES (2, 'twice')"];
+
+    let error = lab.run(&Sql, params(&statements, &json!({ "transaction": true }))).await.unwrap_err();
+    assert_eq!(
+        (error.class, ask(&server, "SELECT COUNT(*) FROM shop.t").await.as_str()),
+        (ErrorClass::Permanent, "2")
+    );
+    insta::assert_snapshot!(error.help.unwrap(), @"the transaction was rolled back; what commits by itself, as CREATE and ALTER do, is there");
+
+    let error = lab.run(&Sql, params(&statements, &json!({}))).await.unwrap_err();
+    assert!(
+        error
+            .message
+            .starts_with("`primary` refused to run statement 2 of 2 (`INSERT INTO t VALUES (2, 'twice')`): "),
+        "{error}"
+    );
+    insta::assert_snapshot!(error.help.unwrap(), @"those before it have been run; `transaction: true` makes it all or none");
+    assert_eq!(ask(&server, "SELECT COUNT(*) FROM shop.t").await, "1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_did_not_do_what_it_was_to_do_is_an_error() {
+    let (lab, _server) = lab(Flavour::Mariadb).await;
+    let done = json!({ "done": { "sql": "SELECT v FROM shop.t WHERE id = 1", "expect": "z" } });
+    let error = lab.run(&Sql, params(&["UPDATE t SET v = 'y' WHERE id = 1"], &done)).await.unwrap_err();
+    insta::assert_snapshot!(error, @"");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_server_warns_of_is_told() {
+    let (lab, _server) = lab(Flavour::Mariadb).await;
+    let cx = lab.cx();
+    let statements =
+        ["SET SESSION sql_mode = ''", "UPDATE t SET v = 'too long' WHERE id = 1", "DROP TABLE IF EXISTS u"];
+    Sql.run(&serde_json::from_value(params(&statements, &json!({}))).unwrap(), &cx.cx).await.unwrap();
+    insta::assert_snapshot!(cx.reporter.warnings().join("\n"), @"");
+}
+
+#[test]
+fn a_plan_shows_the_statements_and_refuses_what_is_none() {
+    let plan = |params: &Value| Sql.plan(&planned(params)).map_err(|error| error.to_string());
+    let done = json!({ "transaction": true, "done": { "sql": "SELECT 1", "expect": 1 } });
+    let intent = plan(&params(&["DELETE FROM t", "DO 1"], &done)).unwrap();
+    insta::assert_snapshot!(intent.summary, @"");
+    assert_eq!(intent.commands, ["DELETE FROM t", "DO 1"]);
+    insta::assert_snapshot!(plan(&params(&[], &json!({}))).unwrap_err(), @"");
+    insta::assert_snapshot!(plan(&params(&["DO 1", " -- nothing\n"], &json!({}))).unwrap_err(), @"");
+    insta::assert_snapshot!(plan(&params(&["DELIMITER ;;\nDO 1;;"], &json!({}))).unwrap_err(), @"");
+    insta::assert_snapshot!(plan(&params(&["DO 1", "\\! id"], &json!({}))).unwrap_err(), @"");
+}
