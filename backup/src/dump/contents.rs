@@ -251,11 +251,23 @@ impl Contents {
     }
 }
 
+const FINAL_VIEW: &[u8] = b"-- Final view structure for view ";
+
+/// Tells whether a comment begins the section that makes a view what it is, in the place of its stand-in.
+pub(super) fn is_final_view(raw: &[u8]) -> bool {
+    first_words(raw).is_some_and(|line| line.starts_with(FINAL_VIEW))
+}
+
+/// Tells whether a comment announces a database.
+pub(super) fn is_database(raw: &[u8]) -> bool {
+    matches!(announcement(raw), Some(Announcement::Database(_)))
+}
+
 /// Sections of a dump that belong to no table.
 const OTHERS: [&[u8]; 9] = [
     b"-- Temporary table structure for view ",
     b"-- Temporary view structure for view ",
-    b"-- Final view structure for view ",
+    FINAL_VIEW,
     b"-- Sequence structure for ",
     b"-- Dumping events for database ",
     b"-- Dumping routines for database ",
@@ -264,9 +276,13 @@ const OTHERS: [&[u8]; 9] = [
     TRAILER,
 ];
 
+/// The block is `--`, the announcement, `--`: the first line that says anything counts.
+fn first_words(raw: &[u8]) -> Option<&[u8]> {
+    raw.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).find(|line| line.len() > 2)
+}
+
 fn announcement(raw: &[u8]) -> Option<Announcement> {
-    // The block is `--`, the announcement, `--`: the first line that says anything counts.
-    let line = raw.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).find(|line| line.len() > 2)?;
+    let line = first_words(raw)?;
     let named = |prefix: &[u8]| {
         let rest = line.strip_prefix(prefix)?;
         Some(match unquote_identifier(rest) {

@@ -1,9 +1,11 @@
 //! SQL dumps as objects: text to gzip members with an index, and back, with proof that nothing is missing.
 
+mod assembly;
 mod check;
 mod contents;
 mod gzip;
 mod hashing;
+mod late_views;
 mod member_text;
 mod members;
 mod outline;

@@ -317,3 +317,53 @@ fn other_text_takes_the_place_of_rows_and_nothing_else_changes() {
     assert_eq!(written.inventory.databases["shop"].tables["a"].rows, Some(3));
     assert_eq!(*asked.lock().unwrap(), ["shop.a 2", "shop.a 1", "over", "over"]);
 }
+
+/// The section of a view, as clients write it.
+fn view(name: &str, query: &str, check: &str) -> String {
+    format!(
+        "--\n-- Final view structure for view `{name}`\n--\n\n/*!50001 DROP VIEW IF EXISTS `{name}`*/;\n\
+         /*!50001 SET @saved_col_connection     = @@collation_connection */;\n\
+         /*!50001 SET collation_connection      = utf8mb4_0900_ai_ci */;\n/*!50001 CREATE ALGORITHM=UNDEFINED */\n\
+         /*!50001 VIEW `{name}` AS {query} */{check};\n\
+         /*!50001 SET collation_connection      = @saved_col_connection */;\n\n"
+    )
+}
+
+const WITH_CHECK: &str = "\n/*!50002 WITH CASCADED CHECK OPTION */";
+const USE_SHOP: &str = "--\n-- Current Database: `shop`\n--\n\nUSE `shop`;\n\n";
+const FOOTER: &str = "/*!40101 SET SQL_MODE=@OLD_SQL_MODE */;\n\n-- Dump completed on 2026-11-29 06:28:08\n";
+
+#[test]
+fn views_with_check_option_stand_behind_all_others_and_behind_each_other() {
+    let first = view("a", "select `c`.`id` AS `id` from `c`", WITH_CHECK);
+    let quoted = view("b", "select 'CHECK OPTION' AS `x`", "");
+    let middle = view("c", "select `d`.`id` AS `id` from `d`", WITH_CHECK);
+    let base = view("d", "select 1 AS `id`", "");
+    let use_other = USE_SHOP.replace("shop", "z");
+    let other = view("e", "select `d`.`id` AS `id` from `shop`.`d`", "");
+    let text = format!("{USE_SHOP}{first}{quoted}{middle}{base}{use_other}{other}{FOOTER}");
+
+    let (object, written) = write(text.as_bytes(), 1 << 20).unwrap();
+
+    let mut moved = String::new();
+    flate2::read::MultiGzDecoder::new(&object[..]).read_to_string(&mut moved).unwrap();
+    let lines = |text: &str| text.lines().filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n");
+    let wanted =
+        format!("{USE_SHOP}{quoted}{base}{use_other}{other}{USE_SHOP}{middle}{USE_SHOP}{first}{FOOTER}");
+    assert_eq!(lines(&moved), lines(&wanted));
+    assert_eq!(written.inventory.databases["shop"].views.len(), 4);
+    assert_eq!(written.text_bytes, moved.len() as u64);
+}
+
+#[test]
+fn views_that_need_not_move_stay_as_they_are() {
+    let text = format!(
+        "{USE_SHOP}{}{}{FOOTER}",
+        view("b", "select 1", ""),
+        view("a", "select `b`.`c` from `b`", "")
+    );
+    let (object, _) = write(text.as_bytes(), 1 << 20).unwrap();
+    let mut same = String::new();
+    flate2::read::MultiGzDecoder::new(&object[..]).read_to_string(&mut same).unwrap();
+    assert_eq!(same, text);
+}

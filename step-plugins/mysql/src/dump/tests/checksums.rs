@@ -7,6 +7,7 @@ use rekindle_backup::inventory::Inventory;
 use super::*;
 use crate::checksum::add_checksums;
 use crate::connection::Session;
+use crate::testing::load_by_hand;
 
 const PAIR: &[&str] = &[
     "CREATE DATABASE shop",
@@ -23,26 +24,6 @@ pub(super) async fn open(server: &TempServer, statements: &[&str]) -> Session {
         session.run("be filled", statement).await.unwrap();
     }
     session
-}
-
-/// Loads a dump by hand, as RESTORE.txt says.
-pub(super) fn load(server: &TempServer, object: &[u8]) {
-    let login = server.login();
-    let mut text = Vec::new();
-    rekindle_backup::dump::GzipText::new(object).read_to_end(&mut text).unwrap();
-    let program = match server.flavour() {
-        Flavour::Mariadb => "mariadb",
-        Flavour::Mysql => "mysql",
-    };
-    let mut client = std::process::Command::new(program)
-        .args(["--no-defaults", "-h127.0.0.1", "-uroot"])
-        .arg(format!("-P{}", login.port))
-        .env("MYSQL_PWD", login.password.as_ref().unwrap().expose())
-        .stdin(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    std::io::Write::write_all(&mut client.stdin.take().unwrap(), &text).unwrap();
-    assert!(client.wait().unwrap().success());
 }
 
 on_both!(checksums_are_of_the_moment_of_the_dump_while_others_write);
@@ -72,7 +53,7 @@ async fn checksums_are_of_the_moment_of_the_dump_while_others_write(flavour: Fla
     assert_eq!(outputs.checksums, 2, "a table without transactions has none");
     let index: DumpIndex = serde_json::from_slice(&bytes(&bench.store, &outputs.index).await).unwrap();
     let restored = server_of(flavour, "restored").await;
-    load(&restored, &bytes(&bench.store, &outputs.object).await);
+    load_by_hand(&restored, &bytes(&bench.store, &outputs.object).await);
     let mut session = open(&restored, &[]).await;
     let mut found = crate::inventory::read(&mut session).await.unwrap();
     add_checksums(&mut session, &mut found, |_, _| {}).await.unwrap();

@@ -6,9 +6,9 @@ use serde_json::json;
 
 use super::super::Restore;
 use super::assert_equal;
-use super::bench::{Bench, bench, tell};
+use super::bench::{Bench, bench, key, tell};
 use crate::sandbox::testing::{REPLICATION_USER, TempServer};
-use crate::testing::{on_both, processes};
+use crate::testing::{load_by_hand, on_both, processes};
 
 const SETTINGS: &[&str] =
     &["SET NAMES utf8mb4", "SET SESSION sql_mode = ''", "SET SESSION time_zone = '+09:00'"];
@@ -195,6 +195,22 @@ async fn the_zoo_comes_back(flavour: Flavour) {
             assert!(before.lines().count() > 2, "{before}");
         }
     }
+}
+
+on_both!(the_zoo_is_loaded_by_hand_with_nothing_but_the_servers_own_client);
+async fn the_zoo_is_loaded_by_hand_with_nothing_but_the_servers_own_client(flavour: Flavour) {
+    let (source, fresh) = servers(&[], flavour).await;
+    let own = match flavour {
+        Flavour::Mariadb => MARIADB,
+        Flavour::Mysql => MYSQL,
+    };
+    tell(source.login(), &[SETTINGS, VALUES, OBJECTS, own].concat()).await;
+    let bench = bench(source.login(), fresh.login());
+    bench.publish("source", "b1").await;
+
+    load_by_hand(&fresh, &bench.store.object(&key("b1", "full.sql.gz")).unwrap());
+
+    assert_equal(&bench).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
