@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 
 use super::choose::Chosen;
 use super::survey::some;
-use crate::connection::{Login, Session, quote_string};
+use crate::connection::{Login, Session, quote_identifier, quote_string};
 use crate::error::ServerError;
 
 /// `database`, `table`.
@@ -52,13 +52,16 @@ impl Tables {
             let all: Vec<(String, String, Option<String>, bool)> =
                 session.rows("list its tables", query).await?;
             let all = all.into_iter().filter(|(database, table, ..)| chosen.has(database, table));
-            let (mut made, mut is_young) = (BTreeMap::new(), false);
+            let (mut tables, mut is_young) = (BTreeMap::new(), false);
             for (database, table, at, young) in all {
-                made.insert((database, table), at);
+                tables.insert((database, table), at);
                 is_young |= young;
             }
             if !is_young || looks == LOOKS {
-                return Ok(Self { session, made });
+                for (name, at) in tables.iter_mut().filter(|(_, at)| at.is_none()) {
+                    *at = made(&mut session, name).await?.flatten();
+                }
+                return Ok(Self { session, made: tables });
             }
             let left: u64 = session.row("tell the time", "SELECT 1000000 - MICROSECOND(SYSDATE(6))").await?;
             tokio::time::sleep(Duration::from_micros(left) + TICK).await;
@@ -129,7 +132,26 @@ fn changed(what: &str) -> StepError {
 pub(super) const HELP: &str = "such a dump would not be of one point in time, and none was kept; dump again, at a time when no tables are altered, \
      renamed, dropped or truncated";
 
-async fn made(
+/// Gives when a table was made, as the server tells it, and nothing for one that is not there.
+///
+/// MariaDB 10.11 forgets it for some of the instances of an open table that it keeps, as those of tables with an indexed
+/// generated column, and tells `NULL`, until it has looked at the table's indexes.
+async fn made(session: &mut Session, name: &TableName) -> Result<Option<Option<String>>, ServerError> {
+    let found = told(session, name).await?;
+    if found != Some(None) {
+        return Ok(found);
+    }
+    let (database, table) = name;
+    let indexes = format!("SHOW INDEX FROM {}.{}", quote_identifier(database), quote_identifier(table));
+    match session.run("look at the indexes of a table", &indexes).await {
+        Err(error) if error.server_code().is_none() => return Err(error),
+        // What was dropped meanwhile is not told the second time either.
+        Ok(()) | Err(_) => {}
+    }
+    told(session, name).await
+}
+
+async fn told(
     session: &mut Session,
     (database, table): &TableName,
 ) -> Result<Option<Option<String>>, ServerError> {

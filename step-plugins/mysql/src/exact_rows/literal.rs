@@ -67,6 +67,8 @@ pub(super) fn push_row(text: &mut Vec<u8>, values: &[Value], forms: &[Form]) {
 
 fn push_value(text: &mut Vec<u8>, bytes: &[u8], form: Form) {
     match form {
+        // Without a point or an exponent it is the integer, which has no sign.
+        Form::Bare if bytes == b"-0" => text.extend_from_slice(b"-0e0"),
         Form::Bare => text.extend_from_slice(bytes),
         Form::Hexadecimal if bytes.is_empty() => text.extend_from_slice(b"''"),
         Form::Hexadecimal => {
@@ -105,15 +107,16 @@ mod tests {
         let bytes = |text: &str| Value::Bytes(text.as_bytes().to_vec());
         let values = [
             bytes("-3.4028234663852886e38"),
+            bytes("-0"),
             Value::NULL,
             Value::Bytes(vec![0, 255]),
             bytes(""),
             bytes("it's \\ \n\r\0\u{1a} 🌍"),
         ];
-        let forms = [Form::Bare, Form::Bare, Form::Hexadecimal, Form::Hexadecimal, Form::Quoted];
+        let forms = [Form::Bare, Form::Bare, Form::Bare, Form::Hexadecimal, Form::Hexadecimal, Form::Quoted];
         let mut text = Vec::new();
         push_row(&mut text, &values, &forms);
-        insta::assert_snapshot!(String::from_utf8(text).unwrap(), @r"(-3.4028234663852886e38,NULL,0x00FF,'','it\'s \\ \n\r\0\Z 🌍')");
+        insta::assert_snapshot!(String::from_utf8(text).unwrap(), @r"(-3.4028234663852886e38,-0e0,NULL,0x00FF,'','it\'s \\ \n\r\0\Z 🌍')");
     }
 
     #[test]

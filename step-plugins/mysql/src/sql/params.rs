@@ -62,6 +62,8 @@ pub(super) fn check(statements: &[&str]) -> Result<(), StepError> {
 
 /// Gives what the text begins with, comments aside; nothing when there is nothing else.
 fn kind(text: &str) -> Result<Option<PieceKind>, PieceError> {
+    // The delimiter of the last one may be left out; a comment may be the last line.
+    let text = format!("{text}\n;");
     let mut pieces = Pieces::new(text.as_bytes(), DEFAULT_STATEMENT_LIMIT);
     while let Some(piece) = pieces.next_piece()? {
         if matches!(piece.kind, PieceKind::Statement | PieceKind::Delimiter) {

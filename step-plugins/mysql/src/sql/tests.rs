@@ -79,7 +79,7 @@ async fn what_did_not_do_what_it_was_to_do_is_an_error() {
     let (lab, _server) = lab(Flavour::Mariadb).await;
     let done = json!({ "done": { "sql": "SELECT v FROM shop.t WHERE id = 1", "expect": "z" } });
     let error = lab.run(&Sql, params(&["UPDATE t SET v = 'y' WHERE id = 1"], &done)).await.unwrap_err();
-    insta::assert_snapshot!(error, @"");
+    insta::assert_snapshot!(error, @r#"the statements ran, and it is not `done`: `SELECT v FROM shop.t WHERE id = 1`: expected "z", found "y""#);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -89,7 +89,10 @@ async fn what_the_server_warns_of_is_told() {
     let statements =
         ["SET SESSION sql_mode = ''", "UPDATE t SET v = 'too long' WHERE id = 1", "DROP TABLE IF EXISTS u"];
     Sql.run(&serde_json::from_value(params(&statements, &json!({}))).unwrap(), &cx.cx).await.unwrap();
-    insta::assert_snapshot!(cx.reporter.warnings().join("\n"), @"");
+    insta::assert_snapshot!(cx.reporter.warnings().join("\n"), @"
+    statement 2 of 3: warning 1265: Data truncated for column 'v' at row 1
+    statement 3 of 3: note 1051: Unknown table 'shop.u'
+    ");
 }
 
 #[test]
@@ -97,10 +100,10 @@ fn a_plan_shows_the_statements_and_refuses_what_is_none() {
     let plan = |params: &Value| Sql.plan(&planned(params)).map_err(|error| error.to_string());
     let done = json!({ "transaction": true, "done": { "sql": "SELECT 1", "expect": 1 } });
     let intent = plan(&params(&["DELETE FROM t", "DO 1"], &done)).unwrap();
-    insta::assert_snapshot!(intent.summary, @"");
+    insta::assert_snapshot!(intent.summary, @"run 2 statements on primary in one transaction, unless `SELECT 1` answers 1");
     assert_eq!(intent.commands, ["DELETE FROM t", "DO 1"]);
-    insta::assert_snapshot!(plan(&params(&[], &json!({}))).unwrap_err(), @"");
-    insta::assert_snapshot!(plan(&params(&["DO 1", " -- nothing\n"], &json!({}))).unwrap_err(), @"");
-    insta::assert_snapshot!(plan(&params(&["DELIMITER ;;\nDO 1;;"], &json!({}))).unwrap_err(), @"");
-    insta::assert_snapshot!(plan(&params(&["DO 1", "\\! id"], &json!({}))).unwrap_err(), @"");
+    insta::assert_snapshot!(plan(&params(&[], &json!({}))).unwrap_err(), @"there are no `statements`");
+    insta::assert_snapshot!(plan(&params(&["DO 1", " -- nothing\n"], &json!({}))).unwrap_err(), @"statement 2 of 2 is empty");
+    insta::assert_snapshot!(plan(&params(&["DELIMITER ;;\nDO 1;;"], &json!({}))).unwrap_err(), @"statement 1 of 1 has `DELIMITER`, a word to client programs");
+    insta::assert_snapshot!(plan(&params(&["DO 1", "\\! id"], &json!({}))).unwrap_err(), @r"statement 2 of 2 can't be read: the client command `\!` is no SQL and is refused (line 1, byte 0 of the SQL text)");
 }
