@@ -91,7 +91,8 @@ fn a_killed_group_goes_on_where_it_was_and_no_step_succeeds_twice() {
     project.write("go", "");
     // The run goes on with what was planned, whatever became of the file.
     std::fs::remove_file(project.path().join("kinds/shop.work.yaml")).unwrap();
-    project.run(&["resume", "latest"]).success();
+    // Nothing is asked, so `--yes`, a habit from `run`, does no harm.
+    project.run(&["resume", "latest", "--yes"]).success();
 
     assert_eq!(read(&project, "after"), "end-a-one+end-b-one\n");
     let ran = read(&project, "ran");

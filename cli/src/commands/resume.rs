@@ -28,8 +28,8 @@ pub(crate) struct Args {
     /// Plan again with today's runbook and environment, show what changes, and go on under the new plan
     #[arg(long)]
     replan: bool,
-    /// Do not ask before going on under a new plan
-    #[arg(short, long, requires = "replan")]
+    /// Do not ask before going on under a new plan; nothing is asked without `--replan`
+    #[arg(short, long)]
     yes: bool,
     #[command(flatten)]
     elsewhere: Elsewhere,

@@ -32,13 +32,27 @@ impl ExpectedAnswer {
     /// # Errors
     /// When the server refuses the query, or it answers too many rows.
     pub(crate) async fn difference(&self, session: &mut Session) -> Result<Option<String>, StepError> {
-        let rows = answer(session, &self.sql).await?;
-        Ok(difference(&self.expect, &rows).map(|difference| format!("`{}`: {difference}", self.sql)))
+        let difference = match answer(session, &self.sql).await? {
+            Answer::Rows(rows) => difference(&self.expect, &rows),
+            Answer::Missing(error) => Some(error),
+        };
+        Ok(difference.map(|difference| format!("`{}`: {difference}", self.sql)))
     }
 }
 
-/// Runs a query that may change nothing, and gives its answer as texts.
-async fn answer(session: &mut Session, sql: &str) -> Result<Vec<Row>, StepError> {
+/// What a server says to a query.
+enum Answer {
+    /// Its rows, as texts.
+    Rows(Vec<Row>),
+    /// Something that the query names is not there, in the server's words.
+    Missing(String),
+}
+
+/// `ER_BAD_DB_ERROR`, `ER_BAD_FIELD_ERROR`, `ER_NO_SUCH_TABLE`, `ER_SP_DOES_NOT_EXIST`
+const MISSING: [u16; 4] = [1049, 1054, 1146, 1305];
+
+/// Runs a query that may change nothing.
+async fn answer(session: &mut Session, sql: &str) -> Result<Answer, StepError> {
     let what = format!("answer `{sql}`");
     // Of the session, so that a COMMIT inside the text opens no door.
     session.run("become read-only for this session", "SET SESSION TRANSACTION READ ONLY").await?;
@@ -46,7 +60,11 @@ async fn answer(session: &mut Session, sql: &str) -> Result<Vec<Row>, StepError>
     let mut rows = Vec::new();
     let mut too_many = false;
     match session.conn.query_iter(sql).await {
-        Err(error) => return Err(session.error(&what, &error).into()),
+        Err(error) => {
+            let error = session.error(&what, &error);
+            let is_missing = error.server_code().is_some_and(|code| MISSING.contains(&code));
+            return if is_missing { Ok(Answer::Missing(error.to_string())) } else { Err(error.into()) };
+        }
         Ok(mut result) => {
             loop {
                 match result.next().await {
@@ -72,7 +90,7 @@ async fn answer(session: &mut Session, sql: &str) -> Result<Vec<Row>, StepError>
             .help("let the query count or compare instead"));
     }
     session.run("close a read-only transaction", "ROLLBACK").await?;
-    Ok(rows)
+    Ok(Answer::Rows(rows))
 }
 
 fn texts(row: WireRow) -> Row {

@@ -17,19 +17,19 @@ const SHOWN_CHARS: usize = 60;
 pub(super) async fn not_done(params: &SqlParams, cx: &StepContext) -> Result<Option<String>, StepError> {
     let Some(done) = &params.done else { return Ok(None) };
     // A session of its own: it can only read from then on.
-    let mut session = open(params, cx).await?;
+    let mut session = Server::open(cx, &params.target).await?.session;
+    if let Some(database) = &params.database
+        && let Err(error) = use_database(&mut session, database).await
+    {
+        return if error.server_code().is_some() { Ok(Some(error.to_string())) } else { Err(error.into()) };
+    }
     let difference = done.difference(&mut session).await?;
     session.close().await;
     Ok(difference)
 }
 
-async fn open(params: &SqlParams, cx: &StepContext) -> Result<Session, StepError> {
-    let mut session = Server::open(cx, &params.target).await?.session;
-    if let Some(database) = &params.database {
-        let what = format!("use the database {database}");
-        session.run(&what, &format!("USE {}", quote_identifier(database))).await?;
-    }
-    Ok(session)
+async fn use_database(session: &mut Session, database: &str) -> Result<(), ServerError> {
+    session.run(&format!("use the database {database}"), &format!("USE {}", quote_identifier(database))).await
 }
 
 pub(super) async fn run(params: &SqlParams, cx: &StepContext) -> Result<SqlOutputs, StepError> {
@@ -38,7 +38,10 @@ pub(super) async fn run(params: &SqlParams, cx: &StepContext) -> Result<SqlOutpu
         cx.log("`done` holds already: nothing was run");
         return Ok(SqlOutputs::default());
     }
-    let mut session = open(params, cx).await?;
+    let mut session = Server::open(cx, &params.target).await?.session;
+    if let Some(database) = &params.database {
+        use_database(&mut session, database).await?;
+    }
     if params.transaction {
         session.run("begin a transaction", "START TRANSACTION").await?;
     }

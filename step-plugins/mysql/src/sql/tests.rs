@@ -107,3 +107,17 @@ fn a_plan_shows_the_statements_and_refuses_what_is_none() {
     insta::assert_snapshot!(plan(&params(&["DELIMITER ;;\nDO 1;;"], &json!({}))).unwrap_err(), @"statement 1 of 1 has `DELIMITER`, a word to client programs");
     insta::assert_snapshot!(plan(&params(&["DO 1", "\\! id"], &json!({}))).unwrap_err(), @r"statement 2 of 2 can't be read: the client command `\!` is no SQL and is refused (line 1, byte 0 of the SQL text)");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_asks_for_a_table_that_is_yet_to_be_made_is_not_done() {
+    let (lab, server) = lab(Flavour::Mariadb).await;
+    let done = json!({ "done": { "sql": "SELECT v FROM settings", "expect": "dr" } });
+    let statements = ["CREATE TABLE settings (v TEXT)", "INSERT INTO settings VALUES ('dr')"];
+    let params = params(&statements, &done);
+    let read = serde_json::from_value(params.clone()).unwrap();
+    assert_eq!(Sql.probe(&read, &lab.cx().cx).await.unwrap(), Probe::Absent);
+
+    lab.run(&Sql, params).await.unwrap();
+
+    assert_eq!(ask(&server, "SELECT v FROM shop.settings").await, "dr");
+}
