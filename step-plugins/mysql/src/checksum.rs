@@ -43,10 +43,8 @@ pub(crate) async fn checksum(
     if !versioned || by_transaction {
         return Ok(Some(current));
     }
-    // Without a `PERIOD` of its own a table has these two, which nothing lists (MariaDB manual, "System-Versioned
-    // Tables").
-    let hidden = if columns.iter().any(says_when) { vec![] } else { vec!["row_start", "row_end"] };
-    let names = columns.iter().map(|(name, ..)| name.as_str()).chain(hidden);
+    let hidden = if columns.iter().any(says_when) { &[][..] } else { &HIDDEN };
+    let names = columns.iter().map(|(name, ..)| name.as_str()).chain(hidden.iter().copied());
     let all = digested(session, &what, &digest(&format!("{name} FOR SYSTEM_TIME ALL"), names)).await?;
     Ok(Some(format!("{current}{WITH_HISTORY}{all}")))
 }
@@ -55,8 +53,17 @@ pub(crate) async fn checksum(
 type Column = (String, String, String);
 
 fn says_when((_, _, expression): &Column) -> bool {
-    matches!(expression.as_str(), "ROW START" | "ROW END")
+    is_time_of_row(expression)
 }
+
+/// Tells by what generates a column whether it says from or until when a row was current.
+pub(crate) fn is_time_of_row(expression: &str) -> bool {
+    matches!(expression, "ROW START" | "ROW END")
+}
+
+/// The columns that say so in a table without a `PERIOD` of its own; nothing lists them (MariaDB manual,
+/// "System-Versioned Tables").
+pub(crate) const HIDDEN: [&str; 2] = ["row_start", "row_end"];
 
 async fn digested(session: &mut Session, what: &str, query: &str) -> Result<String, ServerError> {
     let (rows, sum, xor): (u64, String, String) = session.row(what, query).await?;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::checksum::{HIDDEN, is_time_of_row};
 use crate::connection::{Session, quote_identifier, quote_string};
 use crate::error::ServerError;
 
@@ -95,22 +96,18 @@ impl FloatTable {
 
     /// A generated column that is a `FLOAT` is not dumped, and so nothing of it can be lost.
     fn of(found: Vec<Found>, engine: String, history: History) -> Option<Self> {
-        let says_when = |expression: &str| matches!(expression, "ROW START" | "ROW END");
         let is_dumped = |(_, _, expression): &Found| {
-            expression.is_empty() || says_when(expression) && history == History::Dumped
+            expression.is_empty() || is_time_of_row(expression) && history == History::Dumped
         };
-        // A table without a `PERIOD` of its own has these two, which nothing lists (MariaDB manual, "System-Versioned
-        // Tables").
         let is_hidden =
-            history == History::Dumped && !found.iter().any(|(.., expression)| says_when(expression));
+            history == History::Dumped && !found.iter().any(|(.., expression)| is_time_of_row(expression));
         let mut columns: Vec<Column> = found
             .into_iter()
             .filter(is_dumped)
             .map(|(name, is_float, _)| Column { name, is_float })
             .collect();
         if is_hidden {
-            let hidden = ["row_start", "row_end"];
-            columns.extend(hidden.map(|name| Column { name: name.to_owned(), is_float: false }));
+            columns.extend(HIDDEN.map(|name| Column { name: name.to_owned(), is_float: false }));
         }
         columns.iter().any(|column| column.is_float).then_some(Self { columns, history, engine })
     }
