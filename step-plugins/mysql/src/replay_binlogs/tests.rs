@@ -10,6 +10,7 @@ use crate::testing::{on_both, position_query, processes};
 
 mod after_a_restore;
 mod clock;
+mod tags;
 mod xa;
 
 async fn servers(flavour: Flavour) -> (TempServer, TempServer) {
