@@ -1,4 +1,5 @@
-//! The fence around a server whose data are being replaced or brought forward: `read_only`, and no events.
+//! The fence around a server whose data are being replaced or brought forward: `read_only`, no events, and room for large
+//! statements.
 //!
 //! `read_only` does not stop accounts with `SUPER` or `READ ONLY ADMIN`, ours among them: it keeps applications out,
 //! not administrators. MySQL's `super_read_only` would stop ours too, so it is off while we write.
@@ -21,7 +22,7 @@ pub(crate) struct Before {
     pub(crate) super_read_only: bool,
     /// `@@event_scheduler`: `ON`, `OFF` or `DISABLED`.
     pub(crate) event_scheduler: String,
-    /// `@@max_allowed_packet` in bytes, where it is raised.
+    /// `@@GLOBAL.max_allowed_packet` in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) max_allowed_packet: Option<u64>,
 }
@@ -37,7 +38,8 @@ impl Before {
             Flavour::Mariadb => false,
         };
         let read_only = !matches!(read_only.as_str(), "0" | "OFF");
-        Ok(Self { read_only, super_read_only, event_scheduler, max_allowed_packet: None })
+        let packet = server.session.row(what, "SELECT @@GLOBAL.max_allowed_packet").await?;
+        Ok(Self { read_only, super_read_only, event_scheduler, max_allowed_packet: Some(packet) })
     }
 }
 
@@ -57,7 +59,13 @@ pub(crate) async fn let_nobody_in(server: &mut Server, before: &Before) -> Resul
     Ok(())
 }
 
-/// Puts the fence up, which may be up already. The marker that keeps `before` is there before.
+/// The largest packet there can be: the rows of one statement come in one.
+const LARGEST_PACKET: u64 = 1 << 30;
+/// `ER_SPECIFIC_ACCESS_DENIED_ERROR`
+const DENIED: u16 = 1227;
+
+/// Puts the fence up, which may be up already. The marker that keeps `before` is there before. Sessions that are opened
+/// from now on may send large statements, where our account may allow it.
 ///
 /// # Errors
 /// As [`become_read_only`].
@@ -66,6 +74,14 @@ pub(crate) async fn raise(server: &mut Server, before: &Before) -> Result<(), St
     if before.event_scheduler == "ON" {
         server.session.run("stop its event scheduler", "SET GLOBAL event_scheduler = OFF").await?;
     }
+    if before.max_allowed_packet.is_some_and(|bytes| bytes < LARGEST_PACKET) {
+        let statement = format!("SET GLOBAL max_allowed_packet = {LARGEST_PACKET}");
+        match server.session.run("take large statements", &statement).await {
+            // One that is too large is told when it comes.
+            Err(error) if error.server_code() == Some(DENIED) => {}
+            raised => raised?,
+        }
+    }
     Ok(())
 }
 
@@ -73,7 +89,11 @@ pub(crate) async fn raise(server: &mut Server, before: &Before) -> Result<(), St
 pub(crate) async fn lower(server: &mut Server, before: &Before) -> Result<(), ServerError> {
     if let Some(bytes) = before.max_allowed_packet {
         let statement = format!("SET GLOBAL max_allowed_packet = {bytes}");
-        server.session.run("set its largest packet back", &statement).await?;
+        match server.session.run("set its largest packet back", &statement).await {
+            // Then it was not raised either.
+            Err(error) if error.server_code() == Some(DENIED) => {}
+            lowered => lowered?,
+        }
     }
     if before.event_scheduler == "ON" {
         server.session.run("start its event scheduler", "SET GLOBAL event_scheduler = ON").await?;

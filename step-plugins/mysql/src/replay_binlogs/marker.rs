@@ -1,13 +1,12 @@
 //! What a server remembers of a replay: which one, from where to where, and what it was like before.
 
 use rekindle_backup::layout::BackupUri;
-use rekindle_engine::step::StepError;
 use serde::{Deserialize, Serialize};
 
 use super::ReplayBinlogsOutputs;
 use crate::connection::Server;
 use crate::error::ServerError;
-use crate::fence::{self, Before};
+use crate::fence::Before;
 use crate::marker::{self, Slot};
 use crate::restore;
 
@@ -79,32 +78,14 @@ impl Unfinished {
     }
 }
 
-/// The largest packet there can be: the rows of one statement come in one.
-pub(super) const LARGEST_PACKET: u64 = 1 << 30;
-
 /// Reads what has to be put back at the end: what the server was like before the first attempt, also one that was to go
 /// elsewhere, or before the restore that left its fence for this.
 pub(super) async fn look_before(server: &mut Server) -> Result<Before, ServerError> {
-    let before = match Unfinished::on(server).await? {
+    Ok(match Unfinished::on(server).await? {
         Some(earlier) => earlier.before,
         None => match restore::fenced_for_replay(server).await? {
             Some(before) => before,
             None => Before::look(server).await?,
         },
-    };
-    if before.max_allowed_packet.is_some() {
-        return Ok(before);
-    }
-    let packet = server.session.row("tell its largest packet", "SELECT @@GLOBAL.max_allowed_packet").await?;
-    Ok(Before { max_allowed_packet: Some(packet), ..before })
-}
-
-/// Keeps applications and events away, and lets sessions that are opened from now on send large statements.
-pub(super) async fn raise_fence(server: &mut Server, before: &Before) -> Result<(), StepError> {
-    fence::raise(server, before).await?;
-    if before.max_allowed_packet.is_some_and(|bytes| bytes < LARGEST_PACKET) {
-        let statement = format!("SET GLOBAL max_allowed_packet = {LARGEST_PACKET}");
-        server.session.run("take large statements", &statement).await?;
-    }
-    Ok(())
+    })
 }

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use super::base::Base;
 use super::feed::{self, Feed, FeedError};
 use super::goal::{Goal, read_gtid};
-use super::marker::{Marker, Stage, look_before, raise_fence};
+use super::marker::{Marker, Stage, look_before};
 use super::select::{Selection, select};
 use super::send::{WAITING_STATEMENTS, send_all, split};
 use super::survey::{Depth, Rules, Survey, survey};
@@ -138,7 +138,14 @@ pub(super) async fn stand(
                 "`{target}` holds part of an interrupted replay, and without GTIDs nobody can tell which part"
             ))
             .help("restore the backup again, then replay")),
-            None => Ok(Standing::Ready { have: None }),
+            None => match marker.filter(|marker| marker.stage != Stage::Awaited) {
+                Some(earlier) => Err(StepError::permanent(format!(
+                    "`{target}` was brought forward to {} already, and without GTIDs nobody can tell what it has since",
+                    earlier.goal
+                ))
+                .help("nothing was changed; restore the backup again, then replay")),
+                None => Ok(Standing::Ready { have: None }),
+            },
         };
     };
     let text = position::read(server, Role::Source).await?;
@@ -218,7 +225,7 @@ pub(super) async fn run(
     fence::let_us_in(&mut control, &marker.before).await?;
     marker.write(&mut control).await?;
     restore::hand_fence_over(&mut control).await?;
-    raise_fence(&mut control, &marker.before).await?;
+    fence::raise(&mut control, &marker.before).await?;
     // Opened now: sessions keep the largest packet of when they began.
     let mut loading = login.connect().await?;
     marker::lock(&mut loading, "replay", "replays binary logs into").await?;

@@ -11,6 +11,7 @@ use crate::testing::{on_both, position_query, processes};
 mod after_a_restore;
 mod clock;
 mod tags;
+mod without_gtids;
 mod xa;
 
 async fn servers(flavour: Flavour) -> (TempServer, TempServer) {

@@ -131,6 +131,7 @@ pub(super) async fn run(
     let login = Login::of(cx, &params.target).await?;
     let mut control = login.connect().await?;
     source.check_flavour(&control)?;
+    source.is_of_newer(&control).iter().for_each(|note| cx.warn(note));
     rights::check(source, Some(&part), &mut control).await?;
     run::prepare_control(params, &mut control).await?;
     let mut main = login.connect().await?;

@@ -37,6 +37,7 @@ pub(super) async fn run(params: &Params, cx: &StepContext) -> Result<Outputs, St
     // Two sessions: the dump sets what it likes in one, the marker and the fence are kept by the other.
     let mut control = login.connect().await?;
     source.check_flavour(&control)?;
+    source.is_of_newer(&control).iter().for_each(|note| cx.warn(note));
     source.check_grant_option(&mut control).await?;
     if params.drill {
         rights::trust(&mut control).await?;
@@ -227,6 +228,10 @@ impl Begun<'_> {
             self.archive_logs(control, marker).await?;
         }
         replication::leave_source(control).await?;
+        // Sessions keep the largest packet of when they began, which the fence has raised.
+        let earlier = std::mem::replace(loading, self.login.connect().await?);
+        earlier.session.close().await;
+        lock(loading).await?;
         load::prepare(loading, self.params.binlog()).await?;
         if !marker.emptied {
             loaded::forget(control).await?;

@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 use super::Params;
 use crate::connection::Server;
 use crate::dump::without_grant_option;
-use crate::flavour::flavour_name;
+use crate::flavour::{ServerVersion, flavour_name};
 
 /// An index has some 300 bytes for each 4 MiB of text.
 const INDEX_LIMIT_BYTES: usize = 1 << 30;
@@ -129,6 +129,21 @@ impl Source {
         let is_of = format!("{} {}", flavour_name(from.flavour), from.version);
         Err(StepError::permanent(format!("`{target}` is {}, and the backup is of {is_of}", server.version))
             .help("restore to a server of the same flavour: dumps of one are not sound for the other"))
+    }
+
+    /// Says that a server is older than the one that was backed up, if it is.
+    pub(super) fn is_of_newer(&self, server: &Server) -> Option<String> {
+        let from = &self.manifest.server;
+        let found = ServerVersion::read(&from.version, flavour_name(from.flavour))?;
+        let series = |version: &ServerVersion| (version.number.0, version.number.1);
+        (series(&found) > series(&server.version)).then(|| {
+            format!(
+                "`{}` is {}, and the backup is of {found}: what only the newer one knows, as collations, types and options \
+                 of tables, is refused in the middle of the load; a restore drill on a server as old as this one tells",
+                server.session.target(),
+                server.version
+            )
+        })
     }
 }
 

@@ -98,6 +98,7 @@ impl Step for Restore {
         };
         if let Look::Reached(mut server) = look_at_target(params, "/target", cx, &mut found).await {
             if let Some((params, source)) = source {
+                found.notes.extend(source.is_of_newer(&server));
                 if let Err(error) = source.check_grant_option(&mut server).await {
                     found.problems.push(problem(MISSING_PRIVILEGE, error, "/target"));
                 }

@@ -87,9 +87,9 @@ async fn a_restore_that_fails_leaves_the_server_fenced_and_the_next_one_mends_it
     assert_eq!(found, Probe::Complete(outputs));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_does_not_load_in_a_drill_is_no_longer_verified() {
-    let (source, fresh) = shop(Flavour::Mariadb).await;
+on_both!(what_does_not_load_in_a_drill_is_no_longer_verified);
+async fn what_does_not_load_in_a_drill_is_no_longer_verified(flavour: Flavour) {
+    let (source, fresh) = shop(flavour).await;
     let bench = bench(source.login(), fresh.login());
     bench.publish("source", "b1").await;
     let verdicts = async || {

@@ -10,7 +10,7 @@ use super::bench::{Bench, ask, bench, key, state, tell};
 use super::shop;
 use crate::connection::Login;
 use crate::sandbox::testing::TempServer;
-use crate::testing::{known_to, on_both, shop_of};
+use crate::testing::{known_to, on_both, position_query, shop_of};
 
 /// A server with a backup of the shop, whose data have changed since.
 struct InUse {
@@ -52,16 +52,22 @@ impl InUse {
 
     /// What no restore of a part may touch.
     async fn untouched(&self) -> String {
-        let mine = "SELECT CONCAT((SELECT i FROM precious.t), ' ', (SELECT COUNT(*) FROM shop.empty), ' ', @@gtid_slave_pos)";
-        format!("{}, {}", ask(self.login(), mine).await, state(self.login()).await)
+        let followed = match self.server.flavour() {
+            Flavour::Mariadb => "@@gtid_slave_pos",
+            Flavour::Mysql => "@@GLOBAL.gtid_purged",
+        };
+        let mine = format!(
+            "SELECT CONCAT((SELECT i FROM precious.t), ' ', (SELECT COUNT(*) FROM shop.empty), ' ', {followed})"
+        );
+        format!("{}, {}", ask(self.login(), &mine).await, state(self.login()).await)
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_table_comes_back_in_place_with_its_triggers_and_foreign_keys() {
-    let here = InUse::up(Flavour::Mariadb, &[]).await;
+on_both!(a_table_comes_back_in_place_with_its_triggers_and_foreign_keys);
+async fn a_table_comes_back_in_place_with_its_triggers_and_foreign_keys(flavour: Flavour) {
+    let here = InUse::up(flavour, &[]).await;
     let before = here.untouched().await;
-    let logged = ask(here.login(), "SELECT @@gtid_binlog_pos").await;
+    let logged = ask(here.login(), position_query(flavour)).await;
 
     let refused = here.restore(json!({ "tables": ["shop.b"] })).await.unwrap_err();
     insta::assert_snapshot!(refused, @"`fresh` holds the table shop.b");
@@ -72,7 +78,7 @@ async fn a_table_comes_back_in_place_with_its_triggers_and_foreign_keys() {
     assert_eq!((outputs.tables, outputs.rows, outputs.gtid.as_str()), (2, 3, ""));
     assert_eq!(here.untouched().await, before);
     // Its replicas get it.
-    assert_ne!(ask(here.login(), "SELECT @@gtid_binlog_pos").await, logged);
+    assert_ne!(ask(here.login(), position_query(flavour)).await, logged);
     let foreign = "SELECT GROUP_CONCAT(CONCAT_WS(' ', UNIQUE_CONSTRAINT_SCHEMA, TABLE_NAME, REFERENCED_TABLE_NAME) ORDER BY 1) \
         FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = 'shop' AND TABLE_NAME IN ('b', 'odd`na.me')";
     assert_eq!(ask(here.login(), foreign).await, "shop b a,shop odd`na.me customers");
@@ -88,10 +94,10 @@ async fn a_table_comes_back_in_place_with_its_triggers_and_foreign_keys() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_table_under_another_name_leaves_the_one_that_is_there() {
+on_both!(a_table_under_another_name_leaves_the_one_that_is_there);
+async fn a_table_under_another_name_leaves_the_one_that_is_there(flavour: Flavour) {
     let here = InUse::up(
-        Flavour::Mariadb,
+        flavour,
         &["ALTER TABLE shop.b ADD CONSTRAINT named FOREIGN KEY (id) REFERENCES shop.a (id)"],
     )
     .await;
@@ -164,9 +170,9 @@ async fn only_the_part_is_read(flavour: Flavour) {
     assert_eq!(ask(here.login(), "SELECT CAST(COUNT(*) AS CHAR) FROM shop.a").await, "1");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_database_stays_as_long_as_what_is_to_replace_it_is_not_proven() {
-    let here = InUse::up(Flavour::Mariadb, &[]).await;
+on_both!(a_database_stays_as_long_as_what_is_to_replace_it_is_not_proven);
+async fn a_database_stays_as_long_as_what_is_to_replace_it_is_not_proven(flavour: Flavour) {
+    let here = InUse::up(flavour, &[]).await;
     let object = key("b1", "full.sql.gz");
     let index: DumpIndex =
         serde_json::from_slice(&here.bench.store.object(&key("b1", "full.index.json")).unwrap()).unwrap();

@@ -237,14 +237,24 @@ async fn a_row_of_64_mb_comes_back(flavour: Flavour) {
         Flavour::Mariadb => "--innodb-log-file-size=1G",
         Flavour::Mysql => "--innodb-redo-log-capacity=2G",
     };
-    let (source, fresh) = servers(&["--max-allowed-packet=256M", log], flavour).await;
+    let processes = processes();
+    // The other one learns to take it while it is restored.
+    let (large_packets, usual) = (["--max-allowed-packet=256M", log], [log]);
+    let (source, fresh) = tokio::join!(
+        TempServer::start_of(flavour, "source", &processes, &large_packets),
+        TempServer::start_of(flavour, "fresh", &processes, &usual)
+    );
+    let (source, fresh) = (source.unwrap(), fresh.unwrap());
     let large = "INSERT INTO zoo.large VALUES (1, REPEAT(x'00ff0a275c61', 11184811))";
     tell(
         source.login(),
         &["CREATE DATABASE zoo", "CREATE TABLE zoo.large (id INT PRIMARY KEY, b LONGBLOB)", large],
     )
     .await;
+    let packet = "SELECT @@GLOBAL.max_allowed_packet";
+    let before = crate::binlogs::testing::ask(&fresh, packet).await;
     assert_comes_back(&source, &fresh).await;
+    assert_eq!(crate::binlogs::testing::ask(&fresh, packet).await, before);
 }
 
 on_both!(three_thousand_tables_come_back);
