@@ -1,5 +1,7 @@
 //! Statements → server, in one session, each one's answer looked at.
 
+use std::time::Duration;
+
 use mysql_async::prelude::Queryable as _;
 use rekindle_engine::step::{Progress, StepContext, StepError};
 
@@ -10,6 +12,8 @@ use crate::error::ServerError;
 
 /// How many warnings of the server are told for a statement.
 const TOLD_WARNINGS: usize = 5;
+/// How long a server may take to undo a statement.
+const UNDOING_AT_MOST: Duration = Duration::from_secs(30);
 /// How much of a statement a message shows.
 const SHOWN_CHARS: usize = 60;
 
@@ -49,10 +53,7 @@ pub(super) async fn run(params: &SqlParams, cx: &StepContext) -> Result<SqlOutpu
     for statement in &params.statements {
         let note = format!("statement {} of {}", outputs.statements + 1, params.statements.len());
         cx.progress(Progress { bytes: 0, total_bytes: None, note: note.clone() });
-        let sent = tokio::select! {
-            sent = send(&mut session, statement) => sent,
-            () = cx.cancel().cancelled() => return Err(StepError::cancelled()),
-        };
+        let sent = send_unless_cancelled(params, cx, &mut session, statement).await?;
         let affected = sent.map_err(|error| refused(params, &note, statement, &session, &error))?;
         tell_warnings(&mut session, &note, cx).await?;
         outputs.statements += 1;
@@ -69,6 +70,35 @@ pub(super) async fn run(params: &SqlParams, cx: &StepContext) -> Result<SqlOutpu
                 .help("correct the statements, or what `done` expects"))
         }
     }
+}
+
+/// Sends a text. When the operator cancels, the server is told to end it, and is waited for: it was undone, or it was through
+/// and is there.
+async fn send_unless_cancelled(
+    params: &SqlParams,
+    cx: &StepContext,
+    session: &mut Session,
+    statement: &str,
+) -> Result<Result<u64, mysql_async::Error>, StepError> {
+    let id = session.conn.id();
+    let sending = send(session, statement);
+    tokio::pin!(sending);
+    tokio::select! {
+        sent = &mut sending => Ok(sent),
+        () = cx.cancel().cancelled() => {
+            end_statement(params, cx, id).await?;
+            let _ = tokio::time::timeout(UNDOING_AT_MOST, sending).await;
+            Err(StepError::cancelled())
+        }
+    }
+}
+
+/// Ends what a session runs, by another one: a server goes on with a statement whose sender is gone.
+async fn end_statement(params: &SqlParams, cx: &StepContext, session: u32) -> Result<(), StepError> {
+    let mut other = Server::open(cx, &params.target).await?.session;
+    other.run("end the statement", &format!("KILL QUERY {session}")).await?;
+    other.close().await;
+    Ok(())
 }
 
 /// Sends a text, which may have several statements. Gives how many rows they changed.

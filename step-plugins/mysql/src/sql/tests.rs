@@ -34,15 +34,15 @@ async fn statements_run_once_and_are_proven_by_what_tells_that_they_are_done(fla
     let body = "CREATE PROCEDURE p() BEGIN SELECT 1; SELECT ';'; END";
     let done = json!({ "done": { "sql": "SELECT COUNT(*) FROM t WHERE v = 'c'", "expect": 2 } });
     let params =
-        params(&["UPDATE t SET v = 'c'; DELETE FROM t WHERE id = 3", body, "SELECT * FROM t"], &done);
+        params(&["UPDATE t SET v = 'c'; INSERT INTO t VALUES (3, 'x')", body, "SELECT * FROM t"], &done);
     let probe =
         async || Sql.probe(&serde_json::from_value(params.clone()).unwrap(), &lab.cx().cx).await.unwrap();
 
     assert_eq!(probe().await, Probe::Absent);
     let outputs = lab.run(&Sql, params.clone()).await.unwrap();
 
-    assert_eq!(outputs, SqlOutputs { statements: 3, affected_rows: 2 });
-    assert_eq!(ask(&server, "SELECT GROUP_CONCAT(v) FROM shop.t").await, "c,c");
+    assert_eq!(outputs, SqlOutputs { statements: 3, affected_rows: 3 });
+    assert_eq!(ask(&server, "SELECT GROUP_CONCAT(v) FROM shop.t").await, "c,c,x");
     assert_eq!(probe().await, Probe::Complete(SqlOutputs::default()));
     assert_eq!(
         lab.run(&Sql, params).await.unwrap(),
@@ -120,4 +120,26 @@ async fn what_asks_for_a_table_that_is_yet_to_be_made_is_not_done() {
     lab.run(&Sql, params).await.unwrap();
 
     assert_eq!(ask(&server, "SELECT v FROM shop.settings").await, "dr");
+}
+
+on_both!(a_statement_that_is_cancelled_is_undone);
+async fn a_statement_that_is_cancelled_is_undone(flavour: Flavour) {
+    let (lab, server) = lab(flavour).await;
+    let cx = lab.cx();
+    let params = params(&["UPDATE t SET v = 'z' WHERE SLEEP(60) = 0"], &json!({}));
+    let params = serde_json::from_value(params).unwrap();
+    let cancel = cx.cancel.clone();
+    let asking = async {
+        let running = "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'UPDATE t %'";
+        while ask(&server, running).await != "1" {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        cancel.cancel();
+    };
+    let (ended, ()) = tokio::join!(Sql.run(&params, &cx.cx), asking);
+
+    assert_eq!(ended.unwrap_err().class, ErrorClass::Cancelled);
+    assert_eq!(ask(&server, "SELECT GROUP_CONCAT(v) FROM shop.t").await, "a,b");
+    let running = "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'UPDATE t %'";
+    assert_eq!(ask(&server, running).await, "0");
 }
