@@ -79,8 +79,11 @@ impl<W: Write> Assembly<W> {
         }
         let database = self.contents.database.as_deref();
         match instead(self.row_text.as_deref_mut(), database, kind.as_ref())? {
-            Some(statement) => {
-                self.text.extend(statement);
+            Some(statements) => {
+                for (at, statement) in statements.iter().enumerate() {
+                    self.text.extend_from_slice(if at == 0 { b"" } else { b";\n" });
+                    self.text.extend_from_slice(statement);
+                }
                 self.text.extend_from_slice(delimiter(piece.raw));
             }
             None => self.text.extend_from_slice(piece.raw),
@@ -143,7 +146,7 @@ fn instead(
     row_text: Option<&mut (dyn RowText + 'static)>,
     database: Option<&str>,
     kind: Option<&Kind>,
-) -> io::Result<Option<Vec<u8>>> {
+) -> io::Result<Option<Vec<Vec<u8>>>> {
     let (Some(row_text), Some(Kind::Insert { table, rows })) = (row_text, kind) else { return Ok(None) };
     let Some(database) = table.database.as_deref().or(database) else { return Ok(None) };
     row_text.instead(database, &table.name, *rows)

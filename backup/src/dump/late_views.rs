@@ -4,9 +4,10 @@
 //! stand-in but one with `CHECK OPTION`, which has to be over something that can be written to (`ER_VIEW_NONUPD_CHECK`): a
 //! client that loads the dump by hand stops there.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::contents::is_final_view;
+use super::Contents;
+use super::contents::{is_database, is_final_view};
 use crate::sql::{Kind, Piece, PieceKind, Tokens, quote_identifier};
 
 /// In the last statement of a view's section: what the section changed is as it was.
@@ -17,15 +18,19 @@ const SECTION_ENDS: &[u8] = b"@saved_col_connection";
 pub(super) struct LateViews {
     section: Option<Section>,
     late: Vec<Section>,
+    /// What every view so far may be over, late or not.
+    over: BTreeMap<View, BTreeSet<String>>,
 }
+
+/// Its database, when one is in use, and its name.
+type View = (Option<String>, String);
 
 /// The text of one view.
 #[derive(Debug, Default)]
 struct Section {
-    database: Option<String>,
-    view: String,
-    /// Every name in its definition.
-    mentions: BTreeSet<String>,
+    view: View,
+    /// Every name in its definition, and how often.
+    mentions: BTreeMap<String, usize>,
     has_check_option: bool,
     text: Vec<u8>,
 }
@@ -40,14 +45,16 @@ pub(super) struct Turn {
 }
 
 impl LateViews {
-    /// Takes the next piece; `database` is the one in use, `begins_section` what the piece does.
-    pub(super) fn turn(&mut self, piece: &Piece<'_>, database: Option<&str>, begins_section: bool) -> Turn {
+    /// Takes the next piece; `database` is the one in use. Text that does not read as it would by itself is not moved.
+    pub(super) fn turn(&mut self, piece: &Piece<'_>, database: Option<&str>, is_plain: bool) -> Turn {
         let mut turn = Turn::default();
+        let begins_section = Contents::begins_section(piece);
         if begins_section {
             turn.before = self.end_section();
         }
-        if piece.kind == PieceKind::Comment && is_final_view(piece.raw) {
-            self.section = Some(Section { database: database.map(str::to_owned), ..Section::default() });
+        if is_plain && piece.kind == PieceKind::Comment && is_final_view(piece.raw) {
+            let view = (database.map(str::to_owned), String::new());
+            self.section = Some(Section { view, ..Section::default() });
         }
         if let Some(section) = &mut self.section {
             section.text.extend_from_slice(piece.raw);
@@ -69,25 +76,22 @@ impl LateViews {
     }
 
     fn end_section(&mut self) -> Vec<u8> {
-        match self.section.take() {
-            Some(section) if section.has_check_option => {
-                self.late.push(section);
-                Vec::new()
-            }
-            Some(section) => section.text,
-            None => Vec::new(),
+        let Some(section) = self.section.take() else { return Vec::new() };
+        self.over.insert(section.view.clone(), section.others());
+        if !section.has_check_option {
+            return section.text;
         }
+        self.late.push(section);
+        Vec::new()
     }
 
-    /// Gives those that are late, each behind those that it mentions.
+    /// Gives those that are late, each behind those that it is over.
     fn release(&mut self) -> Vec<u8> {
         let mut text = Vec::new();
         while !self.late.is_empty() {
             let is_ready = |section: &Section| {
-                !self
-                    .late
-                    .iter()
-                    .any(|other| other.view != section.view && section.mentions.contains(&other.view))
+                let under = self.under(&section.view);
+                !self.late.iter().any(|other| other.view != section.view && under.contains(&other.view))
             };
             // A name may be that of a column: then the order is the client's.
             let at = self.late.iter().position(is_ready).unwrap_or(0);
@@ -95,13 +99,25 @@ impl LateViews {
         }
         text
     }
+
+    /// Gives the views that a view may be over, also by way of others.
+    fn under(&self, view: &View) -> BTreeSet<&View> {
+        let mut found = BTreeSet::new();
+        let mut left: Vec<&View> = self.over.get_key_value(view).into_iter().map(|(view, _)| view).collect();
+        while let Some(view) = left.pop() {
+            let names = &self.over[view];
+            let next = self.over.keys().filter(|other| *other != view && names.contains(&other.1));
+            left.extend(next.filter(|other| found.insert(*other)).collect::<Vec<_>>());
+        }
+        found
+    }
 }
 
 /// Tells whether no more views follow, when this piece is in no section of one.
 fn ends_views(piece: &Piece<'_>, begins_section: bool) -> bool {
     match piece.kind {
         PieceKind::Statement => !matches!(piece.classify_head(), Kind::Use(_)),
-        PieceKind::Comment => begins_section && !super::contents::is_database(piece.raw),
+        PieceKind::Comment => begins_section && !is_database(piece.raw),
         PieceKind::Blank | PieceKind::Sandbox | PieceKind::Delimiter => false,
     }
 }
@@ -114,7 +130,7 @@ impl Section {
         }
         match piece.classify_head() {
             Kind::View(name) => {
-                self.view = name.name;
+                self.view.1 = name.name;
                 self.read(piece);
                 false
             }
@@ -131,13 +147,21 @@ impl Section {
         for token in Tokens::new(piece.sql, piece.escapes) {
             self.has_check_option |= after_check && token.is("OPTION");
             after_check = token.is("CHECK");
-            self.mentions.extend(token.name());
+            if let Some(name) = token.name() {
+                *self.mentions.entry(name).or_default() += 1;
+            }
         }
+    }
+
+    /// Gives the names of what it may be over. Its own one stands in every definition once.
+    fn others(&self) -> BTreeSet<String> {
+        let others = self.mentions.iter().filter(|(name, count)| **name != self.view.1 || **count > 1);
+        others.map(|(name, _)| name.clone()).collect()
     }
 
     fn with_database(self) -> Vec<u8> {
         let mut text = Vec::new();
-        if let Some(database) = &self.database {
+        if let Some(database) = &self.view.0 {
             let shown = quote_identifier(database);
             text.extend(format!("--\n-- Current Database: {shown}\n--\n\nUSE {shown};\n\n").into_bytes());
         }

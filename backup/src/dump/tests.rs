@@ -288,9 +288,10 @@ fn members_that_leave_a_byte_unproven_have_no_outline() {
 struct Others(std::sync::Arc<std::sync::Mutex<Vec<String>>>);
 
 impl RowText for Others {
-    fn instead(&mut self, database: &str, table: &str, rows: u64) -> std::io::Result<Option<Vec<u8>>> {
+    fn instead(&mut self, database: &str, table: &str, rows: u64) -> std::io::Result<Option<Vec<Vec<u8>>>> {
         self.0.lock().unwrap().push(format!("{database}.{table} {rows}"));
-        Ok((rows > 1).then(|| b"INSERT INTO `a` VALUES (8,';'),(9,'9')".to_vec()))
+        let statements = ["INSERT INTO `a` VALUES (8,';')", "INSERT INTO `a` VALUES (9,'9')"];
+        Ok((rows > 1).then(|| statements.map(|text| text.as_bytes().to_vec()).to_vec()))
     }
 
     fn over(&mut self) -> std::io::Result<()> {
@@ -312,7 +313,10 @@ fn other_text_takes_the_place_of_rows_and_nothing_else_changes() {
 
     let mut text = String::new();
     flate2::read::MultiGzDecoder::new(&object[..]).read_to_string(&mut text).unwrap();
-    assert_eq!(text, DUMP.replace("VALUES (1,'x'),(2,'),(');", "VALUES (8,';'),(9,'9');"));
+    assert_eq!(
+        text,
+        DUMP.replace("VALUES (1,'x'),(2,'),(');", "VALUES (8,';');\nINSERT INTO `a` VALUES (9,'9');")
+    );
     assert_eq!(written.text_bytes, text.len() as u64);
     assert_eq!(written.inventory.databases["shop"].tables["a"].rows, Some(3));
     assert_eq!(*asked.lock().unwrap(), ["shop.a 2", "shop.a 1", "over", "over"]);
@@ -353,6 +357,25 @@ fn views_with_check_option_stand_behind_all_others_and_behind_each_other() {
     assert_eq!(lines(&moved), lines(&wanted));
     assert_eq!(written.inventory.databases["shop"].views.len(), 4);
     assert_eq!(written.text_bytes, moved.len() as u64);
+}
+
+#[test]
+fn a_view_stands_behind_those_that_it_is_over_by_way_of_others_or_by_the_same_name_elsewhere() {
+    let over_others = view("c", "select `b`.`id` AS `id` from `b`", WITH_CHECK);
+    let between = view("b", "select `z`.`id` AS `id` from `z`", "");
+    let base = view("z", "select `t`.`id` AS `id` from `t`", WITH_CHECK);
+    let namesake = view("v", "select `v`.`id` AS `id` from `y`.`v`", WITH_CHECK);
+    let use_other = USE_SHOP.replace("shop", "y");
+    let elsewhere = view("v", "select `t`.`id` AS `id` from `t`", WITH_CHECK);
+    let text = format!("{USE_SHOP}{between}{over_others}{namesake}{base}{use_other}{elsewhere}{FOOTER}");
+
+    let (object, _) = write(text.as_bytes(), 1 << 20).unwrap();
+
+    let mut moved = String::new();
+    flate2::read::MultiGzDecoder::new(&object[..]).read_to_string(&mut moved).unwrap();
+    let at = |section: &str| moved.find(section.trim_end()).unwrap();
+    assert!(at(&base) < at(&over_others), "{moved}");
+    assert!(at(&elsewhere) < at(&namesake), "{moved}");
 }
 
 #[test]

@@ -136,7 +136,7 @@ impl<W: Write> DumpWriter<W> {
         while self.splitter.advance()? {
             let piece = self.splitter.piece();
             let database = self.assembly.contents.database.as_deref();
-            let turn = self.late_views.turn(&piece, database, Contents::begins_section(&piece));
+            let turn = self.late_views.turn(&piece, database, self.splitter.is_plain());
             self.assembly.accept_text(&turn.before)?;
             if !turn.is_kept {
                 self.assembly.accept(&piece, self.splitter.is_plain())?;

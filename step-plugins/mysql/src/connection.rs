@@ -89,6 +89,8 @@ impl Login {
             .tcp_nodelay(true)
             .tcp_keepalive(Some(Duration::from_secs(30)))
             .stmt_cache_size(0)
+            // What a server sends is as large as its rows are, whatever it takes itself.
+            .max_allowed_packet(Some(1 << 30))
             .ssl_opts(self.tls.as_ref().map(tls::options))
             // No handler for LOCAL INFILE is set: a hostile server gets none of our files.
             .setup(vec!["SET NAMES utf8mb4"]);

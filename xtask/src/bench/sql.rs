@@ -24,6 +24,17 @@ steps:
     with: { target: server, store: bench, name: full, scope: databases, databases: [bench], id: '{{ values.id }}' }
 ";
 
+/// As the shipped runbook `backup` has it.
+const WITH_CHECKSUMS: &str = "
+version: 1.0.0
+values: { id: { type: string } }
+steps:
+  - id: full
+    uses: mysql.dump
+    with:
+      { target: server, store: bench, name: full, scope: databases, databases: [bench], id: '{{ values.id }}', checksums: true }
+";
+
 const PUBLISH: &str = "
 version: 1.0.0
 values: { id: { type: string } }
@@ -149,9 +160,10 @@ impl Drop for Server {
 /// Measures dumps.
 pub(super) fn dump(programs: &Programs, rounds: u8) -> Result<()> {
     let place = Place::new()?;
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    let (mut ours, mut checked, mut theirs) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..rounds {
         ours.push(measure(&mut place.run(programs, "backup", &format!("id=d{round}")))?);
+        checked.push(measure(&mut place.run(programs, "checked", &format!("id=c{round}")))?);
         let text = format!(
             "mariadb-dump {} --single-transaction --routines --events --triggers --hex-blob --databases bench | gzip > peer.sql.gz",
             place.login()
@@ -161,6 +173,7 @@ pub(super) fn dump(programs: &Programs, rounds: u8) -> Result<()> {
         std::fs::remove_file(place.folder.path().join("peer.sql.gz"))?;
     }
     say("dump   ", "mariadb-dump | gzip", &ours, &theirs);
+    say("dump with checksums", "mariadb-dump | gzip", &checked, &theirs);
     Ok(())
 }
 
@@ -234,7 +247,9 @@ impl Place {
             folder.path().join("store").display()
         );
         std::fs::write(folder.path().join("environments/bench.yaml"), environment)?;
-        for (name, body) in [("backup", BACKUP), ("publish", PUBLISH), ("restore", RESTORE)] {
+        for (name, body) in
+            [("backup", BACKUP), ("checked", WITH_CHECKSUMS), ("publish", PUBLISH), ("restore", RESTORE)]
+        {
             let path = folder.path().join(format!("runbooks/{name}.yaml"));
             std::fs::write(path, head("Runbook", name) + body)?;
         }

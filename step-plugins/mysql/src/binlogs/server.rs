@@ -88,7 +88,8 @@ pub(crate) async fn logs(server: &mut Server) -> Result<Vec<ServerLog>, ServerEr
 /// Gives the time by the server's own clock (UTC, whole seconds), whatever its time zone.
 ///
 /// Not the session's: `UTC_TIMESTAMP` follows `SET TIMESTAMP`, and in MariaDB the newest event that was replayed in the
-/// session, or in one before it that had its thread, when that lies in the future. `SYSDATE` does not, but is local.
+/// session, or in one before it that had its thread, when that lies in the future. `SYSDATE` does not,
+/// but is local; a server with `--sysdate-is-now` has no other clock.
 pub(crate) async fn now(server: &mut Server) -> Result<Timestamp, ServerError> {
     let what = "tell the time";
     let query = match server.version.flavour {

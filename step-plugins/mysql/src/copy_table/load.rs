@@ -17,7 +17,8 @@ use super::run::{Original, Rows, dump_command};
 use crate::binlogs::program::last_of;
 use crate::client_options::ClientOptions;
 use crate::connection::{Login, Server};
-use crate::exact_rows::{ExactRows, FloatTable, FloatTables, asking, serve};
+use crate::dump::open_snapshot;
+use crate::exact_rows::{ExactRows, FloatTable, FloatTables, Until, asking, serve};
 use crate::guard::{GRACE, TerminateOnDrop, blocking};
 use crate::stall::{Patience, Sessions};
 
@@ -50,7 +51,7 @@ pub(super) async fn load(
     let guard = TerminateOnDrop::of(process.as_ref());
     let Some(stdout) = process.take_stdout() else { return Err(wrong(format!("{program} has no output"))) };
     let stdout = patience.waiting.output(stdout);
-    let (mut session, keeps_history) = (from.connect().await?.session, original.rows == Rows::All);
+    let (mut session, keeps_history) = (open_snapshot(from).await?, original.rows == Rows::All);
     let floats = FloatTable::one(&mut session, &params.database, &params.table, keeps_history)
         .await?
         .into_iter()
@@ -73,7 +74,8 @@ pub(super) async fn load(
         drop(statements);
         sent
     };
-    let serving = Box::pin(serve(Some(session), &floats, asked, cx.cancel()));
+    let until = Until { cancel: cx.cancel(), waiting: patience.waiting.clone(), limit: STALL_TIMEOUT };
+    let serving = Box::pin(serve(Some(session), &floats, asked, until));
     let all = async { tokio::join!(reading, sending, serving) };
     let ((read, sent, served), silent) = guard.unless_silent(cx, &patience, all).await;
     drop(file);
@@ -112,8 +114,9 @@ fn split(
                     Kind::Insert { table, rows } => exact_rows.instead(database, &table.name, *rows)?,
                     _ => None,
                 };
-                let sql = exact.unwrap_or_else(|| piece.sql.to_vec());
-                statements.blocking_send((sql, kind)).map_err(gone)?;
+                for sql in exact.unwrap_or_else(|| vec![piece.sql.to_vec()]) {
+                    statements.blocking_send((sql, kind.clone())).map_err(gone)?;
+                }
                 is_whole = false;
             }
             PieceKind::Comment => is_whole = is_whole || piece.raw.starts_with(b"-- Dump completed"),

@@ -11,7 +11,7 @@ use super::survey::{is_transactional, some, transactional};
 use crate::checksum::add_checksums;
 use crate::connection::{Login, Session};
 use crate::error::ServerError;
-use crate::exact_rows::{Asked, FloatTable, FloatTables, serve};
+use crate::exact_rows::{Asked, FloatTable, FloatTables, Until, serve};
 use crate::flavour::ServerVersion;
 use crate::xa;
 
@@ -37,7 +37,13 @@ impl Beside {
         keeps_history: bool,
     ) -> Result<Self, StepError> {
         let floats = if params.scope.has_rows() {
-            FloatTable::all(asking, |database, table| chosen.has(database, table), keeps_history).await?
+            FloatTable::all(
+                asking,
+                &chosen.databases,
+                |database, table| chosen.has(database, table),
+                keeps_history,
+            )
+            .await?
         } else {
             FloatTables::new()
         };
@@ -95,7 +101,7 @@ impl Beside {
     pub(super) async fn read(
         mut self,
         dump_is_open: oneshot::Receiver<()>,
-        asked: mpsc::Receiver<Asked>,
+        (asked, until): (mpsc::Receiver<Asked>, Until<'_>),
         chosen: &Chosen,
         cx: &StepContext,
     ) -> Result<Inventory, StepError> {
@@ -107,7 +113,7 @@ impl Beside {
             None => Vec::new(),
         };
         let for_rows = if self.floats.is_empty() { None } else { sessions.pop() };
-        let rows = serve(for_rows, &self.floats, asked, cx.cancel());
+        let rows = serve(for_rows, &self.floats, asked, until);
         let checksums = async {
             let Some(mut session) = sessions.pop() else { return Ok(Inventory::default()) };
             let taken = checksums(&mut session, chosen, cx).await;
@@ -157,12 +163,20 @@ async fn checksums(
     );
     let tables: Vec<(String, String)> = reading.rows("list its tables", &query).await?;
     let mut inventory = Inventory::default();
-    for (database, table) in tables.into_iter().filter(|(database, table)| chosen.has(database, table)) {
-        inventory.databases.entry(database).or_default().tables.entry(table).or_default();
-    }
     let mut skipped = Vec::new();
-    add_checksums(reading, &mut inventory, |database, table| skipped.push(format!("{database}.{table}")))
-        .await?;
+    let what = "give a table free";
+    reading.run(what, "SAVEPOINT rekindle_checksums").await?;
+    for (database, table) in tables.into_iter().filter(|(database, table)| chosen.has(database, table)) {
+        let mut one = Inventory::default();
+        one.databases.entry(database.clone()).or_default().tables.entry(table.clone()).or_default();
+        add_checksums(reading, &mut one, |database, table| skipped.push(format!("{database}.{table}")))
+            .await?;
+        // Nobody who alters it now waits until the last table has been read.
+        reading.run(what, "ROLLBACK TO SAVEPOINT rekindle_checksums").await?;
+        for (name, held) in one.databases {
+            inventory.databases.entry(name).or_default().tables.extend(held.tables);
+        }
+    }
     if !skipped.is_empty() {
         cx.warn(&without_checksums(&format!(
             "these were changed while they were read: {}",

@@ -27,4 +27,5 @@ pub(crate) use accounts::ACCOUNTS_OF_SERVERS;
 pub(crate) use client::Client;
 pub use params::{DumpOutputs, DumpParams, DumpScope};
 pub(crate) use privileges::without_grant_option;
+pub(crate) use snapshot::open_snapshot;
 pub use step::Dump;

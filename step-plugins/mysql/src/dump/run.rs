@@ -23,7 +23,7 @@ use crate::backup_part::BackupPart;
 use crate::checksum::leave_history_out;
 use crate::client_options::ClientOptions;
 use crate::connection::{Login, Server};
-use crate::exact_rows::{ExactRows, asking};
+use crate::exact_rows::{ExactRows, Until, asking};
 use crate::guard::{TerminateOnDrop, blocking};
 use crate::stall::{Patience, Sessions, Waiting};
 
@@ -70,9 +70,10 @@ pub(super) async fn run(params: &DumpParams, cx: &StepContext) -> Result<DumpOut
     let (read, is_read) = mpsc::channel(WAITING_TABLES);
     let waiting = Waiting::default();
     let (exact_rows, asked) = asking(beside.floats().clone(), waiting.clone());
+    let until = Until { cancel: cx.cancel(), waiting: waiting.clone(), limit: params.stall_timeout() };
     let tell = Tell { waiting, is_open, read, exact_rows };
     let streaming = store_stream(params, cx, &login, &choice, accounts, tell, (store.as_ref(), &object));
-    let reading = beside.read(dump_is_open, asked, &chosen, cx);
+    let reading = beside.read(dump_is_open, (asked, until), &chosen, cx);
     let watching = tables.watch(&login, is_read);
     let (mut streamed, mut checksums, unchanged) = tokio::try_join!(streaming, reading, watching)?;
     chosen.check(&streamed.dump.inventory)?;

@@ -51,6 +51,23 @@ impl Lock {
     }
 }
 
+/// Opens a session that sees the server as it is now for as long as it reads.
+///
+/// # Errors
+/// When the server refuses.
+pub(crate) async fn open_snapshot(login: &Login) -> Result<Session, ServerError> {
+    let mut session = login.connect().await?.session;
+    let what = "open a snapshot";
+    // A session of MariaDB that would log lets no table go at `ROLLBACK TO SAVEPOINT`. Not every account may switch it off.
+    match session.run(what, "SET SESSION sql_log_bin = 0").await {
+        Err(error) if error.server_code().is_none() => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    session.run(what, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ").await?;
+    session.run(what, "START TRANSACTION WITH CONSISTENT SNAPSHOT").await?;
+    Ok(session)
+}
+
 impl Snapshot {
     /// Stops commits and opens the same snapshot in so many sessions. Whatever ends this program ends them all, and so the
     /// lock.
@@ -65,11 +82,7 @@ impl Snapshot {
         let lock = Lock::take(login, version).await?;
         let mut reading = Vec::new();
         for _ in 0..sessions {
-            let mut session = login.connect().await?.session;
-            let isolation = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ";
-            session.run("open a snapshot", isolation).await?;
-            session.run("open a snapshot", "START TRANSACTION WITH CONSISTENT SNAPSHOT").await?;
-            reading.push(session);
+            reading.push(open_snapshot(login).await?);
         }
         Ok(Self { reading, lock })
     }

@@ -141,7 +141,7 @@ struct Rows {
 }
 
 impl RowText for Rows {
-    fn instead(&mut self, database: &str, table: &str, rows: u64) -> io::Result<Option<Vec<u8>>> {
+    fn instead(&mut self, database: &str, table: &str, rows: u64) -> io::Result<Option<Vec<Vec<u8>>>> {
         // Only then are they read; and this may be in the midst of the first chunk.
         self.opened.at();
         self.exact.instead(database, table, rows)

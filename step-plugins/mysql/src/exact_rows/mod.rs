@@ -11,5 +11,5 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use serve::{Asked, ExactRows, asking, serve};
+pub(crate) use serve::{Asked, ExactRows, Until, asking, serve};
 pub(crate) use tables::{FloatTable, FloatTables};

@@ -1,6 +1,7 @@
 //! From a thread that reads the client's output to a session that reads the rows again, and back.
 
 use std::io;
+use std::time::Duration;
 
 use mysql_async::prelude::Queryable as _;
 use mysql_async::{QueryResult, TextProtocol};
@@ -15,10 +16,13 @@ use crate::connection::Session;
 use crate::error::ServerError;
 use crate::stall::Waiting;
 
+/// Statements without their delimiters.
+type Statements = Vec<Vec<u8>>;
+
 /// What is asked of the session.
 pub(crate) enum Asked {
     /// The next rows of a table.
-    Rows { table: (String, String), rows: u64, answer: oneshot::Sender<Option<Vec<u8>>> },
+    Rows { table: (String, String), rows: u64, answer: oneshot::Sender<Option<Statements>> },
     /// Nothing any more: the client has no more rows of any table.
     Over,
 }
@@ -37,7 +41,7 @@ pub(crate) fn asking(tables: FloatTables, waiting: Waiting) -> (ExactRows, mpsc:
 }
 
 impl RowText for ExactRows {
-    fn instead(&mut self, database: &str, table: &str, rows: u64) -> io::Result<Option<Vec<u8>>> {
+    fn instead(&mut self, database: &str, table: &str, rows: u64) -> io::Result<Option<Statements>> {
         let table = (database.to_owned(), table.to_owned());
         if !self.tables.contains_key(&table) {
             return Ok(None);
@@ -59,19 +63,34 @@ fn gone() -> io::Error {
     io::Error::other("the rows of a table with FLOAT columns could not be read a second time")
 }
 
-/// Answers until nobody asks any more. Without a session that sees the client's rows, the client's own text stays.
+/// How much longer than the client a session may take to answer: then the client has been ended, and the thread waits for
+/// nobody any more.
+const AFTER_THE_CLIENT: Duration = Duration::from_secs(15);
+
+/// What ends the answers before all is asked.
+pub(crate) struct Until<'a> {
+    pub(crate) cancel: &'a CancellationToken,
+    /// The thread's waiting, and how long the client may let it wait.
+    pub(crate) waiting: Waiting,
+    pub(crate) limit: Duration,
+}
+
+/// Answers until nobody asks any more, or it is to end. Without a session that sees the client's rows, the client's own
+/// text stays. The session has to be in a transaction.
 ///
 /// # Errors
-/// When the server refuses, when a table has another number of rows than the client has read, and when it is cancelled.
+/// When the server refuses, and when a table has another number of rows than the client has read.
 pub(crate) async fn serve(
     session: Option<Session>,
     tables: &FloatTables,
-    waiting: mpsc::Receiver<Asked>,
-    cancel: &CancellationToken,
+    asked: mpsc::Receiver<Asked>,
+    until: Until<'_>,
 ) -> Result<(), StepError> {
     tokio::select! {
-        () = cancel.cancelled() => Err(StepError::cancelled()),
-        served = answer_all(session, tables, waiting) => served,
+        // Whoever asked is not answered, and says why.
+        () = until.cancel.cancelled() => Ok(()),
+        () = until.waiting.longer_than(until.limit + AFTER_THE_CLIENT) => Ok(()),
+        served = answer_all(session, tables, asked) => served,
     }
 }
 
@@ -98,7 +117,10 @@ async fn answer_all(
                     next = waiting.recv().await;
                     continue;
                 };
-                Table { name: &table, columns }.serve(&mut session, (rows, answer), &mut waiting).await?
+                let next =
+                    Table { name: &table, columns }.serve(&mut session, (rows, answer), &mut waiting).await?;
+                session.run("give a table free", "ROLLBACK TO SAVEPOINT rekindle_rows").await?;
+                next
             }
             Asked::Over => waiting.recv().await,
         };
@@ -107,15 +129,19 @@ async fn answer_all(
     Ok(())
 }
 
-/// Reads as the clients do (`mysqldump.c`), for as long as the client takes.
+/// Reads as the clients do (`mysqldump.c`): for as long as it takes, and each table is free for others once it is read.
+/// A lock is waited for only so long, since whoever has it may wait for the client, and the client waits for us.
 async fn prepare(session: &mut Session) -> Result<(), ServerError> {
     let what = "read rows as a dump does";
-    session
-        .run(what, "SET SESSION sql_mode = '', time_zone = '+00:00', net_write_timeout = 86400, wait_timeout = 86400")
-        .await
+    let settings = "SET SESSION sql_mode = '', time_zone = '+00:00', net_write_timeout = 86400, wait_timeout = 86400, \
+         lock_wait_timeout = 10 \
+         /*M!100300 , max_statement_time = 0, idle_transaction_timeout = 0, idle_readonly_transaction_timeout = 0 */ \
+         /*!50708 , max_execution_time = 0 */";
+    session.run(what, settings).await?;
+    session.run(what, "SAVEPOINT rekindle_rows").await
 }
 
-type Answer = (u64, oneshot::Sender<Option<Vec<u8>>>);
+type Answer = (u64, oneshot::Sender<Option<Statements>>);
 
 /// A table that is read a second time.
 struct Table<'a> {
@@ -147,10 +173,11 @@ impl Table<'_> {
             .collect();
         let (mut count, mut answer) = first;
         loop {
-            let statement = self.statement(&mut rows, count, &forms).await.map_err(|found| error(&found))?;
-            let Some(statement) = statement else { return Err(differs(self.name, "it has fewer rows")) };
+            let statements =
+                self.statements(&mut rows, count, &forms).await.map_err(|found| error(&found))?;
+            let Some(statements) = statements else { return Err(differs(self.name, "it has fewer rows")) };
             // Whoever has stopped waiting says why.
-            let _ = answer.send(Some(statement));
+            let _ = answer.send(Some(statements));
             match waiting.recv().await {
                 Some(Asked::Rows { table, rows, answer: next }) if &table == self.name => {
                     (count, answer) = (rows, next);
@@ -167,23 +194,33 @@ impl Table<'_> {
         }
     }
 
-    async fn statement(
+    /// Gives the next rows, in statements as large as those of the clients: the digits take more room, and servers take no
+    /// statement of any size.
+    async fn statements(
         &self,
         rows: &mut QueryResult<'_, '_, TextProtocol>,
         count: u64,
         forms: &[Form],
-    ) -> Result<Option<Vec<u8>>, mysql_async::Error> {
-        let mut text = self.columns.insert(&self.name.1).into_bytes();
-        for at in 0..count {
+    ) -> Result<Option<Statements>, mysql_async::Error> {
+        let head = self.columns.insert(&self.name.1).into_bytes();
+        let (mut all, mut text) = (Statements::new(), head.clone());
+        for _ in 0..count {
             let Some(row) = rows.next().await? else { return Ok(None) };
-            if at > 0 {
+            if text.len() > STATEMENT_BYTES {
+                all.push(std::mem::replace(&mut text, head.clone()));
+            }
+            if text.len() > head.len() {
                 text.extend_from_slice(b",\n");
             }
             push_row(&mut text, &row.unwrap(), forms);
         }
-        Ok(Some(text))
+        all.push(text);
+        Ok(Some(all))
     }
 }
+
+/// As much as the clients put into one `INSERT` (`--net-buffer-length` of `mysqldump`).
+const STATEMENT_BYTES: usize = 1 << 20;
 
 /// A table that was altered or dropped after the snapshot was taken: `ER_TABLE_DEF_CHANGED`, `ER_NO_SUCH_TABLE`,
 /// `ER_BAD_FIELD_ERROR`.

@@ -40,18 +40,24 @@ pub(crate) enum History {
 type Found = (String, bool, String);
 
 impl FloatTable {
-    /// Finds those among the tables that `is_dumped` names. `keeps_history` tells whether the client dumps old rows.
+    /// Finds those of some databases among the tables that `is_dumped` names. `keeps_history` tells whether the client
+    /// dumps old rows.
     ///
     /// # Errors
     /// When the server does not tell them.
     pub(crate) async fn all(
         session: &mut Session,
+        databases: &[String],
         is_dumped: impl Fn(&str, &str) -> bool,
         keeps_history: bool,
     ) -> Result<FloatTables, ServerError> {
         let what = "list its columns of type FLOAT";
+        // Without their names every table of the server would be opened.
+        let databases: Vec<String> = databases.iter().map(|name| quote_string(name)).collect();
         let query = format!(
-            "SELECT DISTINCT table_schema, table_name FROM information_schema.columns WHERE {IS_FLOAT}"
+            "SELECT DISTINCT table_schema, table_name FROM information_schema.columns \
+             WHERE table_schema IN ({}) AND {IS_FLOAT}",
+            databases.join(", ")
         );
         let names: Vec<(String, String)> = session.rows(what, &query).await?;
         let mut tables = FloatTables::new();

@@ -6,6 +6,7 @@ use rekindle_engine::step::{ErrorClass, StepError};
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::dump::open_snapshot;
 use crate::guard::blocking;
 use crate::sandbox::testing::TempServer;
 use crate::stall::Waiting;
@@ -25,25 +26,30 @@ async fn server() -> TempServer {
     server
 }
 
+fn until(cancel: &CancellationToken) -> Until<'_> {
+    Until { cancel, waiting: Waiting::default(), limit: std::time::Duration::from_mins(1) }
+}
+
 /// Asks for rows of tables, so many at a time, and then says that it is over.
 async fn asked(
     server: &TempServer,
     wanted: &'static [(&str, u64)],
 ) -> Result<Vec<Option<String>>, StepError> {
     let mut session = server.login().connect().await.unwrap().session;
-    let tables = FloatTable::all(&mut session, |database, _| database == "shop", false).await.unwrap();
+    let tables = FloatTable::all(&mut session, &["shop".to_owned()], |_, _| true, false).await.unwrap();
     let (mut exact, asked) = asking(tables.clone(), Waiting::default());
     let asking = blocking(move || {
         let mut given = Vec::new();
         for (table, rows) in wanted {
             let Ok(text) = exact.instead("shop", table, *rows) else { return given };
-            given.push(text.map(|text| String::from_utf8(text).unwrap()));
+            given.push(text.map(|all| String::from_utf8(all.join(&b';')).unwrap()));
         }
         let _ = exact.over();
         given
     });
+    session.run("begin", "START TRANSACTION").await.unwrap();
     let cancel = CancellationToken::new();
-    let (given, end) = tokio::join!(asking, serve(Some(session), &tables, asked, &cancel));
+    let (given, end) = tokio::join!(asking, serve(Some(session), &tables, asked, until(&cancel)));
     end.map(|()| given.unwrap())
 }
 
@@ -82,11 +88,54 @@ async fn another_number_of_rows_than_the_client_has_is_an_error() {
 async fn without_a_session_the_clients_text_stays() {
     let server = server().await;
     let mut session = server.login().connect().await.unwrap().session;
-    let tables = FloatTable::all(&mut session, |_, _| true, false).await.unwrap();
+    let tables = FloatTable::all(&mut session, &["shop".to_owned()], |_, _| true, false).await.unwrap();
     let (mut exact, asked) = asking(tables.clone(), Waiting::default());
     let asking = blocking(move || exact.instead("shop", "t", 3).unwrap());
     let cancel = CancellationToken::new();
-    let (given, end) = tokio::join!(asking, serve(None, &tables, asked, &cancel));
+    let (given, end) = tokio::join!(asking, serve(None, &tables, asked, until(&cancel)));
     end.unwrap();
     assert_eq!(given.unwrap(), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_whose_digits_take_more_room_come_in_more_statements() {
+    let server = server().await;
+    let mut session = server.login().connect().await.unwrap().session;
+    let fill =
+        "CREATE TABLE shop.many AS SELECT seq AS id, CAST(seq / 10 AS FLOAT) AS f FROM shop.seq_1_to_60000";
+    session.run("fill", fill).await.unwrap();
+
+    let given = asked(&server, &[("many", 60_000)]).await.unwrap().remove(0).unwrap();
+
+    assert_eq!(given.matches("INSERT INTO `many`").count(), 2);
+    assert_eq!(given.matches('(').count(), 60_000 + 2);
+    assert!(given.contains("),\n(3,0.30000001192092896),\n"), "{}", &given[..200]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_was_read_can_be_altered_and_who_waits_for_the_client_is_not_waited_for() {
+    let server = server().await;
+    let mut session = server.login().connect().await.unwrap().session;
+    let names = ["shop".to_owned()];
+    let tables = FloatTable::all(&mut session, &names, |_, _| true, false).await.unwrap();
+    let (mut exact, asked) = asking(tables.clone(), Waiting::default());
+    let session = open_snapshot(server.login()).await.unwrap();
+    let login = server.login().clone();
+    let asking = blocking(move || {
+        exact.instead("shop", "t", 3).unwrap();
+        exact.over().unwrap();
+        let runtime = tokio::runtime::Handle::current();
+        runtime.block_on(async {
+            let mut other = login.connect().await.unwrap().session;
+            other.run("wait no longer", "SET SESSION lock_wait_timeout = 5").await.unwrap();
+            other.run("alter", "ALTER TABLE shop.t ADD COLUMN more INT").await.unwrap();
+            other.run("lock", "LOCK TABLES shop.t WRITE").await.unwrap();
+            let refused = tokio::task::spawn_blocking(move || exact.instead("shop", "t", 3)).await.unwrap();
+            assert!(refused.is_err());
+        });
+    });
+    let cancel = CancellationToken::new();
+    let (asked, end) = tokio::join!(asking, serve(Some(session), &tables, asked, until(&cancel)));
+    asked.unwrap();
+    assert_eq!(end.unwrap_err().class, ErrorClass::Transient);
 }
