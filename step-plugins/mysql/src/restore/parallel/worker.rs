@@ -300,11 +300,11 @@ async fn show_create(server: &mut Server, table: &TableName) -> Result<String, S
 
 /// Drops indexes of a table that has no rows yet; false when the server needs one, for a foreign key.
 async fn take_away(server: &mut Server, table: &TableName, all: &[Index]) -> Result<bool, StepError> {
-    let session = &mut server.session;
-    // Only then does the server look whether one is needed.
-    session.run("check foreign keys", "SET SESSION foreign_key_checks = 1").await?;
-    let dropped = session.run("take indexes away", &indexes::drop_all(&quoted(table), all)).await;
-    session.run("leave foreign keys unchecked", "SET SESSION foreign_key_checks = 0").await?;
+    // Only then does the server look whether one is needed, also at the other table, which may be locked for a moment.
+    server.session.run("check foreign keys", "SET SESSION foreign_key_checks = 1").await?;
+    let drop = indexes::drop_all(&quoted(table), all);
+    let dropped = Patience::begin().run(server, "take indexes away", &drop).await;
+    server.session.run("leave foreign keys unchecked", "SET SESSION foreign_key_checks = 0").await?;
     match dropped {
         Ok(()) => Ok(true),
         Err(error) if error.server_code().is_some() => Ok(false),
