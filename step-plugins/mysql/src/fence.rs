@@ -75,25 +75,23 @@ pub(crate) async fn raise(server: &mut Server, before: &Before) -> Result<(), St
         server.session.run("stop its event scheduler", "SET GLOBAL event_scheduler = OFF").await?;
     }
     if before.max_allowed_packet.is_some_and(|bytes| bytes < LARGEST_PACKET) {
-        let statement = format!("SET GLOBAL max_allowed_packet = {LARGEST_PACKET}");
-        match server.session.run("take large statements", &statement).await {
-            // One that is too large is told when it comes.
-            Err(error) if error.server_code() == Some(DENIED) => {}
-            raised => raised?,
-        }
+        set_packet(server, "take large statements", LARGEST_PACKET).await?;
     }
     Ok(())
+}
+
+/// Sets the largest packet, where our account may: else one that is too large is told when it comes.
+async fn set_packet(server: &mut Server, what: &str, bytes: u64) -> Result<(), ServerError> {
+    match server.session.run(what, &format!("SET GLOBAL max_allowed_packet = {bytes}")).await {
+        Err(error) if error.server_code() == Some(DENIED) => Ok(()),
+        set => set,
+    }
 }
 
 /// Takes the fence down.
 pub(crate) async fn lower(server: &mut Server, before: &Before) -> Result<(), ServerError> {
     if let Some(bytes) = before.max_allowed_packet {
-        let statement = format!("SET GLOBAL max_allowed_packet = {bytes}");
-        match server.session.run("set its largest packet back", &statement).await {
-            // Then it was not raised either.
-            Err(error) if error.server_code() == Some(DENIED) => {}
-            lowered => lowered?,
-        }
+        set_packet(server, "set its largest packet back", bytes).await?;
     }
     if before.event_scheduler == "ON" {
         server.session.run("start its event scheduler", "SET GLOBAL event_scheduler = ON").await?;

@@ -3,7 +3,7 @@
 //! What they changed is seen by nobody until then, and so is in no dump; it survives crashes, and holds its locks (MySQL
 //! manual, "XA Transaction States").
 
-use rekindle_engine::id::TargetName;
+use rekindle_engine::step::StepContext;
 
 use crate::connection::Session;
 use crate::error::ServerError;
@@ -34,12 +34,19 @@ pub(crate) async fn prepared(session: &mut Session) -> Result<Option<String>, Se
     Ok((!names.is_empty()).then(|| first(SHOWN, &names, ", ")))
 }
 
-/// Says that a recovered server has them.
-pub(crate) fn left(target: &TargetName, names: &str) -> String {
-    format!(
-        "`{target}` has transactions that are prepared and not decided (XA): {names}; they hold their locks until somebody \
-         runs `XA COMMIT` or `XA ROLLBACK`"
-    )
+/// Warns of those that a recovered server has.
+///
+/// # Errors
+/// As [`prepared`].
+pub(crate) async fn warn_of_left(cx: &StepContext, session: &mut Session) -> Result<(), ServerError> {
+    if let Some(names) = prepared(session).await? {
+        cx.warn(&format!(
+            "`{}` has transactions that are prepared and not decided (XA): {names}; they hold their locks until somebody \
+             runs `XA COMMIT` or `XA ROLLBACK`",
+            session.target()
+        ));
+    }
+    Ok(())
 }
 
 /// The parts of an identifier come in one text.

@@ -24,17 +24,6 @@ steps:
     with: { target: server, store: bench, name: full, scope: databases, databases: [bench], id: '{{ values.id }}' }
 ";
 
-/// As the shipped runbook `backup` has it.
-const WITH_CHECKSUMS: &str = "
-version: 1.0.0
-values: { id: { type: string } }
-steps:
-  - id: full
-    uses: mysql.dump
-    with:
-      { target: server, store: bench, name: full, scope: databases, databases: [bench], id: '{{ values.id }}', checksums: true }
-";
-
 const PUBLISH: &str = "
 version: 1.0.0
 values: { id: { type: string } }
@@ -247,8 +236,10 @@ impl Place {
             folder.path().join("store").display()
         );
         std::fs::write(folder.path().join("environments/bench.yaml"), environment)?;
+        // As the shipped runbook `backup` has it.
+        let checked = BACKUP.replace("name: full,", "name: full, checksums: true,");
         for (name, body) in
-            [("backup", BACKUP), ("checked", WITH_CHECKSUMS), ("publish", PUBLISH), ("restore", RESTORE)]
+            [("backup", BACKUP), ("checked", &checked), ("publish", PUBLISH), ("restore", RESTORE)]
         {
             let path = folder.path().join(format!("runbooks/{name}.yaml"));
             std::fs::write(path, head("Runbook", name) + body)?;

@@ -231,9 +231,7 @@ pub(super) async fn run(
     marker::lock(&mut loading, "replay", "replays binary logs into").await?;
     replay_all(cx, &replay, &program, have, &mut loading).await?;
     prove(&replay, &mut control).await?;
-    if let Some(names) = xa::prepared(&mut control.session).await? {
-        cx.warn(&xa::left(&params.target, &names));
-    }
+    xa::warn_of_left(cx, &mut control.session).await?;
     fence::lower(&mut control, &marker.before).await?;
     marker.stage = Stage::Complete;
     marker.outputs = Some(replay.outputs());

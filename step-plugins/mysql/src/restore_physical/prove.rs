@@ -53,9 +53,7 @@ pub(super) async fn run(
     }
     let gtid = stand(params, &mut server, last, logs).await?;
     compare(&mut server, last).await?;
-    if let Some(names) = xa::prepared(&mut server.session).await? {
-        cx.warn(&xa::left(&params.target, &names));
-    }
+    xa::warn_of_left(cx, &mut server.session).await?;
     leave(params, &mut server, &before).await?;
     let version = server.version.text.clone();
     server.session.close().await;
