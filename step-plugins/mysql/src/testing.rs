@@ -125,22 +125,26 @@ pub(crate) async fn fill(session: &mut crate::connection::Session, statements: &
     }
 }
 
-/// Loads a dump by hand, as RESTORE.txt says.
-pub(crate) fn load_by_hand(server: &TempServer, object: &[u8]) {
+/// Gives a client program of a server's flavour, logged in there: the first name is MariaDB's.
+pub(crate) fn client_of(server: &TempServer, mariadb: &str, mysql: &str) -> std::process::Command {
     let login = server.login();
-    let mut text = Vec::new();
-    std::io::Read::read_to_end(&mut rekindle_backup::dump::GzipText::new(object), &mut text).unwrap();
-    let program = match server.flavour() {
-        Flavour::Mariadb => "mariadb",
-        Flavour::Mysql => "mysql",
-    };
-    let mut client = std::process::Command::new(program)
+    let mut client = std::process::Command::new(match server.flavour() {
+        Flavour::Mariadb => mariadb,
+        Flavour::Mysql => mysql,
+    });
+    client
         .args(["--no-defaults", "-h127.0.0.1", "-uroot"])
         .arg(format!("-P{}", login.port))
-        .env("MYSQL_PWD", login.password.as_ref().unwrap().expose())
-        .stdin(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
+        .env("MYSQL_PWD", login.password.as_ref().unwrap().expose());
+    client
+}
+
+/// Loads a dump by hand, as RESTORE.txt says.
+pub(crate) fn load_by_hand(server: &TempServer, object: &[u8]) {
+    let mut text = Vec::new();
+    std::io::Read::read_to_end(&mut rekindle_backup::dump::GzipText::new(object), &mut text).unwrap();
+    let mut client =
+        client_of(server, "mariadb", "mysql").stdin(std::process::Stdio::piped()).spawn().unwrap();
     std::io::Write::write_all(&mut client.stdin.take().unwrap(), &text).unwrap();
     assert!(client.wait().unwrap().success());
 }

@@ -43,6 +43,6 @@ pub use params::{BinlogUse, MAX_SESSIONS, Outputs, Params};
 pub use step::Restore;
 
 #[cfg(test)]
-mod publish_tests;
+pub(crate) mod publish_tests;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! Statements of a dump under other names: `CREATE DATABASE`, and what foreign keys name.
 
-use rekindle_backup::sql::{Escapes, Kind, Token, Tokens, quote_identifier};
+use rekindle_backup::sql::{Escapes, Kind, Name, Token, Tokens, quote_identifier};
 
 use super::loaded::TableName;
 
@@ -84,6 +84,28 @@ pub(super) fn create_in(sql: &[u8], kind: &Kind, database: &str, other: &str) ->
     out
 }
 
+/// Tells whether a statement changes what a database is by default, as clients write it around triggers and routines of
+/// another collation. Gives where in the statement the database's name is.
+pub(super) fn altered_database(sql: &[u8], kind: &Kind) -> Option<std::ops::Range<usize>> {
+    if !matches!(kind, Kind::Other(verb) if verb == "ALTER") {
+        return None;
+    }
+    let mut tokens = Tokens::new(sql, Escapes::default());
+    let is_of_database = tokens.next()?.is("ALTER")
+        && tokens.next().is_some_and(|word| word.is("DATABASE") || word.is("SCHEMA"));
+    let (Token::Word(name) | Token::Identifier(name)) = tokens.next().filter(|_| is_of_database)? else {
+        return None;
+    };
+    let end = tokens.position();
+    Some(end - name.len()..end)
+}
+
+/// Gives `ALTER DATABASE` for another one; nothing when the statement is none.
+pub(super) fn alter_database(sql: &[u8], kind: &Kind, other: &str) -> Option<Vec<u8>> {
+    let name = altered_database(sql, kind)?;
+    Some([&sql[..name.start], quote_identifier(other).as_bytes(), &sql[name.end..]].concat())
+}
+
 /// Tells whether the names are over: `… ON t FOR EACH ROW`, `p(`, `e ON SCHEDULE`.
 fn ends_head(kind: &Kind, token: Token<'_>) -> bool {
     match kind {
@@ -113,11 +135,39 @@ fn ends_head(kind: &Kind, token: Token<'_>) -> bool {
 pub(super) fn names_database(sql: &[u8], database: &str) -> bool {
     let mut tokens = Tokens::new(sql, Escapes::default());
     while let Some(token) = tokens.next() {
-        if token.name().as_deref() == Some(database) && tokens.clone().next() == Some(Token::Mark(b'.')) {
+        let is_it = token.name().is_some_and(|name| name.eq_ignore_ascii_case(database));
+        if is_it && tokens.clone().next() == Some(Token::Mark(b'.')) {
             return true;
         }
     }
     false
+}
+
+/// Tells whether a statement would change something of this database, whatever database is in use.
+pub(super) fn changes_database(sql: &[u8], kind: &Kind, database: &str) -> bool {
+    let is_of = |name: &Name| name.database.as_ref().is_some_and(|of| of.eq_ignore_ascii_case(database));
+    match kind {
+        Kind::CreateTable(name)
+        | Kind::DropTable(name)
+        | Kind::Insert { table: name, .. }
+        | Kind::View(name)
+        | Kind::StandIn(name)
+        | Kind::Sequence(name) => is_of(name),
+        Kind::Other(_) => names_database(sql, database),
+        // Triggers, routines and events are made in the other database by `create_in`.
+        Kind::Trigger { .. }
+        | Kind::Routine { .. }
+        | Kind::Event(_)
+        | Kind::CreateDatabase(_)
+        | Kind::DropDatabase(_)
+        | Kind::Use(_)
+        | Kind::Account
+        | Kind::Lock
+        | Kind::Unlock
+        | Kind::SetGtid(_)
+        | Kind::ChangeMaster
+        | Kind::Set => false,
+    }
 }
 
 #[cfg(test)]
@@ -171,6 +221,21 @@ mod tests {
     }
 
     #[test]
+    fn what_clients_write_around_routines_of_another_collation_is_for_the_other_database() {
+        let written = |sql: &str| {
+            let text = format!("{sql};\n");
+            let kind = Pieces::new(text.as_bytes(), 1 << 20).next_piece().unwrap().unwrap().classify();
+            alter_database(sql.as_bytes(), &kind, "a`b").map(|sql| String::from_utf8(sql).unwrap())
+        };
+        let sql = "ALTER DATABASE `shop` CHARACTER SET latin1 COLLATE latin1_swedish_ci";
+        assert_eq!(
+            written(sql).unwrap(),
+            "ALTER DATABASE `a``b` CHARACTER SET latin1 COLLATE latin1_swedish_ci"
+        );
+        assert_eq!(written("ALTER TABLE `shop` DISABLE KEYS"), None);
+    }
+
+    #[test]
     fn a_database_gets_another_name() {
         let sql = b"CREATE DATABASE /*!32312 IF NOT EXISTS*/ `a` /*!40100 DEFAULT CHARACTER SET utf8mb4 */";
         let written = String::from_utf8(create_database(sql, "b`c")).unwrap();
@@ -180,5 +245,33 @@ mod tests {
         );
         assert!(names_database(b"CREATE VIEW `v` AS select `a`.`t`.`x` from `a`.`t`", "a"));
         assert!(!names_database(b"CREATE VIEW `v` AS select 'a.b', `a` from `t`", "a"));
+    }
+
+    #[test]
+    fn what_would_change_another_database_than_the_one_in_use_is_known() {
+        let changes = |sql: &str| {
+            let text = format!("{sql};\n");
+            let kind = Pieces::new(text.as_bytes(), 1 << 20).next_piece().unwrap().unwrap().classify();
+            changes_database(sql.as_bytes(), &kind, "shop")
+        };
+        for sql in [
+            "CREATE TABLE `shop`.`t` (id int)",
+            "DROP TABLE IF EXISTS shop.t",
+            "INSERT INTO shop . t VALUES (1)",
+            "TRUNCATE TABLE Shop.t",
+            "DELETE FROM `shop`.t",
+            "ALTER TABLE shop.t DISABLE KEYS",
+            "CREATE VIEW shop.v AS select 1",
+        ] {
+            assert!(changes(sql), "{sql}");
+        }
+        for sql in [
+            "INSERT INTO `t` VALUES ('shop.t', `shop`)",
+            "CREATE VIEW `v` AS select `shop`.`t`.`x` from `shop`.`t`",
+            "CREATE TABLE `t` (CONSTRAINT `f` FOREIGN KEY (`a`) REFERENCES `shop`.`u` (`id`))",
+            "DROP TABLE IF EXISTS `shop`",
+        ] {
+            assert!(!changes(sql), "{sql}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! One statement → server, with errors that name statement, table and place. Any reader of SQL text can use it.
 
 use mysql_async::prelude::Queryable as _;
-use rekindle_backup::sql::{Escapes, Kind, Name, Tokens};
+use rekindle_backup::sql::{Escapes, Kind, Name, Token, Tokens};
 use rekindle_engine::step::{StepContext, StepError};
 
 use super::accounts::{AccountName, Treatment, treat};
@@ -25,8 +25,9 @@ pub(super) struct Outgoing<'a> {
 
 /// Sends statements of a dump over one session, and follows which table they are about.
 ///
-/// It leaves out what a restore does itself, when everything is proven: positions; and what would undo it: whether
-/// the session logs, and the account that it is connected with.
+/// It leaves out what a restore does itself: positions, when everything is proven, and dropping what is to be replaced;
+/// what would undo it: whether the session logs, and the account that it is connected with; and what would stay after
+/// it: variables of the whole server.
 pub(super) struct StatementSender<'a> {
     server: &'a mut Server,
     /// The largest statement that the server takes.
@@ -108,9 +109,10 @@ impl<'a> StatementSender<'a> {
                     self.table.clone_from(&name.name);
                 }
             }
-            // The position is set at the end, from the manifest, when everything is proven.
-            Kind::SetGtid(_) | Kind::ChangeMaster => return Ok(()),
-            Kind::Set if sets_logging(statement.sql) => return Ok(()),
+            // The position is set at the end, from the manifest, when everything is proven. What is in the way was dropped
+            // before, where that was asked for: what a dump drops may be another database than the one it is loaded into.
+            Kind::SetGtid(_) | Kind::ChangeMaster | Kind::DropDatabase(_) => return Ok(()),
+            Kind::Set if is_not_of_the_session(statement.sql) => return Ok(()),
             // Privileges may be for views.
             Kind::Account if !self.views.is_empty() => {
                 self.create_views(cx).await?;
@@ -122,7 +124,6 @@ impl<'a> StatementSender<'a> {
                 Treatment::Send => return self.account(cx, statement).await,
             },
             Kind::CreateDatabase(_)
-            | Kind::DropDatabase(_)
             | Kind::DropTable(_)
             | Kind::StandIn(_)
             | Kind::Trigger { .. }
@@ -265,10 +266,17 @@ fn gives_proxy(sql: &[u8]) -> bool {
         && tokens.next().is_some_and(|token| token.is("PROXY"))
 }
 
-/// Tells whether a statement says what becomes of the binary log, as `mysqldump --set-gtid-purged` writes it: that is
-/// for `binlog` to say, and managed servers refuse it.
-pub(super) fn sets_logging(sql: &[u8]) -> bool {
-    Tokens::new(sql, Escapes::default()).any(|token| token.is("SQL_LOG_BIN"))
+/// Tells whether `SET` is about more than its session. What becomes of the binary log, as `mysqldump --set-gtid-purged`
+/// writes it, is for `binlog` to say; a variable of the server, as `mysqldump --all-databases` sets
+/// `innodb_stats_auto_recalc` around `mysql`, would stay. Managed servers refuse both.
+pub(super) fn is_not_of_the_session(sql: &[u8]) -> bool {
+    let of_server = ["GLOBAL", "PERSIST", "PERSIST_ONLY"];
+    let mut is_assigned = false;
+    Tokens::new(sql, Escapes::default()).any(|token| {
+        // `SET time_zone = @@GLOBAL.time_zone` only reads it.
+        is_assigned |= token == Token::Mark(b'=');
+        token.is("SQL_LOG_BIN") || !is_assigned && of_server.iter().any(|word| token.is(word))
+    })
 }
 
 /// Tells whether a short statement has a text in it, whatever its case.
@@ -278,3 +286,24 @@ pub(super) fn has_word(sql: &[u8], word: &[u8]) -> bool {
 
 /// Statements that set something are short in every dump.
 const SHORT_BYTES: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_set_for_the_session_is_sent() {
+        for sql in [
+            "SET GLOBAL INNODB_STATS_AUTO_RECALC=OFF",
+            "SET @@GLOBAL.x = 1",
+            "SET PERSIST_ONLY x = 1",
+            "SET @@SESSION.SQL_LOG_BIN= 0",
+            "SET @MYSQLDUMP_TEMP_LOG_BIN = @@SESSION.SQL_LOG_BIN",
+        ] {
+            assert!(is_not_of_the_session(sql.as_bytes()), "{sql}");
+        }
+        for sql in ["SET SESSION time_zone = @@GLOBAL.time_zone", "SET NAMES utf8mb4", "SET @a = 'GLOBAL'"] {
+            assert!(!is_not_of_the_session(sql.as_bytes()), "{sql}");
+        }
+    }
+}

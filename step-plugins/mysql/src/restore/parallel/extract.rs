@@ -30,6 +30,14 @@ impl<'a> Extract<'a> {
         }
     }
 
+    /// Gives the databases that are loaded whole, by their names in the dump, where that is not all of it.
+    pub(super) fn databases(self) -> BTreeSet<&'a str> {
+        match self {
+            Self::Whole => BTreeSet::new(),
+            Self::Part(part) => part.databases.keys().map(String::as_str).collect(),
+        }
+    }
+
     /// Gives the name of a database on the server.
     pub(super) fn database<'b>(&'b self, name: &'b str) -> &'b str {
         match self {
@@ -42,6 +50,12 @@ impl<'a> Extract<'a> {
     pub(super) fn home<'b>(&'b self, table: &'b TableMembers) -> Cow<'b, str> {
         let scratch = self.part_of(table).and_then(|(part, _)| part.scratch(&table.database));
         scratch.map_or(Cow::Borrowed(self.database(&table.database)), Cow::Owned)
+    }
+
+    /// Tells whether what is of a database in the dump is loaded into another one.
+    pub(super) fn moves_from(self, database: &str) -> bool {
+        let Self::Part(part) = self else { return false };
+        self.database(database) != database || part.scratch(database).is_some()
     }
 
     /// Tells whether a table is loaded aside and moved to its place.
@@ -78,12 +92,18 @@ pub(super) async fn publish(load: &Load<'_>, session: &mut StatementSender<'_>) 
         }
         session.enter(&part.to.0).await?;
         let there = triggers(session.server(), part).await?;
-        for member in table.rest.clone() {
+        // Of a table without rows the triggers are in the member that defines it.
+        let definition = if table.rows.is_empty() { table.definition.clone() } else { 0..0 };
+        for member in definition.chain(table.rest.clone()) {
             let opened = load.members.open(member).await?;
             for statement in opened.outgoing() {
                 let is_there =
                     matches!(statement.kind, Kind::Trigger { name, .. } if there.contains(&name.name));
-                if !is_there {
+                let is_of_triggers = table.rest.contains(&member)
+                    || matches!(statement.kind, Kind::Trigger { .. } | Kind::Set);
+                // What the database is by default is not the table's.
+                let is_of_database = rewrite::altered_database(statement.sql, statement.kind).is_some();
+                if is_of_triggers && !is_there && !is_of_database {
                     load.send_elsewhere(session, statement, &table.database, &part.to.0).await?;
                 }
             }

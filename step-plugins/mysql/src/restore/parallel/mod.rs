@@ -35,10 +35,10 @@ pub(super) use self::extract::Extract;
 use self::fetch::Members;
 use self::others::Turn;
 use self::queue::Queue;
-use self::worker::{Load, locked, name_of};
+use self::worker::{Load, is_of_one_session, locked, name_of, stays_out_of};
 use super::load::Loaded;
 use super::loaded::TableName;
-use super::send::StatementSender;
+use super::send::{StatementSender, is_not_of_the_session};
 use crate::connection::Server;
 
 /// What is loaded, and with what.
@@ -115,25 +115,44 @@ pub(super) async fn load(
 /// Proves every member that will be loaded, and loads none: for what is dropped before.
 ///
 /// # Errors
-/// At the first member that is not the one of the index.
+/// At the first member that is not the one of the index, and when a database that is dropped is not made again.
 pub(super) async fn prove(cx: &StepContext, parts: &Parts<'_>) -> Result<(), StepError> {
     let members = Members::new(parts.store, parts.key.clone(), parts.index);
     let outline = parts.outline;
-    let of_tables = outline.tables.iter().flat_map(|table| table.rows.clone().chain(table.rest.clone()));
+    let of_tables = outline
+        .tables
+        .iter()
+        .flat_map(|table| table.definition.clone().chain(table.rows.clone()).chain(table.rest.clone()));
     let all = outline.head.clone().chain(outline.others.iter().copied()).chain(of_tables);
     let all: Vec<usize> = all.collect();
     let total_bytes =
         all.iter().filter_map(|number| Some(parts.index.members.get(*number)?.size_bytes)).sum();
     let note = "proving what is restored".to_owned();
+    let mut lacking = parts.extract.databases();
     for number in all {
         if cx.cancel().is_cancelled() {
             return Err(StepError::cancelled());
         }
-        members.open(number).await?;
+        let opened = members.open(number).await?;
+        let is_of_table = !outline.others.contains(&number);
+        for statement in opened.outgoing() {
+            match (statement.kind, opened.database) {
+                (Kind::CreateDatabase(name), _) if !is_of_table => _ = lacking.remove(name.as_str()),
+                (_, Some(from)) if parts.extract.moves_from(from) => stays_out_of(from, statement)?,
+                (_, _) => {}
+            }
+        }
         let bytes = members.read_bytes();
         cx.progress(Progress { bytes, total_bytes: Some(total_bytes), note: note.clone() });
     }
-    Ok(())
+    match lacking.first() {
+        None => Ok(()),
+        Some(database) => Err(StepError::permanent(format!(
+            "the part of the dump that is of `{database}` does not create it: it was made without CREATE DATABASE, or \
+             without the comments that tell databases apart"
+        ))
+        .help("restore all of it into a sandbox, and take the database from there")),
+    }
 }
 
 /// Gives how many statements were sent.
@@ -182,7 +201,10 @@ async fn head(
                 continue;
             }
             load.send(main, statement).await?;
-            if matches!(statement.kind, Kind::Set) && !super::send::sets_logging(statement.sql) {
+            if matches!(statement.kind, Kind::Set)
+                && !is_of_one_session(statement.kind, statement.sql)
+                && !is_not_of_the_session(statement.sql)
+            {
                 settings.push(String::from_utf8_lossy(statement.sql).into_owned());
             }
         }

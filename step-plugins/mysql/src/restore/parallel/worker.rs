@@ -66,11 +66,19 @@ impl Load<'_> {
             for member in table.definition.clone() {
                 let opened = self.members.open(member).await?;
                 for statement in opened.outgoing() {
+                    if !self.is_at_home(table, statement)? {
+                        continue;
+                    }
                     if matches!(statement.kind, Kind::CreateTable(_)) {
                         let is_durable = is_durable(statement.sql);
                         self.note(number, |note| note.is_durable = is_durable);
                     }
-                    self.define_one(session, table, statement).await?;
+                    if !matches!(statement.kind, Kind::Trigger { .. }) {
+                        self.define_one(session, table, statement).await?;
+                    } else if !self.extract.moves(table) {
+                        // Of a table without rows the triggers are in the member that defines it.
+                        self.send_other(session, statement, Some(&table.database)).await?;
+                    }
                 }
             }
         }
@@ -143,8 +151,9 @@ impl Load<'_> {
         session.enter(&self.extract.home(table)).await?;
         let opened = self.members.open(member).await?;
         for statement in opened.outgoing() {
+            let is_at_home = self.is_at_home(table, statement)?;
             // Where several sessions load, what one of them sets the others don't know; such a table needs nothing set.
-            if !is_shared || matches!(statement.kind, Kind::Insert { .. }) {
+            if is_at_home && (!is_shared || matches!(statement.kind, Kind::Insert { .. })) {
                 self.send(session, statement).await?;
             }
         }
@@ -237,11 +246,25 @@ impl Load<'_> {
         if from == to {
             return self.send(session, statement).await;
         }
-        let sql = rewrite::create_in(statement.sql, statement.kind, from, to);
+        stays_out_of(from, statement)?;
+        let altered = rewrite::alter_database(statement.sql, statement.kind, to);
+        let sql = altered.unwrap_or_else(|| rewrite::create_in(statement.sql, statement.kind, from, to));
         if rewrite::names_database(&sql, from) {
             self.cx.warn(&format!("{} in {to} still names the database {from}", statement.kind.verb()));
         }
         self.send(session, Outgoing { sql: &sql, ..statement }).await
+    }
+
+    /// Tells whether a statement of a table may be sent where the table is loaded, which is in use there.
+    ///
+    /// # Errors
+    /// When it would change the table that it came from.
+    fn is_at_home(&self, table: &TableMembers, statement: Outgoing<'_>) -> Result<bool, StepError> {
+        if self.extract.home(table) == table.database {
+            return Ok(true);
+        }
+        stays_out_of(&table.database, statement)?;
+        Ok(!matches!(statement.kind, Kind::Use(_)))
     }
 
     fn note(&self, table: usize, change: impl FnOnce(&mut Note)) {
@@ -249,9 +272,21 @@ impl Load<'_> {
     }
 }
 
+/// Refuses a statement that names the database in full that nothing is loaded into.
+pub(super) fn stays_out_of(database: &str, statement: Outgoing<'_>) -> Result<(), StepError> {
+    if !rewrite::changes_database(statement.sql, statement.kind, database) {
+        return Ok(());
+    }
+    let (verb, offset) = (statement.kind.verb(), statement.offset);
+    Err(StepError::permanent(format!(
+        "{verb} (byte {offset} of the SQL text) names the database `{database}` in full, and would change that one"
+    ))
+    .help("a dump like this can't be taken apart: restore all of it into a sandbox, and take the part from there"))
+}
+
 /// Tells whether a statement only makes sense where one session loads everything in order: locks, transactions over
 /// many statements, and what the end of a dump sets back.
-fn is_of_one_session(kind: &Kind, sql: &[u8]) -> bool {
+pub(super) fn is_of_one_session(kind: &Kind, sql: &[u8]) -> bool {
     match kind {
         Kind::Lock | Kind::Unlock => true,
         Kind::Set => {

@@ -63,7 +63,7 @@ impl Bench {
         self.run(&PublishStep, json!({ "store": "primary", "id": id, "objects": ["full"] })).await;
     }
 
-    async fn run<S: Step>(&self, step: &S, params: Value) {
+    pub(super) async fn run<S: Step>(&self, step: &S, params: Value) {
         if let Err(error) = step.run(&serde_json::from_value(params).unwrap(), &self.cx().cx).await {
             panic!("{}: {error}", S::KIND);
         }
@@ -87,9 +87,7 @@ impl Bench {
 
     /// Makes another text the one that the manifest of `b1` speaks of.
     pub(super) fn put_text(&self, text: &str) {
-        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        gzip.write_all(text.as_bytes()).unwrap();
-        let bytes = gzip.finish().unwrap();
+        let bytes = gzip(text.as_bytes());
         let mut manifest = self.manifest("b1");
         let object = manifest.objects.iter_mut().find(|object| object.name == "full.sql.gz").unwrap();
         object.size_bytes = bytes.len() as u64;
@@ -103,6 +101,12 @@ impl Bench {
         let mut server = crate::connection::Server::open(&self.cx().cx, &target.into()).await.unwrap();
         marker::read(&mut server).await.unwrap().map(|marker| marker.stage)
     }
+}
+
+pub(super) fn gzip(text: &[u8]) -> Vec<u8> {
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(text).unwrap();
+    gzip.finish().unwrap()
 }
 
 pub(super) fn key(id: &str, name: &str) -> Key {

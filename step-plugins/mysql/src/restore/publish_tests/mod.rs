@@ -3,9 +3,10 @@
 mod bench;
 mod circles;
 mod damage;
+mod foreign;
 mod parallel;
 mod parts;
-mod zoo;
+pub(crate) mod zoo;
 
 use rekindle_backup::manifest::Flavour;
 use rekindle_engine::host::Secret;

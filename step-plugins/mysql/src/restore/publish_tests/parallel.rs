@@ -4,7 +4,7 @@ use rekindle_backup::manifest::Flavour;
 use rekindle_engine::step::{ErrorClass, Step as _};
 use serde_json::json;
 
-use super::super::{Restore, loaded};
+use super::super::{Params, Restore, loaded};
 use super::bench::{Bench, ask, bench, key, tell};
 use super::{assert_equal, shop};
 use crate::connection::Login;
@@ -82,7 +82,7 @@ async fn definition(login: &Login, table: &str) -> String {
 }
 
 /// Begins to keep every statement in `mysql.general_log`.
-async fn listen(login: &Login) {
+pub(super) async fn listen(login: &Login) {
     let log = [
         "SET GLOBAL general_log = 0",
         "TRUNCATE mysql.general_log",
@@ -92,7 +92,7 @@ async fn listen(login: &Login) {
     tell(login, &log).await;
 }
 
-async fn heard(login: &Login, select: &str, like: &str) -> String {
+pub(super) async fn heard(login: &Login, select: &str, like: &str) -> String {
     let query = format!(
         "SELECT CAST({select} AS CHAR) FROM mysql.general_log WHERE command_type = 'Query' AND argument LIKE '{like}'"
     );
@@ -144,26 +144,27 @@ async fn one_session_in_the_order_of_the_dump_gives_the_same(flavour: Flavour) {
     assert_eq!(heard(fresh.login(), "COUNT(DISTINCT thread_id)", "INSERT INTO%").await, "1");
 }
 
-on_both!(after_a_kill_tables_that_were_complete_are_not_loaded_again);
-async fn after_a_kill_tables_that_were_complete_are_not_loaded_again(flavour: Flavour) {
-    let (source, fresh) = tokio::join!(server_of(flavour, "source"), server_of(flavour, "fresh"));
+/// How many tables [`many`] makes.
+const MANY: usize = 250;
+
+/// Tables of 100 rows each, so many that a restore can be killed between two of them.
+pub(super) fn many() -> Vec<String> {
     let rows: Vec<String> = (1..=100).map(|row| format!("({row}, 7)")).collect();
     let rows = rows.join(", ");
     let mut statements = vec!["CREATE DATABASE many".to_owned()];
-    for number in 0..250 {
+    for number in 0..MANY {
         statements.push(format!("CREATE TABLE many.t{number:03} (id INT PRIMARY KEY, n INT)"));
         statements.push(format!("INSERT INTO many.t{number:03} VALUES {rows}"));
     }
-    tell(source.login(), &statements.iter().map(String::as_str).collect::<Vec<_>>()).await;
-    let bench = bench(source.login(), fresh.login());
-    bench.publish("source", "b1").await;
-    let fresh = fresh.login();
-    let params = || Bench::params(json!({ "parallelism": 2 }));
+    statements
+}
 
+/// Kills a restore when some tables of [`many`] are loaded. Gives those, and listens from then on.
+pub(super) async fn kill_half_way(bench: &Bench, fresh: &Login, params: Params) -> Vec<String> {
     let test = bench.cx();
-    let running = tokio::spawn(async move { Restore.run(&params(), &test.cx).await });
+    let running = tokio::spawn(async move { Restore.run(&params, &test.cx).await });
     let there = "SELECT CAST(COUNT(*) AS CHAR) FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'rekindle_restore' AND TABLE_NAME = 'loaded'";
-    let count = "SELECT CAST(COUNT(*) AS CHAR) FROM rekindle_restore.loaded";
+    let count = "SELECT CAST(COUNT(*) AS CHAR) FROM rekindle_restore.loaded WHERE database_name = 'many'";
     while ask(fresh, there).await == "0" || ask(fresh, count).await.parse::<u32>().unwrap() < 20 {
         assert!(!running.is_finished(), "it was too fast to be stopped half way");
     }
@@ -175,23 +176,40 @@ async fn after_a_kill_tables_that_were_complete_are_not_loaded_again(flavour: Fl
         tokio::task::yield_now().await;
     }
     // A table whose rows are there and whose record is not counts as half loaded.
-    let kept = {
-        let mut open = fresh.connect().await.unwrap();
-        loaded::read(&mut open).await.unwrap()
-    };
-    assert!((20..250).contains(&kept.len()), "{}", kept.len());
+    let mut open = fresh.connect().await.unwrap();
+    let kept = loaded::read(&mut open).await.unwrap();
+    let of_many = kept.into_iter().filter(|(database, _)| database == "many");
+    let kept: Vec<String> = of_many.map(|(_, table)| table).collect();
+    assert!((20..MANY).contains(&kept.len()), "{}", kept.len());
     listen(fresh).await;
+    kept
+}
 
-    let outputs = Restore.run(&params(), &bench.cx().cx).await.unwrap();
-
-    assert_eq!((outputs.tables, outputs.rows), (250, 25_000));
-    for (_, table) in &kept {
+/// Asserts that of the tables of [`many`] all were loaded but these.
+pub(super) async fn assert_left_alone(fresh: &Login, kept: &[String]) {
+    for table in kept {
         assert_eq!(heard(fresh, "COUNT(*)", &format!("INSERT INTO `{table}`%")).await, "0", "{table}");
         assert_eq!(heard(fresh, "COUNT(*)", &format!("CREATE TABLE `{table}`%")).await, "0", "{table}");
         assert_eq!(heard(fresh, "COUNT(*)", &format!("DROP TABLE%`{table}`%")).await, "0", "{table}");
     }
-    let again = heard(fresh, "COUNT(*)", "INSERT INTO `t%").await.parse::<usize>().unwrap();
-    assert_eq!(again, 250 - kept.len());
+    let again = heard(fresh, "COUNT(*)", "INSERT INTO `t___`%").await.parse::<usize>().unwrap();
+    assert_eq!(again, MANY - kept.len());
+}
+
+on_both!(after_a_kill_tables_that_were_complete_are_not_loaded_again);
+async fn after_a_kill_tables_that_were_complete_are_not_loaded_again(flavour: Flavour) {
+    let (source, fresh) = tokio::join!(server_of(flavour, "source"), server_of(flavour, "fresh"));
+    tell(source.login(), &many().iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let bench = bench(source.login(), fresh.login());
+    bench.publish("source", "b1").await;
+    let fresh = fresh.login();
+    let params = || Bench::params(json!({ "parallelism": 2 }));
+    let kept = kill_half_way(&bench, fresh, params()).await;
+
+    let outputs = Restore.run(&params(), &bench.cx().cx).await.unwrap();
+
+    assert_eq!((outputs.tables, outputs.rows), (250, 25_000));
+    assert_left_alone(fresh, &kept).await;
     assert_equal(&bench).await;
 
     // A restore that is complete is not gone on with.

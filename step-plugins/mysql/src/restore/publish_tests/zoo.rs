@@ -96,6 +96,12 @@ const OBJECTS: &[&str] = &[
     r#"GRANT keeper TO 'we''ird "u" é'@'10.0.%'"#,
     r#"GRANT SELECT (id), UPDATE (egg) ON zoo.hen TO 'we''ird "u" é'@'10.0.%'"#,
     r#"GRANT EXECUTE ON PROCEDURE zoo.talks TO 'we''ird "u" é'@'10.0.%'"#,
+    "CREATE ROLE chief",
+    "GRANT chief TO keeper WITH ADMIN OPTION",
+    "CREATE USER bound@'%' IDENTIFIED BY 'x' REQUIRE SSL WITH MAX_QUERIES_PER_HOUR 100 MAX_USER_CONNECTIONS 3 ACCOUNT LOCK",
+    "GRANT keeper TO bound@'%' WITH ADMIN OPTION",
+    "GRANT SELECT ON zoo.* TO bound@'%' WITH GRANT OPTION",
+    "CREATE USER aged@'%' IDENTIFIED BY 'x' REQUIRE SUBJECT '/CN=a b' AND ISSUER '/CN=c' PASSWORD EXPIRE INTERVAL 90 DAY",
 ];
 
 const MARIADB: &[&str] = &[
@@ -111,6 +117,7 @@ const MARIADB: &[&str] = &[
     "INSERT INTO zoo.periods (id, v) VALUES (1, 1), (2, 2)",
     "UPDATE zoo.periods SET v = 5",
     "CREATE TABLE zoo.types (u UUID, i INET6)",
+    "SET DEFAULT ROLE keeper FOR bound@'%'",
     "INSERT INTO zoo.types VALUES ('123e4567-e89b-12d3-a456-426655440000', '::ffff:10.0.0.1')",
     "SET SESSION sql_mode = 'ORACLE'",
     "CREATE PACKAGE zoo.tools AS FUNCTION one RETURN INT; END",
@@ -122,8 +129,22 @@ const MYSQL: &[&str] = &[
     r#"INSERT INTO zoo.functional VALUES ('{"n": 5}', 'x')"#,
     "CREATE TABLE zoo.hidden_index (a INT, KEY h (a) INVISIBLE, KEY d (a DESC))",
     "CREATE TABLE zoo.spots (p POINT NOT NULL SRID 4326, SPATIAL INDEX (p))",
+    "SET DEFAULT ROLE keeper TO bound@'%'",
     "INSERT INTO zoo.spots VALUES (ST_GeomFromText('POINT(37.5 127)', 4326))",
 ];
+
+/// Statements that fill a server of this flavour.
+pub(crate) fn zoo_of(flavour: Flavour) -> Vec<&'static str> {
+    [SETTINGS, VALUES, OBJECTS, own_of(flavour)].concat()
+}
+
+/// What only this flavour has.
+fn own_of(flavour: Flavour) -> &'static [&'static str] {
+    match flavour {
+        Flavour::Mariadb => MARIADB,
+        Flavour::Mysql => MYSQL,
+    }
+}
 
 /// Tables with as many kinds of columns as there are, that have a `FLOAT` too: their rows are not written by the client.
 fn beside_a_float() -> Vec<String> {
@@ -153,7 +174,7 @@ fn comparable(text: &str) -> Vec<&str> {
         .collect()
 }
 
-async fn servers(options: &[&str], flavour: Flavour) -> (TempServer, TempServer) {
+pub(super) async fn servers(options: &[&str], flavour: Flavour) -> (TempServer, TempServer) {
     let processes = processes();
     let (source, fresh) = tokio::join!(
         TempServer::start_of(flavour, "source", &processes, options),
@@ -168,25 +189,54 @@ async fn assert_comes_back(source: &TempServer, fresh: &TempServer) {
     Restore.run(&Bench::params(json!({})), &bench.cx().cx).await.unwrap();
     assert_equal(&bench).await;
     bench.publish("fresh", "b2").await;
-    let (before, after) = (bench.text("b1"), bench.text("b2"));
-    let (before, after) = (comparable(&before), comparable(&after));
+    assert_same_dumps(&bench.text("b1"), &bench.text("b2"));
+}
+
+/// Asserts that two dumps say the same.
+pub(crate) fn assert_same_dumps(before: &str, after: &str) {
+    let (before, after) = (comparable(before), comparable(after));
     let shown = |line: Option<&&str>| line.map(|line| line.chars().take(300).collect::<String>());
     if let Some(at) = (0..before.len().max(after.len())).find(|at| before.get(*at) != after.get(*at)) {
         panic!("line {at}: {:?} became {:?}", shown(before.get(at)), shown(after.get(at)));
     }
 }
 
+/// Asserts that what an account of the zoo has to keep to, and what it may hand on, came back.
+async fn assert_accounts_come_back(source: &TempServer, fresh: &TempServer) {
+    use crate::binlogs::testing::ask;
+    let queries = [
+        "SHOW CREATE USER bound@'%'",
+        "SHOW GRANTS FOR bound@'%'",
+        "SHOW GRANTS FOR keeper",
+        "SHOW CREATE USER aged@'%'",
+    ];
+    let mut said = String::new();
+    for query in queries {
+        let before = ask(source, query).await;
+        assert_eq!(ask(fresh, query).await, before, "{query}");
+        said.push_str(&before);
+    }
+    for words in [
+        "REQUIRE SSL WITH MAX_QUERIES_PER_HOUR 100 MAX_USER_CONNECTIONS 3",
+        "ACCOUNT LOCK",
+        "WITH ADMIN OPTION",
+        "WITH GRANT OPTION",
+        "DEFAULT ROLE `keeper`",
+        "SUBJECT '/CN=a b'",
+        "PASSWORD EXPIRE INTERVAL 90 DAY",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+}
+
 on_both!(the_zoo_comes_back);
 async fn the_zoo_comes_back(flavour: Flavour) {
     let (source, fresh) = servers(&[], flavour).await;
-    let own = match flavour {
-        Flavour::Mariadb => MARIADB,
-        Flavour::Mysql => MYSQL,
-    };
     let floats = beside_a_float();
     let floats: Vec<&str> = floats.iter().map(String::as_str).collect();
-    tell(source.login(), &[SETTINGS, VALUES, &floats, OBJECTS, own].concat()).await;
+    tell(source.login(), &[SETTINGS, VALUES, &floats, OBJECTS, own_of(flavour)].concat()).await;
     assert_comes_back(&source, &fresh).await;
+    assert_accounts_come_back(&source, &fresh).await;
     if flavour == Flavour::Mariadb {
         for table in ["kept", "periods"] {
             let of_all_times = format!("SELECT * FROM zoo.{table} FOR SYSTEM_TIME ALL ORDER BY id, v");
@@ -200,11 +250,7 @@ async fn the_zoo_comes_back(flavour: Flavour) {
 on_both!(the_zoo_is_loaded_by_hand_with_nothing_but_the_servers_own_client);
 async fn the_zoo_is_loaded_by_hand_with_nothing_but_the_servers_own_client(flavour: Flavour) {
     let (source, fresh) = servers(&[], flavour).await;
-    let own = match flavour {
-        Flavour::Mariadb => MARIADB,
-        Flavour::Mysql => MYSQL,
-    };
-    tell(source.login(), &[SETTINGS, VALUES, OBJECTS, own].concat()).await;
+    tell(source.login(), &zoo_of(flavour)).await;
     let bench = bench(source.login(), fresh.login());
     bench.publish("source", "b1").await;
 
