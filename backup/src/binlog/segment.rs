@@ -93,6 +93,9 @@ pub struct Segment {
     pub last_event: LastEvent,
     /// How many transactions are in it.
     pub transactions: u64,
+    /// Whether one of them can't be replayed as statements; absent where nobody looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hindered: Option<bool>,
     /// The earliest commit in it, in whole seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]

@@ -20,8 +20,8 @@ use crate::sealed;
 use crate::verdict::{VERDICTS, Verdict};
 
 const NAME: &str = "index.json";
-/// 2: summaries say what a backup covers.
-const FORMAT: u32 = 2;
+/// 3: summaries say where the data stand in the binary logs.
+const FORMAT: u32 = 3;
 /// What is younger than this and has no stamp is not remembered. Long enough that the clocks of the store and of this machine, which
 /// may be minutes apart, do not matter.
 const RECENT: SignedDuration = SignedDuration::from_hours(1);

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::index::ReadFrom;
 use super::{CatalogueError, why_kept};
+use crate::binlog::LogPoint;
 use crate::covers::Covers;
 use crate::layout::BackupUri;
 use crate::manifest::{BackupKind, Flavour, Manifest};
@@ -28,6 +29,8 @@ pub struct Summary {
     pub version: String,
     /// The point in time that restoring it leads to (UTC).
     pub recovery_point: Timestamp,
+    /// Where that is in the binary logs of its server.
+    pub log_point: LogPoint,
     /// Size of its objects.
     pub size_bytes: u64,
     /// Databases in it.
@@ -52,6 +55,7 @@ impl From<&Manifest> for Summary {
             flavour: manifest.server.flavour,
             version: manifest.server.version.clone(),
             recovery_point: manifest.recovery_point(),
+            log_point: manifest.into(),
             size_bytes: manifest.size_bytes(),
             databases: manifest.inventory.databases.len() as u64,
             tables: manifest.inventory.table_count(),

@@ -1,5 +1,5 @@
-//! The fence around a server whose data are being replaced or brought forward: `read_only`, no events, and room for large
-//! statements.
+//! The fence around a server whose data are being replaced or brought forward: `read_only`, no events, room for large
+//! statements, and no doubt of functions that the other server took.
 //!
 //! `read_only` does not stop accounts with `SUPER` or `READ ONLY ADMIN`, ours among them: it keeps applications out,
 //! not administrators. MySQL's `super_read_only` would stop ours too, so it is off while we write.
@@ -25,6 +25,9 @@ pub(crate) struct Before {
     /// `@@GLOBAL.max_allowed_packet` in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) max_allowed_packet: Option<u64>,
+    /// `@@GLOBAL.log_bin_trust_function_creators`: whether functions need not say what they do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) trusts_functions: Option<bool>,
 }
 
 impl Before {
@@ -38,8 +41,10 @@ impl Before {
             Flavour::Mariadb => false,
         };
         let read_only = !matches!(read_only.as_str(), "0" | "OFF");
-        let packet = server.session.row(what, "SELECT @@GLOBAL.max_allowed_packet").await?;
-        Ok(Self { read_only, super_read_only, event_scheduler, max_allowed_packet: Some(packet) })
+        let query = "SELECT @@GLOBAL.max_allowed_packet, @@GLOBAL.log_bin_trust_function_creators";
+        let (packet, trusts) = server.session.row(what, query).await?;
+        let (max_allowed_packet, trusts_functions) = (Some(packet), Some(trusts));
+        Ok(Self { read_only, super_read_only, event_scheduler, max_allowed_packet, trusts_functions })
     }
 }
 
@@ -77,12 +82,20 @@ pub(crate) async fn raise(server: &mut Server, before: &Before) -> Result<(), St
     if before.max_allowed_packet.is_some_and(|bytes| bytes < LARGEST_PACKET) {
         set_packet(server, "take large statements", LARGEST_PACKET).await?;
     }
+    if before.trusts_functions == Some(false) {
+        let trust = "SET GLOBAL log_bin_trust_function_creators = ON";
+        set_if_allowed(server, "take functions as they are", trust).await?;
+    }
     Ok(())
 }
 
-/// Sets the largest packet, where our account may: else one that is too large is told when it comes.
 async fn set_packet(server: &mut Server, what: &str, bytes: u64) -> Result<(), ServerError> {
-    match server.session.run(what, &format!("SET GLOBAL max_allowed_packet = {bytes}")).await {
+    set_if_allowed(server, what, &format!("SET GLOBAL max_allowed_packet = {bytes}")).await
+}
+
+/// Sets a variable where our account may: else what needs it is told when it comes.
+async fn set_if_allowed(server: &mut Server, what: &str, statement: &str) -> Result<(), ServerError> {
+    match server.session.run(what, statement).await {
         Err(error) if error.server_code() == Some(DENIED) => Ok(()),
         set => set,
     }
@@ -92,6 +105,10 @@ async fn set_packet(server: &mut Server, what: &str, bytes: u64) -> Result<(), S
 pub(crate) async fn lower(server: &mut Server, before: &Before) -> Result<(), ServerError> {
     if let Some(bytes) = before.max_allowed_packet {
         set_packet(server, "set its largest packet back", bytes).await?;
+    }
+    if before.trusts_functions == Some(false) {
+        let doubt = "SET GLOBAL log_bin_trust_function_creators = OFF";
+        set_if_allowed(server, "ask of functions what they do", doubt).await?;
     }
     if before.event_scheduler == "ON" {
         server.session.run("start its event scheduler", "SET GLOBAL event_scheduler = ON").await?;

@@ -43,7 +43,7 @@ pub use copy::{CopyOutputs, CopyParams, CopyStep};
 pub use download::{DownloadOutputs, DownloadParams, DownloadStep};
 pub use ensure_bucket::{EnsureBucketOutputs, EnsureBucketParams, EnsureBucketStep};
 pub use file::{FileStore, FileStores};
-pub use find::{FindOutputs, FindParams, FindStep, Wanted};
+pub use find::{FindOutputs, FindParams, FindStep, LogPosition, Wanted};
 pub use gcs::GcsStore;
 pub use lifecycle::{LifecycleOutputs, LifecycleParams, LifecycleStep};
 pub use mark::{MarkOutputs, MarkParams, MarkStep};

@@ -13,6 +13,7 @@ use rekindle_engine::host::ObjectStore;
 use rekindle_engine::step::{Progress, StepContext, StepError};
 
 use super::cut::{self, Cut, CutError, Known};
+use super::lag::Lag;
 use super::preview::not_logging;
 use super::resume::{Asking, Tip, find_tip, go_on, is_next, timeline_name};
 use super::write::{self, Copied};
@@ -200,7 +201,7 @@ impl Capture<'_> {
         self.cx.warn(&format!(
             "the logs of this server ({}) continue nothing in the archive, whose newest timeline is {}: they become \
              another timeline, and points in time in it can be reached only from a backup that is newer, or that the server was \
-             restored from: make one now",
+             restored from, or with `server` from one of the source that it followed before: make one now",
             self.identity.folder(),
             newest.prefix()
         ));
@@ -318,6 +319,7 @@ impl Capture<'_> {
             log_created_at: cut.log_created_at,
             last_event,
             transactions: cut.transactions,
+            hindered: Some(cut.is_hindered),
             first_at: cut.first_at,
             last_at: cut.last_at,
             covered_until: until,
@@ -371,19 +373,10 @@ impl Capture<'_> {
 
     /// Says how far the archive is behind the server.
     async fn measure(&mut self, server: &mut Server) -> Result<(), StepError> {
-        let now = server::now(server).await?;
-        let logs = server::logs(server).await?;
         let Some(covered) = self.outputs.covered_until else { return Ok(()) };
-        let age = u64::try_from(now.duration_since(covered).as_secs()).unwrap_or(0);
-        let is_level = match (&self.last, logs.last()) {
-            (Some(last), Some(log)) if last.log == log.name => last.to == log.size_bytes,
-            (Some(last), Some(log)) if last.ends_log && log.number == last.number + 1 => {
-                server::has_nothing(server, &log.name).await?
-            }
-            _ => false,
-        };
-        self.outputs.rpo_seconds = age;
-        self.outputs.lag_seconds = if is_level { 0 } else { age };
+        let lag = Lag::measure(server, self.last.as_ref(), covered).await?;
+        self.outputs.rpo_seconds = lag.rpo_seconds;
+        self.outputs.lag_seconds = lag.lag_seconds;
         Ok(())
     }
 }

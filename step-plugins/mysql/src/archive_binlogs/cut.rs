@@ -6,7 +6,8 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use rekindle_backup::binlog::{
-    BinlogError, Event, EventKind, Events, Gtid, GtidSet, LastEvent, Part, Transaction, Transactions,
+    BinlogError, Event, EventKind, Events, Gtid, GtidSet, Hindrances, LastEvent, Part, Transaction,
+    Transactions,
 };
 use rekindle_backup::manifest::Flavour;
 use sha2::{Digest as _, Sha256};
@@ -30,6 +31,8 @@ pub(super) struct Cut {
     pub(super) gtids: Vec<Gtid>,
     /// Whether a transaction has no name.
     pub(super) is_anonymous: bool,
+    /// Whether a transaction can't be replayed as statements.
+    pub(super) is_hindered: bool,
 }
 
 /// Why a copy is not what it should be.
@@ -69,7 +72,9 @@ pub(super) fn survey(path: &Path, known: Option<Known<'_>>) -> Result<Cut, CutEr
         before: None,
         gtids: Vec::new(),
         is_anonymous: false,
+        is_hindered: false,
     };
+    let mut hindrances = Hindrances::default();
     // The last event before the one at hand, kept until it is known that a whole transaction ends with it.
     let mut previous: Option<(u64, LastEvent)> = None;
     while let Some(event) = walk.next()? {
@@ -79,6 +84,10 @@ pub(super) fn survey(path: &Path, known: Option<Known<'_>>) -> Result<Cut, CutEr
             continue;
         }
         let (part, over) = transactions.take(&event);
+        if over.is_some() {
+            cut.is_hindered |= hindrances.of_last().is_some();
+        }
+        hindrances.take(part, &event);
         if part != Part::Inside {
             cut.close(over, &mut previous);
         }
@@ -95,7 +104,10 @@ pub(super) fn survey(path: &Path, known: Option<Known<'_>>) -> Result<Cut, CutEr
         }
     }
     match transactions.end() {
-        Some((last, true)) => cut.close(Some(last), &mut previous),
+        Some((last, true)) => {
+            cut.is_hindered |= hindrances.of_last().is_some();
+            cut.close(Some(last), &mut previous);
+        }
         // A transaction without its end: it is archived when all of it is there.
         Some((_, false)) => {}
         None => cut.close(None, &mut previous),

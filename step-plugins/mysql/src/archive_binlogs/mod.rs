@@ -2,6 +2,7 @@
 
 mod capture;
 mod cut;
+mod lag;
 mod params;
 mod preview;
 mod resume;

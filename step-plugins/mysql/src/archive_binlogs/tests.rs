@@ -134,7 +134,8 @@ async fn another_server_at_the_same_address_is_another_timeline_and_a_backup_is_
     let [warning] = &warnings[..] else { panic!("{warnings:?}") };
     let ends = format!(
         "continue nothing in the archive, whose newest timeline is {}: they become another timeline, and points in time \
-         in it can be reached only from a backup that is newer, or that the server was restored from: make one now",
+         in it can be reached only from a backup that is newer, or that the server was restored from, or with `server` from one of \
+         the source that it followed before: make one now",
         old.prefix
     );
     assert!(warning.ends_with(&ends), "{warning}");
@@ -224,9 +225,10 @@ async fn an_archiver_that_died_at_any_write_leaves_nothing_half_made_and_nothing
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_server_without_binary_logs_is_refused() {
-    let server = TempServer::start_with("primary", &processes(), &["--skip-log-bin"]).await.unwrap();
+on_both!(a_server_without_binary_logs_is_refused);
+async fn a_server_without_binary_logs_is_refused(flavour: Flavour) {
+    let options = ["--skip-log-bin"];
+    let server = TempServer::start_of(flavour, "primary", &processes(), &options).await.unwrap();
     let lab = Lab::of(&[&server]);
     let error = lab.try_archive(json!({})).await.unwrap_err();
     insta::assert_snapshot!(error, @"`primary` writes no binary log, so there is nothing to archive");

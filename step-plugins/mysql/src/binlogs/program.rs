@@ -217,3 +217,23 @@ pub(crate) fn tool_error(error: ToolError) -> StepError {
         ToolError::Process(error) => error.into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logs_are_fetched_raw_and_read_without_any_option_file() {
+        for (flavour, name) in [(Flavour::Mariadb, "mariadb-binlog"), (Flavour::Mysql, "mysqlbinlog")] {
+            let program = LogProgram { flavour, name, version: String::new() };
+            let shown = |from| program.shown_fetch("bin.000002", from).replace(name, "PROGRAM");
+            insta::allow_duplicates! {
+                insta::assert_snapshot!(shown(4), @"PROGRAM --defaults-file=LOGIN --read-from-remote-server --raw --result-file=FOLDER/ -- bin.000002");
+                insta::assert_snapshot!(shown(400), @"PROGRAM --defaults-file=LOGIN --read-from-remote-server --raw --result-file=FOLDER/ --start-position=400 -- bin.000002");
+                insta::assert_snapshot!(program.statements().display().replace(name, "PROGRAM"), @"PROGRAM --no-defaults -");
+            }
+            let env = program.statements().env;
+            assert!(matches!(&env[..], [(name, value)] if name == "TZ" && value == "UTC"), "{env:?}");
+        }
+    }
+}

@@ -1,11 +1,13 @@
 //! Searches in archives of real servers.
 
 use rekindle_backup::manifest::Flavour;
+use rekindle_engine::step::Step as _;
 use serde_json::{Value, json};
 
 use super::*;
 use crate::binlogs::testing::{Lab, ask, back, tell};
-use crate::testing::{on_both, position_query, server_of};
+use crate::sandbox::testing::TempServer;
+use crate::testing::{on_both, position_query, processes, server_of};
 
 on_both!(a_drop_and_a_delete_are_found_with_their_gtids);
 async fn a_drop_and_a_delete_are_found_with_their_gtids(flavour: Flavour) {
@@ -95,4 +97,88 @@ async fn of_several_that_fit_none_is_chosen_in_silence(flavour: Flavour) {
     lab.archive().await;
     let error = find(json!({})).await.unwrap_err();
     assert!(error.message.starts_with("4 transactions fit"), "{error}");
+}
+
+on_both!(a_truncate_is_found);
+async fn a_truncate_is_found(flavour: Flavour) {
+    let server = server_of(flavour, "primary").await;
+    let lab = Lab::of(&[&server]);
+    let tables = ["CREATE TABLE shop.t (id INT PRIMARY KEY)", "CREATE TABLE shop.u (id INT PRIMARY KEY)"];
+    tell(&server, &["CREATE DATABASE shop", tables[0], tables[1]]).await;
+    tell(&server, &["INSERT INTO shop.t VALUES (1)", "TRUNCATE shop.u", "TRUNCATE TABLE shop.t"]).await;
+    let in_full = back(&ask(&server, position_query(flavour)).await, 0);
+    tell(&server, &["USE shop", "INSERT INTO t VALUES (2)", "TRUNCATE t"]).await;
+    let in_short = back(&ask(&server, position_query(flavour)).await, 0);
+    lab.archive().await;
+    let find = async |which: &str| {
+        let params = json!({
+            "store": "primary", "database": "shop", "table": "t", "deeds": ["truncate"], "which": which
+        });
+        lab.run(&FindInBinlogs, params).await.unwrap()
+    };
+
+    let (earliest, latest) = (find("earliest").await, find("latest").await);
+
+    assert_eq!((earliest.gtid.as_str(), earliest.what.as_str()), (in_full.as_str(), "TRUNCATE shop.t"));
+    assert_eq!((latest.gtid.as_str(), latest.what.as_str()), (in_short.as_str(), "TRUNCATE shop.t"));
+    assert_eq!((latest.statement.as_str(), latest.count), ("TRUNCATE t", 2));
+}
+
+/// Starts a server that compresses what it logs.
+async fn compressing(flavour: Flavour) -> TempServer {
+    let option = match flavour {
+        Flavour::Mariadb => "--log-bin-compress=ON",
+        Flavour::Mysql => "--binlog-transaction-compression=ON",
+    };
+    TempServer::start_of(flavour, "primary", &processes(), &[option]).await.unwrap()
+}
+
+on_both!(compressed_logs_are_replayed_and_looked_into_as_far_as_they_can_be);
+async fn compressed_logs_are_replayed_and_looked_into_as_far_as_they_can_be(flavour: Flavour) {
+    let (server, fresh) = tokio::join!(compressing(flavour), server_of(flavour, "fresh"));
+    let lab = Lab::of(&[&server, &fresh]);
+    let tables =
+        ["CREATE TABLE shop.t (id INT PRIMARY KEY, v TEXT)", "CREATE TABLE shop.u (id INT PRIMARY KEY)"];
+    tell(&server, &["CREATE DATABASE shop", tables[0], tables[1]]).await;
+    lab.back_up("b1").await;
+    let insert = "INSERT INTO shop.t VALUES (1, REPEAT('a', 3000)), (2, REPEAT('b', 3000))";
+    tell(&server, &[insert, "DELETE FROM shop.t WHERE id = 2"]).await;
+    let deleted = back(&ask(&server, position_query(flavour)).await, 0);
+    // Of a statement MariaDB compresses the text.
+    let truncate = format!("TRUNCATE TABLE shop.u /* {} */", "x".repeat(600));
+    tell(&server, &["INSERT INTO shop.t VALUES (3, REPEAT('c', 3000))", &truncate]).await;
+    let (kind, count) = match flavour {
+        Flavour::Mariadb => ("_compressed", 3),
+        Flavour::Mysql => ("Transaction_payload", 3),
+    };
+    let events = ask(&server, "SHOW BINLOG EVENTS").await;
+    assert!(events.matches(kind).count() >= count, "{events}");
+    lab.archive().await;
+    let find = async |table: &str, deed: &str| {
+        let test = lab.cx();
+        let params = json!({ "store": "primary", "database": "shop", "table": table, "deeds": [deed] });
+        let found = FindInBinlogs.run(&serde_json::from_value(params).unwrap(), &test.cx).await;
+        (found, test.reporter.warnings())
+    };
+
+    let (found, warnings) = find("t", "delete").await;
+    match flavour {
+        Flavour::Mariadb => {
+            assert_eq!((found.unwrap().gtid, warnings), (deleted.clone(), Vec::new()));
+        }
+        // Whole transactions are compressed, and are not opened.
+        Flavour::Mysql => {
+            insta::assert_snapshot!(found.unwrap_err(), @"the archived logs of `shop` have no delete of shop.t in that time");
+            insta::assert_snapshot!(warnings.join("\n"), @"3 transactions are compressed (binlog_transaction_compression) and could not be looked into");
+        }
+    }
+    assert_eq!(find("u", "truncate").await.0.unwrap().what, "TRUNCATE shop.u");
+
+    let rows = "SELECT GROUP_CONCAT(id, LEFT(v, 1), LENGTH(v) ORDER BY id) FROM shop.t";
+    lab.restore("b1").await;
+    lab.replay(json!({ "until": { "before_gtid": deleted } })).await.unwrap();
+    assert_eq!(ask(&fresh, rows).await, "1a3000,2b3000");
+    lab.restore("b1").await;
+    lab.replay(json!({ "until": { "end": true } })).await.unwrap();
+    assert_eq!(ask(&fresh, rows).await, "1a3000,3c3000");
 }

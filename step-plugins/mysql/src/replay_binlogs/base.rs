@@ -1,7 +1,7 @@
 //! The point that a replay begins at: what a backup says of itself.
 
 use jiff::Timestamp;
-use rekindle_backup::binlog::{GtidSet, Segment, ServerIdentity, Transaction, log_number};
+use rekindle_backup::binlog::{GtidSet, LogPoint, Place, Segment, Transaction};
 use rekindle_backup::manifest::{Flavour, Manifest};
 
 /// The point of a backup's data.
@@ -15,28 +15,20 @@ pub(super) struct Base {
     pub(super) at: Timestamp,
     /// The GTIDs of everything in it; none when its server keeps none.
     pub(super) gtids: Option<GtidSet>,
-    /// The log that its server wrote, the number of that, and the position in it.
-    pub(super) place: Option<(String, u64, u64)>,
+    /// Where that is in its server's logs.
+    pub(super) place: Option<Place>,
 }
 
 impl Base {
     pub(super) fn of(manifest: &Manifest) -> Self {
-        let point = &manifest.consistent_point;
         let flavour = manifest.server.flavour;
-        let place = point.binlog_file.as_ref().zip(point.binlog_position);
-        let place = place.and_then(|(log, position)| Some((log.clone(), log_number(log)?, position)));
-        let gtids = match (&point.gtid, flavour) {
-            (Some(text), _) => GtidSet::read(flavour, text),
-            // A server without any transaction states none.
-            (None, Flavour::Mariadb) => Some(GtidSet::empty(flavour)),
-            (None, Flavour::Mysql) => None,
-        };
+        let point = LogPoint::from(manifest);
         Self {
             flavour,
-            server: ServerIdentity::folder_of(&manifest.server),
             at: manifest.recovery_point(),
-            gtids,
-            place,
+            gtids: point.gtids(flavour),
+            place: point.place(),
+            server: point.server,
         }
     }
 
@@ -49,7 +41,9 @@ impl Base {
     pub(super) fn has(&self, segment: &Segment, transaction: &Transaction) -> bool {
         match (&self.gtids, &transaction.gtid, &self.place) {
             (Some(gtids), Some(gtid), _) => gtids.contains(gtid),
-            (_, _, Some((_, number, position))) => (segment.number, transaction.start) < (*number, *position),
+            (_, _, Some(Place { number, position, .. })) => {
+                (segment.number, transaction.start) < (*number, *position)
+            }
             (_, _, None) => false,
         }
     }
@@ -58,7 +52,9 @@ impl Base {
     pub(super) fn has_all_of(&self, segment: &Segment) -> bool {
         match (&self.gtids, segment.after_it(), &self.place) {
             (Some(gtids), Some(after), _) => gtids.covers(&after),
-            (_, _, Some((_, number, position))) => (segment.number, segment.to) <= (*number, *position),
+            (_, _, Some(Place { number, position, .. })) => {
+                (segment.number, segment.to) <= (*number, *position)
+            }
             (_, _, None) => false,
         }
     }
@@ -67,7 +63,7 @@ impl Base {
     pub(super) fn reaches(&self, segment: &Segment) -> bool {
         match (&self.gtids, segment.before(), &self.place) {
             (Some(gtids), Some(before), _) => gtids.covers(&before),
-            (_, _, Some((_, number, position))) => {
+            (_, _, Some(Place { number, position, .. })) => {
                 (segment.number, segment.from) <= (*number, *position)
                     || (segment.number == number + 1 && segment.from == 4)
             }

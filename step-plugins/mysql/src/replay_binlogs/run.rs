@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rekindle_backup::binlog::{Gtid, GtidSet, archive};
 use rekindle_backup::catalogue;
+use rekindle_backup::inventory::MARKER_DATABASE;
 use rekindle_backup::manifest::Flavour;
 use rekindle_engine::host::{ObjectStore, TerminateReason};
 use rekindle_engine::step::{StepContext, StepError};
@@ -20,7 +21,7 @@ use super::survey::{Depth, Rules, Survey, survey};
 use super::{ReplayBinlogsOutputs, ReplayBinlogsParams};
 use crate::binlogs::program::LogProgram;
 use crate::binlogs::server;
-use crate::connection::{Login, Server};
+use crate::connection::{Login, Server, quote_identifier};
 use crate::fence;
 use crate::flavour::flavour_name;
 use crate::guard::{GRACE, TerminateOnDrop, blocking};
@@ -48,8 +49,8 @@ impl Replay {
         depth: Depth,
     ) -> Result<Self, StepError> {
         let goal = Goal::read(&params.until)?;
-        let given = params.skip.iter().filter(|text| !text.trim().is_empty());
-        let skip: BTreeSet<Gtid> = given.map(|text| read_gtid(text)).collect::<Result<_, _>>()?;
+        let skip: BTreeSet<Gtid> =
+            params.skip.iter().map(|text| read_skip(text)).collect::<Result<_, _>>()?;
         let backups = cx.store(&params.backup.store).await?;
         let manifest = catalogue::load_manifest(backups.as_ref(), &params.backup).await?;
         let base = Base::of(&manifest);
@@ -95,6 +96,44 @@ impl Replay {
             first_lost: self.survey.first_lost.clone(),
         }
     }
+}
+
+/// Reads a transaction that is to be left out.
+fn read_skip(text: &str) -> Result<Gtid, StepError> {
+    if text.trim().is_empty() {
+        return Err(StepError::permanent("`skip` has a transaction without a GTID, which can't be left out")
+            .help("recover to before it instead: its server keeps no GTIDs"));
+    }
+    read_gtid(text)
+}
+
+/// Refuses a server that would refuse the logs: MySQL takes transactions without GTIDs in other modes than those with
+/// them (MySQL manual, "`gtid_mode`").
+///
+/// # Errors
+/// When it is in such a mode, or can't tell.
+pub(super) async fn check_mode(replay: &Replay, server: &mut Server) -> Result<(), StepError> {
+    if server.version.flavour != Flavour::Mysql {
+        return Ok(());
+    }
+    let used = replay.selection.segments.get(..replay.survey.segments).unwrap_or_default();
+    let mut used = used.iter().filter(|segment| segment.transactions > 0);
+    let mode: String = server.session.row("tell its GTID mode", "SELECT @@GLOBAL.gtid_mode").await?;
+    let (takes, have, fitting) = match mode.as_str() {
+        "ON" if used.any(|segment| segment.last_gtid.is_none()) => {
+            ("only transactions with GTIDs", "have none", "OFF")
+        }
+        "OFF" if used.any(|segment| segment.last_gtid.is_some()) => {
+            ("no transaction with a GTID", "have them", "ON")
+        }
+        _ => return Ok(()),
+    };
+    let target = server.session.target();
+    Err(StepError::permanent(format!("`{target}` takes {takes} (gtid_mode={mode}), and those of the logs {have}")).help(
+        format!(
+            "start it with `gtid_mode={fitting}` and `enforce_gtid_consistency={fitting}`, as the server of the logs was"
+        ),
+    ))
 }
 
 /// Where a server stands.
@@ -212,6 +251,7 @@ pub(super) async fn run(
         }
         Standing::Ready { have } => have,
     };
+    check_mode(&replay, &mut control).await?;
     let program = LogProgram::find(&cx.world().processes, control.version.flavour, cx.cancel()).await?;
     marker::prepare(&mut control).await?;
     let before = look_before(&mut control).await?;
@@ -230,6 +270,7 @@ pub(super) async fn run(
     let mut loading = login.connect().await?;
     marker::lock(&mut loading, "replay", "replays binary logs into").await?;
     replay_all(cx, &replay, &program, have, &mut loading).await?;
+    catch_up(&replay, &mut control, &mut loading).await?;
     prove(&replay, &mut control).await?;
     xa::warn_of_left(cx, &mut control.session).await?;
     fence::lower(&mut control, &marker.before).await?;
@@ -309,6 +350,26 @@ async fn replay_all(
         return Ok(());
     }
     Err(StepError::permanent(format!("{} stopped reading before the end of the logs", program.name)))
+}
+
+/// Brings the position of a MariaDB to the end of the logs: a server that is read-only does not log statements about
+/// temporary tables, which others that were not did.
+async fn catch_up(replay: &Replay, control: &mut Server, loading: &mut Server) -> Result<(), StepError> {
+    let Some(GtidSet::Mariadb(wanted)) = &replay.survey.gtids else { return Ok(()) };
+    let text = position::read(control, Role::Source).await?;
+    let Some(GtidSet::Mariadb(have)) = GtidSet::read(replay.base.flavour, &text) else { return Ok(()) };
+    for (domain, (server_id, number)) in wanted {
+        if have.get(domain).is_some_and(|(_, last)| last >= number) {
+            continue;
+        }
+        let name = format!(
+            "SET SESSION gtid_domain_id = {domain}, server_id = {server_id}, gtid_seq_no = {number}, sql_log_bin = 1"
+        );
+        loading.session.run("name the last transaction", &name).await?;
+        let nothing = format!("DROP TABLE IF EXISTS {}.nothing", quote_identifier(MARKER_DATABASE));
+        loading.session.run("log the last transaction", &nothing).await?;
+    }
+    Ok(())
 }
 
 /// Proves that the server is where the replay was to bring it.

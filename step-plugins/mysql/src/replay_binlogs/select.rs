@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use rekindle_backup::binlog::archive::Timeline;
 use rekindle_backup::binlog::chain::{Gap, gap_between};
-use rekindle_backup::binlog::{GtidSet, Segment};
+use rekindle_backup::binlog::{GtidSet, Place, Segment};
 use rekindle_engine::step::StepError;
 
 use super::base::Base;
@@ -27,9 +27,19 @@ pub(super) struct Selection {
     pub(super) last: Segment,
     /// What is missing between the backup and the first of `segments`.
     gap_before: Option<String>,
+    /// The last segment of which the backup has all.
+    last_in_base: Option<Segment>,
 }
 
 impl Selection {
+    /// Tells whether the backup has all of a segment that ends behind a position.
+    pub(super) fn is_behind(&self, goal: &Goal) -> bool {
+        let Goal::Position { number, position, .. } = goal else { return false };
+        self.last_in_base.as_ref().is_some_and(|last| {
+            last.transactions > 0 && (last.number > *number || last.number == *number && last.to > *position)
+        })
+    }
+
     /// Says what is missing in the first `count` segments.
     pub(super) fn gaps(&self, count: usize) -> Vec<String> {
         let used = self.segments.get(..count).unwrap_or(&self.segments);
@@ -77,11 +87,17 @@ pub(super) fn select(
     }
     if wanted.is_none() {
         refuse_succeeded(timelines, server, base, goal)?;
+        refuse_outlived(timelines, timeline, base, goal)?;
     }
     let Some(last) = timeline.segments.last().cloned() else {
         return Err(not_held(timelines, &[], server, base));
     };
     let from = timeline.segments.iter().position(|segment| !base.has_all_of(segment));
+    let last_in_base = match from {
+        Some(from) => from.checked_sub(1).and_then(|last| timeline.segments.get(last)),
+        None => Some(&last),
+    };
+    let last_in_base = last_in_base.cloned();
     let segments = from.and_then(|from| timeline.segments.get(from..)).unwrap_or_default().to_vec();
     Ok(Selection {
         prefix: timeline.key.prefix(),
@@ -90,6 +106,7 @@ pub(super) fn select(
         gap_before: from.and_then(|from| gap_before(timeline, from, base)),
         segments,
         last,
+        last_in_base,
     })
 }
 
@@ -172,6 +189,44 @@ fn refuse_succeeded(timelines: &[Timeline], server: &str, base: &Base, goal: &Go
     )))
 }
 
+/// Refuses to stop at the end of a server's logs when another one, which has all that they have, went on: a replica that
+/// was promoted. Its logs hold the backup's point too, and what was written since the failover is in no others.
+///
+/// # Errors
+/// When the goal is what was written last, or a time after the other one's first transaction beyond those logs.
+fn refuse_outlived(
+    timelines: &[Timeline],
+    timeline: &Timeline,
+    base: &Base,
+    goal: &Goal,
+) -> Result<(), StepError> {
+    let Some(end) = timeline.segments.last().and_then(Segment::after_it).filter(|end| !end.is_empty()) else {
+        return Ok(());
+    };
+    let server = &timeline.key.server;
+    let mut others = timelines.iter().rev().filter(|other| other.key.server != *server && base.is_named());
+    let found = others.find_map(|other| {
+        let has_more = |segment: &&Segment| segment.after_it().is_some_and(|after| !end.covers(&after));
+        let last = other.segments.last()?.after_it()?;
+        let first = other.segments.iter().find(has_more)?;
+        let is_after = match goal {
+            Goal::End => true,
+            // What it wrote beyond lies between these two.
+            Goal::Time(time) => first.last_at.is_some_and(|at| *time > at),
+            Goal::After(_) | Goal::Before(_) | Goal::Position { .. } => false,
+        };
+        (is_after && last.covers(&end) && holds(other, base)).then_some((last, &other.key.server))
+    });
+    let Some((last, other)) = found else { return Ok(()) };
+    Err(StepError::permanent(format!(
+        "`{other}` went on where the archived logs of `{server}` end: it has all of them, and is at {last}"
+    ))
+    .help(format!(
+        "name whose logs to follow by `server`: `{other}` for all that was written, as after a failover, and `{server}` \
+         for no more than it logged itself"
+    )))
+}
+
 /// Gives when a server began logs, if a goal is later than that.
 fn began_before(timeline: &Timeline, goal: &Goal) -> Option<Timestamp> {
     let began = timeline.segments.first()?.log_created_at;
@@ -187,7 +242,7 @@ fn began_before(timeline: &Timeline, goal: &Goal) -> Option<Timestamp> {
 fn words(base: &Base) -> String {
     match (&base.gtids, &base.place) {
         (Some(gtids), _) if !gtids.is_empty() => format!(" ({gtids})"),
-        (_, Some((log, _, position))) => format!(" ({log}, {position})"),
+        (_, Some(Place { log, position, .. })) => format!(" ({log}, {position})"),
         (_, None) => String::new(),
     }
 }
@@ -207,16 +262,13 @@ fn holds(timeline: &Timeline, base: &Base) -> bool {
         return false;
     }
     // Coordinates are those of the server that the backup was taken from.
-    let is_placed =
-        base.place.as_ref().filter(|_| base.server == timeline.key.server).map(|(log, number, position)| {
-            let inside = |segment: &Segment| {
-                segment.log == *log && segment.from <= *position && *position <= segment.to
-            };
-            let is_before = first.number > *number;
-            is_before
-                || timeline.segments.iter().any(inside)
-                || (last.number, last.to) <= (*number, *position)
-        });
+    let is_placed = base.place.as_ref().filter(|_| base.server == timeline.key.server).map(|place| {
+        let Place { log, number, position } = place;
+        let inside =
+            |segment: &Segment| segment.log == *log && segment.from <= *position && *position <= segment.to;
+        let is_before = first.number > *number;
+        is_before || timeline.segments.iter().any(inside) || (last.number, last.to) <= (*number, *position)
+    });
     let is_named = match (&base.gtids, last.after_it()) {
         (Some(gtids), Some(after)) => {
             Some(after.covers(gtids) || base.has_all_of(last) && gtids.covers(&after))

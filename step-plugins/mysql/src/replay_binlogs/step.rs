@@ -6,7 +6,7 @@ use rekindle_engine::step::{
 };
 
 use super::goal::Goal;
-use super::run::{self, Replay, Standing, stand};
+use super::run::{self, Replay, Standing, check_mode, stand};
 use super::survey::Depth;
 use super::{ReplayBinlogsOutputs, ReplayBinlogsParams};
 use crate::binlogs::program::LogProgram;
@@ -72,6 +72,9 @@ impl Step for ReplayBinlogs {
                 Err(error) => found.problems.push(problem("rekindle::tool::missing", error, "/target")),
             }
             if let Some((known, replay)) = &replay {
+                if let Err(error) = check_mode(replay, &mut server).await {
+                    found.problems.push(problem("rekindle::binlog::gtid_mode", error, "/target"));
+                }
                 found.notes.extend(server_note(known, replay, &mut server).await);
             }
             server.session.close().await;

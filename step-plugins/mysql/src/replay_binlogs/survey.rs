@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use rekindle_backup::binlog::{
-    Gtid, GtidSet, Segment, SegmentError, SegmentEvents, Transaction, Transactions,
+    Gtid, GtidSet, Hindrance, Hindrances, Segment, SegmentError, SegmentEvents, Transaction, Transactions,
 };
 use rekindle_engine::host::{Key, ObjectStore};
 use rekindle_engine::step::{Progress, StepContext, StepError};
@@ -49,6 +49,21 @@ pub(super) struct Survey {
     reached: bool,
 }
 
+/// Refuses a transaction that can't be replayed as statements.
+fn refuse(hindrance: Hindrance, transaction: &Told) -> StepError {
+    let (what, why) = match hindrance {
+        Hindrance::LoadData => ("a LOAD DATA as a statement (binlog_format)", "its rows are in no statement"),
+        Hindrance::TableWithRows => (
+            "a CREATE TABLE … SELECT with its rows",
+            "a session makes two transactions of it, and the log has one",
+        ),
+    };
+    StepError::permanent(format!("{transaction} is {what}, which can't be replayed: {why}")).help(
+        "the target server was not touched; recover to before this transaction, leave it out with `skip` and bring what \
+         it did in by hand, or begin from a backup that is newer",
+    )
+}
+
 /// What becomes of a transaction.
 enum Taken {
     /// It is replayed.
@@ -57,12 +72,18 @@ enum Taken {
     LeftOut,
     /// It is the first one that is not kept.
     Lost,
+    /// The backup has it, though it lies behind the goal.
+    Passed,
 }
 
 impl Survey {
     /// Counts the next transaction.
     fn take(&mut self, rules: &Rules<'_>, segment: &Segment, transaction: &Transaction) -> Taken {
         if rules.base.has(segment, transaction) {
+            let is_position = matches!(rules.goal, Goal::Position { .. });
+            if is_position && rules.goal.ends_before(segment, transaction, &mut false) {
+                return Taken::Passed;
+            }
             return Taken::LeftOut;
         }
         if rules.goal.ends_before(segment, transaction, &mut self.reached) {
@@ -109,6 +130,9 @@ pub(super) async fn survey(
         skipped: BTreeSet::new(),
         reached: false,
     };
+    if selection.is_behind(rules.goal) {
+        return Err(passed(rules.goal));
+    }
     let mut unread: Option<&Segment> = None;
     for segment in &selection.segments {
         if cx.cancel().is_cancelled() {
@@ -126,11 +150,17 @@ pub(super) async fn survey(
             continue;
         }
         cx.progress(Progress { note: format!("reading {}", segment.log), ..Progress::default() });
-        for transaction in transactions(store, &selection.prefix, segment).await? {
+        for (transaction, hindrance) in transactions(store, &selection.prefix, segment).await? {
             match survey.take(rules, segment, &transaction) {
-                Taken::Kept => unread = None,
+                Taken::Kept => {
+                    if let Some(hindrance) = hindrance {
+                        return Err(refuse(hindrance, &told(segment, &transaction)));
+                    }
+                    unread = None;
+                }
                 Taken::LeftOut => {}
                 Taken::Lost => break,
+                Taken::Passed => return Err(passed(rules.goal)),
             }
         }
         if survey.stop.is_some() {
@@ -142,7 +172,7 @@ pub(super) async fn survey(
     }
     if let Some(segment) = unread {
         let all = transactions(store, &selection.prefix, segment).await?;
-        survey.last_kept = all.last().map(|last| told(segment, last));
+        survey.last_kept = all.last().map(|(last, _)| told(segment, last));
     }
     if let Some(missing) = rules.skip.iter().find(|gtid| !survey.skipped.contains(gtid)) {
         return Err(StepError::permanent(format!(
@@ -159,7 +189,15 @@ fn is_edge(segment: &Segment, rules: &Rules<'_>) -> bool {
         (Some(gtids), Some(before)) => gtids != &before && !before.covers(gtids),
         _ => true,
     };
-    !rules.skip.is_empty() || is_partly_in_base || rules.goal.may_be_in(segment)
+    // Of one that was archived before anybody looked for it, nobody knows whether all of it can be replayed.
+    let may_be_hindered = segment.hindered != Some(false);
+    !rules.skip.is_empty() || is_partly_in_base || may_be_hindered || rules.goal.may_be_in(segment)
+}
+
+/// Refuses a backup that has more than the goal.
+fn passed(goal: &Goal) -> StepError {
+    StepError::permanent(format!("the backup has what was written after {goal}"))
+        .help("restore an older backup: `rekindle backups list` shows when each is of")
 }
 
 /// Refuses a goal that the archive does not reach.
@@ -213,7 +251,7 @@ async fn transactions(
     store: &Arc<dyn ObjectStore>,
     prefix: &str,
     segment: &Segment,
-) -> Result<Vec<Transaction>, StepError> {
+) -> Result<Vec<(Transaction, Option<Hindrance>)>, StepError> {
     let body = store.get(&object_key(prefix, segment)?, None).await?;
     let described = segment.clone();
     let read = tokio::task::spawn_blocking(move || list(body.into_blocking_reader(), &described));
@@ -229,16 +267,23 @@ async fn transactions(
     Ok(all)
 }
 
-fn list(object: impl std::io::Read, segment: &Segment) -> Result<Vec<Transaction>, SegmentError> {
+fn list(
+    object: impl std::io::Read,
+    segment: &Segment,
+) -> Result<Vec<(Transaction, Option<Hindrance>)>, SegmentError> {
     let mut events = SegmentEvents::new(object, segment)?;
     let mut transactions = follow(segment);
     let mut all = Vec::new();
+    let mut hindrances = Hindrances::default();
     while let Some(event) = events.next_event()? {
-        if is_of_log(segment, &event) {
-            all.extend(transactions.take(&event).1);
+        if !is_of_log(segment, &event) {
+            continue;
         }
+        let (part, over) = transactions.take(&event);
+        all.extend(over.map(|over| (over, hindrances.of_last())));
+        hindrances.take(part, &event);
     }
-    all.extend(transactions.end().map(|(last, _)| last));
+    all.extend(transactions.end().map(|(last, _)| (last, hindrances.of_last())));
     events.finish()?;
     Ok(all)
 }

@@ -10,6 +10,9 @@ use crate::testing::{on_both, position_query, processes};
 
 mod after_a_restore;
 mod clock;
+mod load_data;
+mod objects;
+mod statements;
 mod tags;
 mod without_gtids;
 mod xa;
@@ -167,6 +170,9 @@ async fn a_goal_that_can_not_be_reached_leaves_the_server_as_it_was(flavour: Fla
     let base = back(before.rsplit_once('|').unwrap().1, 0);
     let contained = refused(json!({ "before_gtid": base })).await;
     assert_eq!(contained, format!("the transaction {base} is in the backup already"));
+    let log = lab.manifest("b1").await.consistent_point.binlog_file.unwrap();
+    let passed = refused(json!({ "log": log, "position": 300 })).await;
+    assert_eq!(passed, format!("the backup has what was written after position 300 of {log}"));
 
     assert_eq!((ids(&fresh).await.as_str(), state(&fresh).await), ("1", before));
 }

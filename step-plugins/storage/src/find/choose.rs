@@ -7,6 +7,7 @@ use rekindle_backup::layout::BackupUri;
 use rekindle_engine::diagnostic::nearest;
 use rekindle_engine::step::StepError;
 
+use super::point::Point;
 use super::{FindParams, LATEST, Wanted};
 
 /// How many ids an error names.
@@ -19,6 +20,8 @@ pub(super) struct Asked<'a> {
     /// The backup that `backup` names by its uri.
     pub(super) uri: Option<&'a BackupUri>,
     pub(super) cluster: &'a str,
+    /// What the latest has to lie before in the binary logs. Of one that is named the archive itself tells.
+    pub(super) points: &'a [Point],
     /// Those that turned out not to hold what is wanted, when their manifests were read.
     pub(super) lacking: &'a BTreeSet<String>,
 }
@@ -66,6 +69,8 @@ fn latest<'a>(
 ) -> Result<(&'a Listed, &'a Summary), StepError> {
     let Asked { params, cluster, .. } = asked;
     let wanted = params.covers.as_ref().unwrap_or(&Wanted::Server);
+    let newest = listed.iter().rev().find_map(|one| one.summary.as_ref().ok());
+    let newest = newest.map_or("", |summary| summary.log_point.server.as_str());
     // Those of something else are no news, unless there is nothing but them.
     let mut of_others = Vec::new();
     for one in listed.iter().rev() {
@@ -76,7 +81,9 @@ fn latest<'a>(
                 of_others.push(told(format!("holds {}", summary.covers)));
             }
             Ok(summary) => {
-                let why = too_little(one, summary, wanted, asked).or_else(|| unfit(one, summary, params));
+                let why = too_little(one, summary, wanted, asked)
+                    .or_else(|| asked.points.iter().find_map(|point| point.refuses(summary, newest)))
+                    .or_else(|| unfit(one, summary, params));
                 match why {
                     Some(why) => passed_over.push(told(why)),
                     None if one.has_failed() => {

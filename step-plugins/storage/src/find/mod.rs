@@ -3,6 +3,9 @@
 mod choose;
 #[cfg(test)]
 mod covers_tests;
+mod point;
+#[cfg(test)]
+mod point_tests;
 #[cfg(test)]
 mod tests;
 mod wanted;
@@ -24,6 +27,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::choose::Asked;
+pub use self::point::LogPosition;
+use self::point::Point;
 pub use self::wanted::Wanted;
 use crate::looking;
 
@@ -57,6 +62,12 @@ pub struct FindParams {
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub before: Option<Timestamp>,
+    /// The latest without this transaction, so that a replay can lead to it: `0-1-4711`. When empty it counts as absent.
+    #[serde(default)]
+    pub before_gtid: Option<String>,
+    /// The latest that a replay can lead from to this position of a binary log.
+    #[serde(default)]
+    pub before_position: Option<LogPosition>,
     /// Only a backup with all these labels, be they of its manifest or of its mark: `{ grade: gold }`.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
@@ -86,6 +97,9 @@ pub struct FindOutputs {
     /// The point in time that restoring it leads to (UTC).
     #[schemars(with = "String")]
     pub recovery_point: Timestamp,
+    /// Whether its server keeps GTIDs.
+    #[serde(default)]
+    pub keeps_gtids: bool,
     /// How long ago that was when it was looked for.
     #[schemars(extend("x-volatile" = true))]
     pub age_seconds: u64,
@@ -111,6 +125,13 @@ pub struct FindOutputs {
     pub rows: u64,
 }
 
+impl FindParams {
+    /// Reads the points in the binary logs that the backup has to lie before.
+    fn points(&self) -> Result<Vec<Point>, StepError> {
+        Point::read(self.before_gtid.as_deref(), self.before_position.as_ref())
+    }
+}
+
 impl FindOutputs {
     fn of(listed: &Listed, summary: &Summary, manifest: &Manifest, object: String, now: Timestamp) -> Self {
         let recovery_point = summary.recovery_point;
@@ -121,6 +142,7 @@ impl FindOutputs {
             cluster: listed.uri.cluster.clone(),
             consistent_at: manifest.consistent_point.at,
             recovery_point,
+            keeps_gtids: summary.log_point.gtids(summary.flavour).is_some(),
             age_seconds: u64::try_from(now.duration_since(recovery_point).as_secs()).unwrap_or(0),
             size_bytes: summary.size_bytes,
             kind: summary.kind,
@@ -149,6 +171,7 @@ impl Step for FindStep {
         if let Some(params) = params.get() {
             uri(params)?;
             check(params)?;
+            params.points()?;
         }
         let backup = match params.show("/backup") {
             text if text.is_empty() => LATEST.to_owned(),
@@ -188,6 +211,7 @@ impl Step for FindStep {
         let store = cx.store(&params.store).await?;
         let wanted = uri(params)?;
         check(params)?;
+        let points = params.points()?;
         let cluster = wanted.as_ref().map(|uri| uri.cluster.as_str()).or(params.cluster.as_deref());
         let cluster = cluster.unwrap_or(cx.settings().cluster());
         let scan = async |trust| {
@@ -200,7 +224,7 @@ impl Step for FindStep {
             if cx.cancel().is_cancelled() {
                 return Err(StepError::cancelled());
             }
-            let asked = Asked { params, uri: wanted.as_ref(), cluster, lacking: &lacking };
+            let asked = Asked { params, uri: wanted.as_ref(), cluster, points: &points, lacking: &lacking };
             let choice = Choice::among(&listed, asked);
             // An index is only a memory: what is chosen by it is read, and counts if it still says the same.
             match choice.read(&*store, trust).await? {

@@ -44,6 +44,7 @@ async fn the_latest_is_told_with_all_that_later_steps_need() {
             "cluster": "shop",
             "consistent_at": "2026-11-22T14:00:00Z",
             "recovery_point": "2026-11-22T14:00:00Z",
+            "keeps_gtids": true,
             "age_seconds": 3601,
             "size_bytes": size,
             "kind": "logical",

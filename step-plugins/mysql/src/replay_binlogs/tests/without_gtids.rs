@@ -47,4 +47,16 @@ async fn come_back_without_gtids() {
     let position = json!({ "until": { "log": segment.log, "position": segment.to } });
     lab.replay(position).await.unwrap();
     assert_eq!(ids(&fresh).await, "1,2");
+
+    let nameless = json!({ "until": { "end": true }, "skip": [""] });
+    insta::assert_snapshot!(lab.replay(nameless).await.unwrap_err(), @"`skip` has a transaction without a GTID, which can't be left out");
+    tell(&fresh, &["SET GLOBAL enforce_gtid_consistency = ON"]).await;
+    for mode in ["OFF_PERMISSIVE", "ON_PERMISSIVE", "ON"] {
+        tell(&fresh, &[&format!("SET GLOBAL gtid_mode = {mode}")]).await;
+    }
+    let told = lab.preview(json!({ "until": { "end": true } })).await.problems;
+    insta::assert_snapshot!(told.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"), @r"
+    rekindle::binlog::gtid_mode: `fresh` takes only transactions with GTIDs (gtid_mode=ON), and those of the logs have none (/target)
+      help: start it with `gtid_mode=OFF` and `enforce_gtid_consistency=OFF`, as the server of the logs was
+    ");
 }
