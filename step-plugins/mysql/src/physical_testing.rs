@@ -4,7 +4,7 @@ use std::fs;
 use std::sync::Arc;
 
 use rekindle_backup::layout::BackupUri;
-use rekindle_backup::manifest::Manifest;
+use rekindle_backup::manifest::{Flavour, Manifest};
 use rekindle_backup::sealed;
 use rekindle_engine::environment::{LocalServer, Settings, StoreConfig, Target};
 use rekindle_engine::host::Key;
@@ -25,6 +25,7 @@ pub(crate) struct Bench {
     pub(crate) world: FakeWorld,
     pub(crate) settings: Settings,
     pub(crate) store: Arc<MemoryStore>,
+    flavour: Flavour,
 }
 
 /// Makes a world with these servers as targets, whose files are here, and the store `primary`.
@@ -38,7 +39,8 @@ pub(crate) fn bench(servers: &[(&str, &TempServer)]) -> Bench {
         target.local = Some(local(server));
     }
     let store = world.stores.store("memory:primary");
-    Bench { world, settings, store }
+    let flavour = servers.first().map_or(Flavour::Mariadb, |(_, server)| server.flavour());
+    Bench { world, settings, store, flavour }
 }
 
 /// Says how a server of a test is stopped, and started with the options it has now.
@@ -88,6 +90,15 @@ impl Bench {
         self.run(&Inspect, json!({ "target": "source", "store": "primary", "id": id })).await.unwrap();
         self.publish_copied(id).await.unwrap();
         copied
+    }
+
+    /// Makes a full backup of them: of the running server, or of the stopped one where a hot copy takes xtrabackup.
+    pub(crate) async fn publish_full(&self, id: &str) -> Outputs {
+        let mode = match self.flavour {
+            Flavour::Mariadb => "hot",
+            Flavour::Mysql => "cold",
+        };
+        self.publish(id, json!({ "mode": mode })).await
     }
 
     pub(crate) async fn publish_copied(&self, id: &str) -> Result<PublishOutputs, StepError> {

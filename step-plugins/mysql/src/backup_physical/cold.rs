@@ -3,10 +3,10 @@
 //! Four things see to that: the step itself, a guard that starts it when the step is dropped, the reaper when this
 //! program is killed, and a checkpoint that makes the next attempt begin with it.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use rekindle_backup::inventory::Inventory;
-use rekindle_backup::manifest::{ConsistentPoint, Tool};
+use rekindle_backup::manifest::{ConsistentPoint, Flavour, Tool};
 use rekindle_backup::physical::{Method, Physical, StreamFormat, WrittenStream};
 use rekindle_engine::host::{CommandSpec, ObjectStore};
 use rekindle_engine::step::{StepContext, StepError};
@@ -62,6 +62,7 @@ pub(super) async fn run(
     ServerFiles::check_is_here(&mut server, files.data_dir()).await?;
     let survey = Survey::of(&mut server).await?.at(files.data_dir())?;
     check_folders(&mut server, &survey.data_dir).await?;
+    check_tablespaces(&mut server, &survey.data_dir).await?;
     let log_folder = log_folder(&mut server, &survey.data_dir, files.data_dir()).await?;
 
     let command = archive(files.data_dir());
@@ -175,6 +176,33 @@ async fn check_folders(server: &mut Server, data_dir: &Path) -> Result<(), StepE
     Ok(())
 }
 
+/// Refuses tables and tablespaces whose files lie elsewhere (`DATA DIRECTORY`, `ADD DATAFILE`). Until 5.7 a file `.isl` in
+/// the data directory says so; from 8.0 on only the server's dictionary does, and the server comes up without them.
+async fn check_tablespaces(server: &mut Server, data_dir: &Path) -> Result<(), StepError> {
+    if !server.version.is_at_least(Flavour::Mysql, (8, 0, 0)) {
+        return Ok(());
+    }
+    let query = "SELECT path FROM information_schema.innodb_datafiles ORDER BY path";
+    let files: Vec<String> = server.session.rows("tell where its tables lie", query).await?;
+    let Some(file) = files.iter().find(|file| !lies_in(data_dir, file)) else { return Ok(()) };
+    Err(StepError::permanent(format!("{file} lies outside the data directory {}", data_dir.display())).help(
+        "a cold backup is of the data directory alone: move the table or tablespace into it, or take a logical backup",
+    ))
+}
+
+/// Tells whether a file, as the server names it, lies below a folder. It need not be there.
+fn lies_in(folder: &Path, file: &str) -> bool {
+    let mut path = PathBuf::new();
+    for part in folder.join(file).components() {
+        match part {
+            Component::ParentDir => _ = path.pop(),
+            Component::CurDir => {}
+            part => path.push(part),
+        }
+    }
+    path.starts_with(folder)
+}
+
 /// Gives the folder of the binary logs as it is here; nothing when there are none, or when it can't be seen from here.
 async fn log_folder(server: &mut Server, theirs: &Path, ours: &Path) -> Result<Option<PathBuf>, StepError> {
     let base: Option<String> =
@@ -274,6 +302,17 @@ mod tests {
             error.message.starts_with("the server was not shut down in order: it left ibtmp1"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn where_a_table_lies_is_known_however_the_server_names_it() {
+        let inside = |file: &str| lies_in(Path::new("/var/lib/mysql"), file);
+        for file in ["ibdata1", "./shop/t.ibd", "./undo_001", "/var/lib/mysql/shop/t.ibd", "../mysql/t.ibd"] {
+            assert!(inside(file), "{file}");
+        }
+        for file in ["../t.ibd", "./../../far/t.ibd", "/mnt/t.ibd", "/var/lib/mysql2/t.ibd"] {
+            assert!(!inside(file), "{file}");
+        }
     }
 
     #[test]

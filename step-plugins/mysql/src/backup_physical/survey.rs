@@ -9,6 +9,7 @@ use rekindle_engine::step::StepError;
 use crate::connection::Server;
 use crate::error::ServerError;
 use crate::replication::position::{self, Role};
+use crate::replication::statements::Dialect;
 use crate::restore_physical::restored_by;
 
 /// What a look at a server gave.
@@ -84,10 +85,7 @@ pub(super) async fn coordinates(server: &mut Server) -> Result<ConsistentPoint, 
     if log_bin == 0 {
         return Ok(ConsistentPoint::default());
     }
-    let query = match (server.version.flavour, server.version.number >= (8, 2, 0)) {
-        (Flavour::Mysql, true) => "SHOW BINARY LOG STATUS",
-        _ => "SHOW MASTER STATUS",
-    };
+    let query = Dialect::of(&server.version).log_status();
     let row: mysql_async::Row = server.session.row(what, query).await?;
     let file = row.get_opt::<String, _>(0).and_then(Result::ok);
     let position = row.get_opt::<u64, _>(1).and_then(Result::ok);

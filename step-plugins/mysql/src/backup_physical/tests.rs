@@ -12,7 +12,7 @@ use serde_json::json;
 use super::*;
 use crate::physical_testing::{Bench, ask, bench, key, tell};
 use crate::sandbox::testing::{CANARY_PASSWORD, TempServer};
-use crate::testing::{on_both, planned, position_query, server_of, shop_of};
+use crate::testing::{on_both, planned, position_query, processes, server_of, shop_of};
 
 async fn shop() -> TempServer {
     shop_on(Flavour::Mariadb).await
@@ -271,6 +271,29 @@ async fn a_stopped_server_is_archived_and_runs_again(flavour: Flavour) {
         let increment = json!({ "base": "backup://primary/shop/b1" });
         let error = bench.copy("b2", &increment).await.unwrap_err();
         assert!(error.message.contains("it is a cold one"), "{error}");
+    }
+}
+
+mod a_server_with_a_table_outside_its_data_directory_is_not_stopped {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn mysql() {
+        let elsewhere = tempfile::Builder::new().prefix("rekindle-elsewhere-").tempdir().unwrap();
+        let folder = elsewhere.path().display().to_string();
+        let option = format!("--innodb-directories={folder}");
+        let server = TempServer::start_of(Flavour::Mysql, "source", &processes(), &[&option]).await.unwrap();
+        let bench = bench(&[("source", &server)]);
+        let table = format!("CREATE TABLE shop.far (id INT PRIMARY KEY) DATA DIRECTORY = '{folder}'");
+        tell(server.login(), &["CREATE DATABASE shop", &table]).await;
+
+        let error = bench.copy("b1", &json!({ "mode": "cold" })).await.unwrap_err();
+
+        let data = bench.data_dir("source").display().to_string();
+        let told = error.message.replace(&folder, "ELSEWHERE").replace(&data, "DATA");
+        insta::assert_snapshot!(told, @"ELSEWHERE/shop/far.ibd lies outside the data directory DATA/");
+        insta::assert_snapshot!(error.help.unwrap(), @"a cold backup is of the data directory alone: move the table or tablespace into it, or take a logical backup");
+        assert_eq!(bench.store.keys(), Vec::<String>::new());
     }
 }
 

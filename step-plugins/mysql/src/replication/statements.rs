@@ -110,6 +110,14 @@ impl Dialect {
         }
     }
 
+    /// Asks where a server's own binary log stands: its name, and the position of its end.
+    pub(crate) fn log_status(self) -> &'static str {
+        match self {
+            Self::Mariadb | Self::MysqlMaster { .. } | Self::MysqlSource => "SHOW MASTER STATUS",
+            Self::MysqlBinaryLogs => "SHOW BINARY LOG STATUS",
+        }
+    }
+
     /// Sets a server to a GTID position, its own binary logs emptied. `log_bin` tells whether it writes any.
     ///
     /// The logs of before hold transactions of data that are gone: a replica that read them would diverge. Set on
@@ -326,6 +334,21 @@ mod tests {
             assert!(text.contains("\nRESET BINARY LOGS AND GTIDS\n"), "{text}");
             assert!(!text.contains("MASTER") && !text.contains("SLAVE"), "{text}");
         }
+    }
+
+    #[test]
+    fn each_is_asked_in_its_own_words_where_its_binary_log_stands() {
+        let versions = ["5.7.44-log", "8.0.42", "8.1.0", "8.2.0", "8.4.3", "9.7.0", "10.11.14-MariaDB"];
+        let table = versions.map(|version| format!("{version}: {}", dialect(version).log_status()));
+        insta::assert_snapshot!(table.join("\n"), @r"
+        5.7.44-log: SHOW MASTER STATUS
+        8.0.42: SHOW MASTER STATUS
+        8.1.0: SHOW MASTER STATUS
+        8.2.0: SHOW BINARY LOG STATUS
+        8.4.3: SHOW BINARY LOG STATUS
+        9.7.0: SHOW BINARY LOG STATUS
+        10.11.14-MariaDB: SHOW MASTER STATUS
+        ");
     }
 
     #[test]

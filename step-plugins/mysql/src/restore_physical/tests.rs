@@ -16,13 +16,11 @@ use crate::testing::{on_both, planned, position_query, server_of, shop_of};
 
 mod drill;
 mod forward;
+mod owner;
+mod start;
 
 /// A server with a shop, and one whose disk was lost: its data directory is empty.
-async fn shop() -> (TempServer, TempServer, Bench) {
-    shop_on(Flavour::Mariadb).await
-}
-
-async fn shop_on(flavour: Flavour) -> (TempServer, TempServer, Bench) {
+async fn shop(flavour: Flavour) -> (TempServer, TempServer, Bench) {
     let (source, fresh) = tokio::join!(server_of(flavour, "source"), server_of(flavour, "fresh"));
     tell(source.login(), &shop_of(flavour)).await;
     tell(
@@ -42,6 +40,14 @@ async fn shop_on(flavour: Flavour) -> (TempServer, TempServer, Bench) {
     (source, fresh, bench)
 }
 
+/// Gives the program that unpacks a full backup, and the name of its stream.
+fn stream_of(flavour: Flavour) -> (&'static str, &'static str) {
+    match flavour {
+        Flavour::Mariadb => ("mbstream", "base.mbstream.gz"),
+        Flavour::Mysql => ("tar", "base.tar.gz"),
+    }
+}
+
 async fn assert_equal(bench: &Bench) {
     let params = json!({ "target": "source", "against": "fresh" });
     let outputs = bench.run(&crate::assert::Assert, params).await.unwrap();
@@ -50,7 +56,7 @@ async fn assert_equal(bench: &Bench) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_backup_and_its_increments_come_back_as_one_server_that_replicas_follow() {
-    let (source, fresh, bench) = shop().await;
+    let (source, fresh, bench) = shop(Flavour::Mariadb).await;
     bench.publish("b1", json!({})).await;
     tell(
         source.login(),
@@ -95,35 +101,41 @@ async fn a_full_backup_and_its_increments_come_back_as_one_server_that_replicas_
     );
     assert_eq!(bench.restore("b3", json!({})).await.unwrap(), outputs);
 
-    // It follows the server that it is a copy of, from where the copy was made.
+    assert_follows(&source, &bench, &outputs.gtid).await;
+}
+
+/// The restored server follows the one that it is a copy of, from where the copy was made.
+async fn assert_follows(source: &TempServer, bench: &Bench, gtid: &str) {
     tell(source.login(), &["INSERT INTO shop.customers VALUES (4, 'after', NULL)"]).await;
     let follow = json!({
-        "replica": "fresh", "source": "source", "gtid": outputs.gtid,
+        "replica": "fresh", "source": "source", "gtid": gtid,
         "account": { "user": REPLICATION_USER, "password": { "secret": "root" } }
     });
     bench.run(&ResetReplication, follow).await.unwrap();
-    assert_equal(&bench).await;
+    assert_equal(bench).await;
 }
 
-on_both!(a_cold_backup_comes_back_at_its_own_position);
-async fn a_cold_backup_comes_back_at_its_own_position(flavour: Flavour) {
-    let (source, fresh, bench) = shop_on(flavour).await;
+on_both!(a_cold_backup_comes_back_at_its_own_position_and_follows_from_there);
+async fn a_cold_backup_comes_back_at_its_own_position_and_follows_from_there(flavour: Flavour) {
+    let (source, fresh, bench) = shop(flavour).await;
     let copied = bench.publish("b1", json!({ "mode": "cold" })).await;
     let outputs = bench.restore("b1", json!({})).await.unwrap();
     assert_equal(&bench).await;
     assert_eq!(outputs.gtid, copied.gtid);
     assert_eq!(ask(fresh.login(), position_query(flavour)).await, copied.gtid);
     assert_eq!(ask(source.login(), position_query(flavour)).await, copied.gtid);
+
+    assert_follows(&source, &bench, &outputs.gtid).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_server_with_files_is_left_alone_unless_they_may_be_moved_aside() {
-    let (_source, mut fresh, bench) = shop().await;
-    bench.publish("b1", json!({})).await;
+on_both!(a_server_with_files_is_left_alone_unless_they_may_be_moved_aside);
+async fn a_server_with_files_is_left_alone_unless_they_may_be_moved_aside(flavour: Flavour) {
+    let (_source, mut fresh, bench) = shop(flavour).await;
+    bench.publish_full("b1").await;
     bench.restore("b1", json!({})).await.unwrap();
     tell(fresh.login(), &["CREATE DATABASE of_its_own"]).await;
     // The marker of a restore that is done makes the same one complete; another backup is another restore.
-    bench.publish("b2", json!({})).await;
+    bench.publish_full("b2").await;
     let error = bench.restore("b2", json!({})).await.unwrap_err();
     assert!(error.message.contains("is not empty: "), "{error}");
     let params = Bench::restoring("b2", json!({}));
@@ -140,18 +152,17 @@ async fn a_server_with_files_is_left_alone_unless_they_may_be_moved_aside() {
     assert_equal(&bench).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_flipped_byte_puts_nothing_in_place_and_the_run_can_go_on_with_a_whole_one() {
-    let (_source, fresh, bench) = shop().await;
-    let copied = bench.publish("b1", json!({})).await;
-    let stream = key("b1", "base.mbstream.gz");
+on_both!(a_flipped_byte_puts_nothing_in_place_and_the_run_can_go_on_with_a_whole_one);
+async fn a_flipped_byte_puts_nothing_in_place_and_the_run_can_go_on_with_a_whole_one(flavour: Flavour) {
+    let (_source, fresh, bench) = shop(flavour).await;
+    let copied = bench.publish_full("b1").await;
+    let (_, name) = stream_of(flavour);
+    let stream = key("b1", name);
     let whole = bench.store.object(&stream).unwrap();
     assert!(bench.store.flip_byte(&stream, usize::try_from(copied.size_bytes).unwrap() / 2));
     let error = bench.restore("b1", json!({})).await.unwrap_err();
-    assert!(
-        error.message.starts_with("`base.mbstream.gz` of backup://primary/shop/b1 is damaged: "),
-        "{error}"
-    );
+    let begins = format!("`{name}` of backup://primary/shop/b1 is damaged: ");
+    assert!(error.message.starts_with(&begins), "{error}");
     let data = bench.data_dir("fresh");
     assert_eq!(super::place::held(&data).unwrap(), Vec::<std::ffi::OsString>::new());
     assert_eq!(Marker::read(&data).unwrap().unwrap().stage, Stage::Unpacking);
@@ -164,10 +175,10 @@ async fn a_flipped_byte_puts_nothing_in_place_and_the_run_can_go_on_with_a_whole
     drop(fresh);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_restore_goes_on_from_every_stage_that_it_can_be_killed_in() {
-    let (_source, fresh, bench) = shop().await;
-    bench.publish("b1", json!({})).await;
+on_both!(a_restore_goes_on_from_every_stage_that_it_can_be_killed_in);
+async fn a_restore_goes_on_from_every_stage_that_it_can_be_killed_in(flavour: Flavour) {
+    let (_source, fresh, bench) = shop(flavour).await;
+    bench.publish_full("b1").await;
     let data = bench.data_dir("fresh");
     for killed_in in [Stage::Unpacking, Stage::Prepared, Stage::Cleared, Stage::Placed] {
         let outputs = bench.restore("b1", json!({})).await.unwrap();
@@ -210,10 +221,10 @@ async fn a_restore_goes_on_from_every_stage_that_it_can_be_killed_in() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_cancelled_restore_leaves_no_process_and_begins_anew() {
-    let (_source, fresh, bench) = shop().await;
-    bench.publish("b1", json!({})).await;
+on_both!(a_cancelled_restore_leaves_no_process_and_begins_anew);
+async fn a_cancelled_restore_leaves_no_process_and_begins_anew(flavour: Flavour) {
+    let (_source, fresh, bench) = shop(flavour).await;
+    bench.publish_full("b1").await;
     let test = bench.cx();
     test.cancel.cancel();
     let error = RestorePhysical.run(&Bench::restoring("b1", json!({})), &test.cx).await.unwrap_err();
@@ -223,10 +234,10 @@ async fn a_cancelled_restore_leaves_no_process_and_begins_anew() {
     drop(fresh);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn too_small_a_disk_is_refused_before_anything_is_unpacked() {
-    let (_source, fresh, bench) = shop().await;
-    bench.publish("b1", json!({})).await;
+on_both!(too_small_a_disk_is_refused_before_anything_is_unpacked);
+async fn too_small_a_disk_is_refused_before_anything_is_unpacked(flavour: Flavour) {
+    let (_source, fresh, bench) = shop(flavour).await;
+    bench.publish_full("b1").await;
     let mut manifest = bench.manifest("b1");
     manifest.physical.as_mut().unwrap().stream_bytes = 1 << 60;
     bench.store.insert(&key("b1", "manifest.json"), rekindle_backup::sealed::seal(&manifest).unwrap());
@@ -264,15 +275,15 @@ impl Drop for Disk {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_disk_of_its_own_that_fills_up_has_nothing_in_place_and_with_more_room_it_goes_on() {
-    let (source, fresh, bench) = shop().await;
-    tell(
-        source.login(),
-        &["CREATE TABLE shop.large AS SELECT seq, RANDOM_BYTES(1000) AS noise FROM shop.seq_1_to_10000"],
-    )
-    .await;
-    bench.publish("b1", json!({})).await;
+on_both!(a_disk_of_its_own_that_fills_up_has_nothing_in_place_and_with_more_room_it_goes_on);
+async fn a_disk_of_its_own_that_fills_up_has_nothing_in_place_and_with_more_room_it_goes_on(
+    flavour: Flavour,
+) {
+    let (source, fresh, bench) = shop(flavour).await;
+    let mut large = vec!["CREATE TABLE shop.large AS SELECT RANDOM_BYTES(1000) AS noise"];
+    large.extend(["INSERT INTO shop.large SELECT RANDOM_BYTES(1000) FROM shop.large"; 14]);
+    tell(source.login(), &large).await;
+    bench.publish_full("b1").await;
     // The manifest promises less than there is, so that it is the disk that says no.
     let mut manifest = bench.manifest("b1");
     let honest = rekindle_backup::sealed::seal(&manifest).unwrap();
@@ -284,7 +295,8 @@ async fn a_disk_of_its_own_that_fills_up_has_nothing_in_place_and_with_more_room
         return;
     };
     let error = bench.restore("b1", json!({})).await.unwrap_err();
-    assert!(error.message.starts_with("mbstream failed in "), "{error}");
+    let (program, _) = stream_of(flavour);
+    assert!(error.message.starts_with(&format!("{program} failed in ")), "{error}");
     assert!(error.help.unwrap().starts_with("free space on the disk of "));
     assert!(super::place::held(&data).unwrap().is_empty());
 
@@ -295,16 +307,16 @@ async fn a_disk_of_its_own_that_fills_up_has_nothing_in_place_and_with_more_room
     bench.restore("b1", json!({})).await.unwrap();
     assert_equal(&bench).await;
     assert!(!data.join(super::place::INNER_WORK).exists());
-    bench.publish("b2", json!({})).await;
+    bench.publish_full("b2").await;
     let error = bench.restore("b2", json!({ "overwrite": true })).await.unwrap_err();
     assert!(error.help.unwrap().starts_with("it is a disk of its own"), "{}", error.message);
     fresh.kill().await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn preflight_refuses_what_can_not_be_restored_here() {
-    let (source, fresh, mut bench) = shop().await;
-    bench.publish("b1", json!({})).await;
+on_both!(preflight_refuses_what_can_not_be_restored_here);
+async fn preflight_refuses_what_can_not_be_restored_here(flavour: Flavour) {
+    let (source, fresh, mut bench) = shop(flavour).await;
+    bench.publish_full("b1").await;
     let look = async |bench: &Bench, params: serde_json::Value| {
         let cx = context(&bench.world).settings(bench.settings.clone()).preflight([]);
         let found = RestorePhysical.preflight(&planned(&params), &cx).await;

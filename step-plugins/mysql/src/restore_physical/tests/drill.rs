@@ -44,10 +44,10 @@ async fn a_throw_away_server_has_the_files_of_the_backup_and_the_account_of_its_
     assert!(!has_failed(&bench).await);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_backup_that_does_not_come_up_in_a_drill_counts_as_bad() {
-    let (source, fresh, bench) = shop().await;
-    bench.publish("b1", json!({})).await;
+on_both!(a_backup_that_does_not_come_up_in_a_drill_counts_as_bad);
+async fn a_backup_that_does_not_come_up_in_a_drill_counts_as_bad(flavour: Flavour) {
+    let (source, fresh, bench) = shop(flavour).await;
+    bench.publish_full("b1").await;
     let mut manifest = bench.manifest("b1");
     let tables = &mut manifest.inventory.databases.get_mut("shop").unwrap().tables;
     tables.insert("gone".to_owned(), Table::default());

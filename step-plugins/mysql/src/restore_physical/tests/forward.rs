@@ -154,33 +154,38 @@ async fn increments_come_back_as_one_server_that_is_brought_forward_to_a_time() 
     assert!(error.message.contains("it is of another data directory"), "{error}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_came_back_as_another_one_has_its_logs_named() {
-    let (source, fresh) =
-        tokio::join!(server_of(Flavour::Mysql, "source"), server_of(Flavour::Mysql, "fresh"));
-    let bench = bench(&[("source", &source), ("fresh", &fresh)]);
-    tell(source.login(), &TABLE).await;
-    bench.publish("b1", json!({ "mode": "cold" })).await;
-    row(&source, 2).await;
-    archive_logs(&bench, "source").await;
-    put_back(&bench, "fresh", json!({ "archive_to": null })).await.unwrap();
-    replay(&bench, "fresh", json!({ "end": true })).await.unwrap();
-    row(&fresh, 3).await;
-    archive_logs(&bench, "fresh").await;
+mod a_server_that_came_back_as_another_one_has_its_logs_named {
+    use super::*;
 
-    // What was written last is in which of the two?
-    put_back(&bench, "source", json!({ "archive_to": null })).await.unwrap();
-    let error = replay(&bench, "source", json!({ "end": true })).await.unwrap_err();
+    #[tokio::test(flavor = "multi_thread")]
+    async fn mysql() {
+        let (source, fresh) =
+            tokio::join!(server_of(Flavour::Mysql, "source"), server_of(Flavour::Mysql, "fresh"));
+        let bench = bench(&[("source", &source), ("fresh", &fresh)]);
+        tell(source.login(), &TABLE).await;
+        bench.publish("b1", json!({ "mode": "cold" })).await;
+        row(&source, 2).await;
+        archive_logs(&bench, "source").await;
+        put_back(&bench, "fresh", json!({ "archive_to": null })).await.unwrap();
+        replay(&bench, "fresh", json!({ "end": true })).await.unwrap();
+        row(&fresh, 3).await;
+        archive_logs(&bench, "fresh").await;
 
-    let timelines = archive::load(bench.store.as_ref(), "shop").await.unwrap();
-    let at_fresh = ask(fresh.login(), "SELECT @@server_uuid").await;
-    let newer = timelines.iter().find(|one| one.key.server.ends_with(&at_fresh)).unwrap().key.server.clone();
-    assert!(error.message.starts_with(&format!("`{newer}` was restored from the backup")), "{error}");
-    let named = json!({
-        "target": "source", "backup": "backup://primary/shop/b1", "server": newer, "until": { "end": true }
-    });
-    bench.run(&ReplayBinlogs, named).await.unwrap();
-    assert_eq!(ids(&source).await, "1,2,3");
+        // What was written last is in which of the two?
+        put_back(&bench, "source", json!({ "archive_to": null })).await.unwrap();
+        let error = replay(&bench, "source", json!({ "end": true })).await.unwrap_err();
+
+        let timelines = archive::load(bench.store.as_ref(), "shop").await.unwrap();
+        let at_fresh = ask(fresh.login(), "SELECT @@server_uuid").await;
+        let newer =
+            timelines.iter().find(|one| one.key.server.ends_with(&at_fresh)).unwrap().key.server.clone();
+        assert!(error.message.starts_with(&format!("`{newer}` was restored from the backup")), "{error}");
+        let named = json!({
+            "target": "source", "backup": "backup://primary/shop/b1", "server": newer, "until": { "end": true }
+        });
+        bench.run(&ReplayBinlogs, named).await.unwrap();
+        assert_eq!(ids(&source).await, "1,2,3");
+    }
 }
 
 on_both!(files_of_a_replica_are_brought_forward_by_the_logs_of_its_source);
@@ -246,19 +251,23 @@ async fn a_server_that_is_written_to_before_its_fence_is_not_brought_forward(fla
     assert_eq!(ask(source.login(), STATE).await, "1|OFF");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_is_to_refuse_all_writes_is_brought_forward_and_refuses_them_again() {
-    let (source, bench) = source_of(Flavour::Mysql).await;
-    bench.publish("b1", json!({ "mode": "cold" })).await;
-    row(&source, 2).await;
-    configure(&source, "--super-read-only=ON");
+mod a_server_that_is_to_refuse_all_writes_is_brought_forward_and_refuses_them_again {
+    use super::*;
 
-    put_back(&bench, "source", json!({})).await.unwrap();
-    assert_eq!(ask(source.login(), "SELECT CAST(@@super_read_only AS CHAR)").await, "1");
-    replay(&bench, "source", json!({ "end": true })).await.unwrap();
+    #[tokio::test(flavor = "multi_thread")]
+    async fn mysql() {
+        let (source, bench) = source_of(Flavour::Mysql).await;
+        bench.publish("b1", json!({ "mode": "cold" })).await;
+        row(&source, 2).await;
+        configure(&source, "--super-read-only=ON");
 
-    assert_eq!(ids(&source).await, "1,2");
-    assert_eq!(ask(source.login(), "SELECT CAST(@@super_read_only AS CHAR)").await, "1");
+        put_back(&bench, "source", json!({})).await.unwrap();
+        assert_eq!(ask(source.login(), "SELECT CAST(@@super_read_only AS CHAR)").await, "1");
+        replay(&bench, "source", json!({ "end": true })).await.unwrap();
+
+        assert_eq!(ids(&source).await, "1,2");
+        assert_eq!(ask(source.login(), "SELECT CAST(@@super_read_only AS CHAR)").await, "1");
+    }
 }
 
 on_both!(logs_that_outlive_a_server_are_archived_before_they_are_emptied);
