@@ -5,11 +5,13 @@ use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::Stdio;
 
-use crate::support::{Cluster, kill, server_pid};
+use rekindle_backup::manifest::Flavour;
 
-#[tokio::test]
-async fn one_flipped_byte_in_any_object_is_found_by_name() {
-    let cluster = Cluster::up(0);
+use crate::support::{Cluster, kill, on_both, server_pid};
+
+on_both!(one_flipped_byte_in_any_object_is_found_by_name);
+async fn one_flipped_byte_in_any_object_is_found_by_name(flavour: Flavour) {
+    let cluster = Cluster::up_of(flavour, 0);
     cluster.fill(2_000).await;
     cluster.with_environment(&["run", "backup", "--yes", "--set", "copy_to=[]"]).success();
     let objects = objects(&cluster);
@@ -35,12 +37,12 @@ async fn one_flipped_byte_in_any_object_is_found_by_name() {
     cluster.with_environment(&["run", "verify", "--set", &named]).success();
 }
 
-#[tokio::test]
-async fn a_dump_whose_client_dies_half_way_leaves_no_backup() {
-    let cluster = Cluster::up(0);
+on_both!(a_dump_whose_client_dies_half_way_leaves_no_backup);
+async fn a_dump_whose_client_dies_half_way_leaves_no_backup(flavour: Flavour) {
+    let cluster = Cluster::up_of(flavour, 0);
     cluster.fill(400_000).await;
     let runner = start_dump(&cluster);
-    let dump = children_named("mariadb-dump", cluster.project.path());
+    let dump = children_named(client(flavour), cluster.project.path());
     assert!(!dump.is_empty(), "no dump is running");
     dump.into_iter().for_each(kill);
 
@@ -50,9 +52,9 @@ async fn a_dump_whose_client_dies_half_way_leaves_no_backup() {
     no_backup(&cluster);
 }
 
-#[tokio::test]
-async fn a_dump_whose_server_dies_half_way_leaves_no_backup() {
-    let cluster = Cluster::up(0);
+on_both!(a_dump_whose_server_dies_half_way_leaves_no_backup);
+async fn a_dump_whose_server_dies_half_way_leaves_no_backup(flavour: Flavour) {
+    let cluster = Cluster::up_of(flavour, 0);
     cluster.fill(400_000).await;
     let runner = start_dump(&cluster);
     kill(server_pid(&cluster.server("primary")));
@@ -63,9 +65,9 @@ async fn a_dump_whose_server_dies_half_way_leaves_no_backup() {
     no_backup(&cluster);
 }
 
-#[tokio::test]
-async fn a_runner_killed_while_it_dumps_leaves_neither_a_process_nor_a_backup() {
-    let cluster = Cluster::up(0);
+on_both!(a_runner_killed_while_it_dumps_leaves_neither_a_process_nor_a_backup);
+async fn a_runner_killed_while_it_dumps_leaves_neither_a_process_nor_a_backup(flavour: Flavour) {
+    let cluster = Cluster::up_of(flavour, 0);
     cluster.fill(400_000).await;
     let mut runner = start_dump(&cluster);
     runner.kill().unwrap();
@@ -73,7 +75,7 @@ async fn a_runner_killed_while_it_dumps_leaves_neither_a_process_nor_a_backup() 
 
     no_backup(&cluster);
     let begun = std::time::Instant::now();
-    while !children_named("mariadb-dump", cluster.project.path()).is_empty() {
+    while !children_named(client(flavour), cluster.project.path()).is_empty() {
         assert!(begun.elapsed().as_secs() < 10, "the dump outlives its runner");
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
@@ -82,9 +84,9 @@ async fn a_runner_killed_while_it_dumps_leaves_neither_a_process_nor_a_backup() 
     assert_eq!(listed.as_array().unwrap().len(), 1);
 }
 
-#[tokio::test]
-async fn a_full_disk_ends_the_run_and_lists_no_backup() {
-    let cluster = Cluster::up(0);
+on_both!(a_full_disk_ends_the_run_and_lists_no_backup);
+async fn a_full_disk_ends_the_run_and_lists_no_backup(flavour: Flavour) {
+    let cluster = Cluster::up_of(flavour, 0);
     cluster.fill(100_000).await;
     let store = cluster.store("store");
     fs::create_dir_all(&store).unwrap();
@@ -145,14 +147,25 @@ fn no_backup(cluster: &Cluster) {
     assert_eq!(listed.as_array().unwrap().len(), 0, "{listed}");
 }
 
-/// Finds processes by program name that were started in a folder.
+/// Gives the name of the program that dumps.
+fn client(flavour: Flavour) -> &'static str {
+    match flavour {
+        Flavour::Mariadb => "mariadb-dump",
+        Flavour::Mysql => "mysqldump",
+    }
+}
+
+/// Finds processes of a program that were started in a folder. Its name stands somewhere on the command line: a loader may
+/// have started it.
 fn children_named(name: &str, folder: &std::path::Path) -> Vec<i32> {
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc").unwrap().flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-        let command = fs::read_to_string(entry.path().join("comm")).unwrap_or_default();
+        let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line);
+        let is_it = line.split('\0').any(|word| word.rsplit('/').next() == Some(name));
         let cwd = fs::read_link(entry.path().join("cwd")).unwrap_or_default();
-        if command.trim() == name && cwd.starts_with(folder) {
+        if is_it && cwd.starts_with(folder) {
             found.push(pid);
         }
     }

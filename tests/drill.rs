@@ -59,10 +59,13 @@ async fn a_drill_proves_the_newest_backup_predicts_a_recovery_and_leaves_nothing
     cluster.with_environment(&["run", "verify", "--yes", "--set", "level=restore"]).code(2);
 }
 
-#[tokio::test]
-async fn an_assessment_tells_a_sound_cluster_from_one_that_lost_a_table_a_replica_or_everything() {
-    let cluster = Cluster::up(1);
+on_both!(an_assessment_tells_a_sound_cluster_from_one_that_lost_a_table_a_replica_or_everything);
+async fn an_assessment_tells_a_sound_cluster_from_one_that_lost_a_table_a_replica_or_everything(
+    flavour: Flavour,
+) {
+    let cluster = Cluster::up_of(flavour, 1);
     cluster.fill(100).await;
+    let before = cluster.checksums(0).await;
     cluster.with_environment(&["run", "backup", "--yes", "--set", "copy_to=[]"]).success();
     let assess = || {
         cluster.with_environment(&["run", "assess", "--yes", "--set", "replicas=[replica-0]"]).success();
@@ -78,11 +81,30 @@ async fn an_assessment_tells_a_sound_cluster_from_one_that_lost_a_table_a_replic
     let (lost, found) = assess();
     assert_eq!(lost, "data-corruption", "{found}");
     assert!(found["lost"][0].as_str().unwrap().starts_with("table shop.counter is in the backup"), "{found}");
+    let next = found["next"].as_array().unwrap().iter().map(|one| one.as_str().unwrap().to_owned());
+    let next = next.collect::<Vec<_>>();
+
+    // What it proposes brings the table back, and the replica with it.
+    assert!(
+        next[1].contains("`rekindle run restore-table -e sandbox --set table=DATABASE.TABLE`"),
+        "{next:?}"
+    );
+    let table = ["run", "restore-table", "--yes", "--set", "table=shop.counter"];
+    cluster.with_environment(&table).success();
+    assert_eq!(cluster.checksums(0).await, before);
+    cluster.sql(&["DROP TABLE shop.counter"]).await;
+    let proposed = "`rekindle run disaster-recovery -e sandbox --set overwrite_primary=true \
+                    --set 'replicas=[replica-0]' --set reseed_replicas=true`";
+    assert!(next[2].contains(proposed), "{next:?}");
+    let sets = ["overwrite_primary=true", "replicas=[replica-0]", "reseed_replicas=true"];
+    let sets = sets.iter().flat_map(|set| ["--set", set]).collect::<Vec<_>>();
+    cluster.with_environment(&[&["run", "disaster-recovery", "--yes"][..], &sets].concat()).success();
+    for server in [0, 1] {
+        assert_eq!(cluster.checksums(server).await, before, "server {server}");
+    }
+    assert_eq!(assess().0, "nothing");
 
     let replica = cluster.server("replica-0");
-    cluster.sql(&["CREATE TABLE shop.counter (id INT)"]).await;
-    cluster.sql(&["DROP TRIGGER IF EXISTS shop.counts"]).await;
-    cluster.sql(&["CREATE TRIGGER shop.counts AFTER INSERT ON shop.customer FOR EACH ROW SET @x = 1"]).await;
     kill(server_pid(&replica));
     let (component, found) = assess();
     assert_eq!(component, "component", "{found}");

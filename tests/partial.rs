@@ -76,9 +76,9 @@ async fn a_backup_of_one_database_brings_that_back_and_stands_in_for_none_of_eve
     assert_eq!(count(&cluster, "shop.customer").await, 500);
 }
 
-#[tokio::test]
-async fn a_backup_of_one_table_is_restored_by_itself_and_both_at_once_are_refused() {
-    let cluster = cluster(Flavour::Mariadb).await;
+on_both!(a_backup_of_one_table_is_restored_by_itself_and_both_at_once_are_refused);
+async fn a_backup_of_one_table_is_restored_by_itself_and_both_at_once_are_refused(flavour: Flavour) {
+    let cluster = cluster(flavour).await;
     let refused = backup(&cluster, &["databases=[crm]", "tables=[shop.customer]"]).code(2);
     assert!(refused.stderr.contains("a dump is of one of them"), "{}", refused.stderr);
     let refused = backup(&cluster, &["tables=[crm.leads]"]).code(2);

@@ -1,5 +1,6 @@
 //! Binary logs: archived, and replayed to a point in time.
 
+use mysql_async::prelude::Queryable as _;
 use rekindle_backup::manifest::Flavour;
 
 use crate::support::{Cluster, on_both};
@@ -51,13 +52,102 @@ async fn rows_before_the_target_are_there_and_those_after_it_are_not_whatever_th
         in_zone(&cluster, zone, &[&["run"][..], &recover, &["--yes"]].concat()).success();
 
         let mut conn = cluster.connect(0).await;
-        let ids: Vec<u32> = mysql_async::prelude::Queryable::query(
-            &mut conn,
-            "SELECT id FROM shop.counter WHERE id > 1000 ORDER BY id",
-        )
-        .await
-        .unwrap();
+        let ids: Vec<u32> =
+            conn.query("SELECT id FROM shop.counter WHERE id > 1000 ORDER BY id").await.unwrap();
         assert_eq!(ids, [1001, 1002], "{zone}");
+    }
+}
+
+/// Where a server stands: the GTID that its next transaction gets, its log, and the position in it.
+async fn stands(cluster: &Cluster, flavour: Flavour) -> (String, String, u64) {
+    let (gtids, status) = match flavour {
+        Flavour::Mariadb => ("SELECT @@gtid_binlog_pos", "SHOW MASTER STATUS"),
+        Flavour::Mysql => ("SELECT @@gtid_executed", "SHOW BINARY LOG STATUS"),
+    };
+    let mut conn = cluster.connect(0).await;
+    let gtids: String = conn.query_first(gtids).await.unwrap().unwrap();
+    let (before, last) = gtids.rsplit_once('-').unwrap_or_default();
+    let next = last.parse::<u64>().map_or(0, |last| last + 1);
+    let source = before.rsplit_once(':').map_or(before, |(source, _)| source);
+    let between = if flavour == Flavour::Mariadb { '-' } else { ':' };
+    let mut row: mysql_async::Row = conn.query_first(status).await.unwrap().unwrap();
+    (format!("{source}{between}{next}"), row.take(0).unwrap(), row.take(1).unwrap())
+}
+
+/// Gives the ids of `shop.counter` beyond the first.
+async fn ids(cluster: &Cluster) -> Vec<u32> {
+    cluster.connect(0).await.query("SELECT id FROM shop.counter WHERE id > 1 ORDER BY id").await.unwrap()
+}
+
+/// Two backups with rows before, between and behind them, all archived. Gives the newer one's place.
+async fn two_backups(cluster: &Cluster, flavour: Flavour) -> (String, String, u64) {
+    cluster.fill(100).await;
+    cluster.with_environment(&["run", "backup", "--yes"]).success();
+    cluster.sql(&["INSERT INTO shop.counter VALUES (10, 0)"]).await;
+    let between = stands(cluster, flavour).await;
+    cluster.sql(&["INSERT INTO shop.counter VALUES (20, 0)"]).await;
+    cluster.with_environment(&["run", "backup", "--yes"]).success();
+    cluster.sql(&["INSERT INTO shop.counter VALUES (30, 0)"]).await;
+    cluster.with_environment(&["run", "archive-binlogs", "--yes"]).success();
+    between
+}
+
+/// Gives the ids of all backups, the oldest first.
+fn backups(cluster: &Cluster) -> Vec<String> {
+    let listed = cluster.with_environment(&["backups", "list", "--json"]).success().json();
+    let all = listed.as_array().unwrap().iter();
+    let mut all: Vec<String> = all.map(|one| one["id"].as_str().unwrap().to_owned()).collect();
+    all.sort();
+    all
+}
+
+on_both!(the_last_backup_before_a_transaction_or_a_position_is_the_base);
+async fn the_last_backup_before_a_transaction_or_a_position_is_the_base(flavour: Flavour) {
+    let cluster = Cluster::up_of(flavour, 0);
+    let (next, log, position) = two_backups(&cluster, flavour).await;
+    let [older, newer] = <[String; 2]>::try_from(backups(&cluster)).unwrap();
+    let base = |more: &[&str]| {
+        let set = more.iter().flat_map(|one| ["--set", *one]);
+        let args = ["run", "point-in-time-recovery", "--set", "overwrite=true", "--dry-run"];
+        let dry = cluster.with_environment(&args.into_iter().chain(set).collect::<Vec<_>>()).success();
+        let of = [&older, &newer]
+            .into_iter()
+            .filter(|id| dry.stdout.contains(&format!("base: backup://primary/sandbox/{id}")));
+        of.cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(base(&[&format!("gtid={next}")]), [older.as_str()]);
+    assert_eq!(base(&[&format!("log={log}"), &format!("position={position}")]), [older.as_str()]);
+    assert_eq!(base(&["end=true"]), [newer.as_str()]);
+
+    let before = format!("before_gtid={next}");
+    let recover = ["run", "point-in-time-recovery", "--yes", "--set", "overwrite=true", "--set", &before];
+    let told = cluster.with_environment(&recover).success();
+
+    assert_eq!(ids(&cluster).await, [10], "{}", told.stderr);
+    let said = format!("passed over the backup `{newer}`: it has the transaction {next} already");
+    assert!(told.stderr.contains(&said), "{}", told.stderr);
+}
+
+mod a_server_without_gtids_comes_back_to_a_position_and_its_dropped_table_too {
+    use super::{Cluster, Flavour, ids, two_backups, undo};
+
+    #[tokio::test]
+    async fn mysql() {
+        let cluster = Cluster::up_of(Flavour::Mysql, 0);
+        for mode in ["ON_PERMISSIVE", "OFF_PERMISSIVE", "OFF"] {
+            cluster.sql(&[&format!("SET GLOBAL gtid_mode = {mode}")]).await;
+        }
+        let (_, log, position) = two_backups(&cluster, Flavour::Mysql).await;
+        cluster.sql(&["SET TIMESTAMP = UNIX_TIMESTAMP() + 60", "DROP TABLE shop.counter"]).await;
+        cluster.with_environment(&["run", "archive-binlogs", "--yes"]).success();
+
+        undo(&cluster, &["--set", "table=counter", "--set", "as=counter"]).success();
+
+        assert_eq!(ids(&cluster).await, [10, 20, 30]);
+        let (log, position) = (format!("log={log}"), format!("position={position}"));
+        let recover = ["run", "point-in-time-recovery", "--yes", "--set", "overwrite=true", "--set", &log];
+        cluster.with_environment(&[&recover[..], &["--set", &position]].concat()).success();
+        assert_eq!(ids(&cluster).await, [10]);
     }
 }
 
@@ -161,7 +251,7 @@ async fn deleted_rows_come_back_with_what_was_written_since_and_the_table_stays_
     let mut conn = cluster.connect(0).await;
     let mut ids = async |table: &str| -> Vec<u32> {
         let query = format!("SELECT id FROM shop.{table} ORDER BY id");
-        mysql_async::prelude::Queryable::query(&mut conn, query).await.unwrap()
+        conn.query(query).await.unwrap()
     };
     assert_eq!(ids("counter").await, [9]);
     assert_eq!(

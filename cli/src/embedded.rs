@@ -1,7 +1,7 @@
 //! The runbooks that come with the program.
 
 /// The shipped runbooks by name; a file `runbooks/NAME.yaml` in the working directory takes precedence.
-pub(crate) const RUNBOOKS: [(&str, &str); 17] = [
+pub(crate) const RUNBOOKS: [(&str, &str); 18] = [
     ("backup", include_str!("../../runbooks/backup.yaml")),
     ("backup-physical", include_str!("../../runbooks/backup-physical.yaml")),
     ("import-dump", include_str!("../../runbooks/import-dump.yaml")),
@@ -13,6 +13,7 @@ pub(crate) const RUNBOOKS: [(&str, &str); 17] = [
     ("restore-database", include_str!("../../runbooks/restore-database.yaml")),
     ("restore-table", include_str!("../../runbooks/restore-table.yaml")),
     ("reseed-replica", include_str!("../../runbooks/reseed-replica.yaml")),
+    ("reset-replication", include_str!("../../runbooks/reset-replication.yaml")),
     ("assess", include_str!("../../runbooks/assess.yaml")),
     ("restore-physical", include_str!("../../runbooks/restore-physical.yaml")),
     ("archive-binlogs", include_str!("../../runbooks/archive-binlogs.yaml")),

@@ -45,6 +45,12 @@ impl Cluster {
         cluster
     }
 
+    /// Starts the servers of a cluster without replicas again: one that was killed goes on, one that is gone is made
+    /// anew.
+    pub(crate) fn up_again(&self) {
+        self.run(&["sandbox", "up", "box"]).success();
+    }
+
     /// Gives the environment's file.
     pub(crate) fn environment(&self) -> PathBuf {
         self.project.path().join("box/environments/sandbox.yaml")
@@ -166,7 +172,11 @@ pub(crate) fn server_pid(server: &Path) -> i32 {
 /// Kills a process with -9 and waits until it is gone.
 pub(crate) fn kill(pid: i32) {
     let process = rustix::process::Pid::from_raw(pid).unwrap();
-    rustix::process::kill_process(process, rustix::process::Signal::KILL).unwrap();
+    match rustix::process::kill_process(process, rustix::process::Signal::KILL) {
+        // Ended by itself meanwhile.
+        Ok(()) | Err(rustix::io::Errno::SRCH) => {}
+        Err(error) => panic!("{error}"),
+    }
     let gone =
         || !std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "));
     while !gone() {

@@ -110,6 +110,7 @@ fn every_shipped_runbook_compiles_with_its_defaults() {
             "restore-database" => &["database=shop"],
             "restore-table" => &["table=shop.orders", "as=shop.orders_before"],
             "reseed-replica" => &["replica=replica-0"],
+            "reset-replication" => &["replicas=[replica-0]"],
             "point-in-time-recovery" => &["time=2026-11-22T15:40:00Z"],
             "undo-drop" => &["sandbox=replica-0", "database=shop", "table=orders"],
             _ => &[],
@@ -177,6 +178,17 @@ fn a_drill_removes_its_server_also_when_production_is_named() {
 fn a_replica_is_loaded_and_compared() {
     let steps = steps("reseed-replica", &["replica=replica-1"]);
     assert_eq!(steps, ["wait-ready", "restore", "follow", "caught-up", "compare", "report"]);
+}
+
+#[test]
+fn replicas_follow_another_source_with_what_they_have() {
+    let sets = ["source=replica-0", "replicas=[primary, replica-1]"];
+    let followed = ["wait-ready", "reset-replication[0]", "reset-replication[1]"];
+    let compared = ["compare-replicas[0]", "compare-replicas[1]", "report"];
+    assert_eq!(steps("reset-replication", &sets), [&followed[..], &compared].concat());
+    let errors =
+        compiled("reset-replication", &whole(), &["source=replica-0", "replicas=[replica-0]"]).unwrap_err();
+    assert!(errors.iter().any(|error| error.message.contains("can't follow itself")), "{errors:#?}");
 }
 
 #[test]
@@ -302,4 +314,6 @@ fn a_part_comes_back_in_place_or_under_another_name() {
             assert_eq!(steps(runbook, &sets), ["restore", "report"]);
         }
     }
+    let sets = ["database=shop", "as=shop_new", "schema_only=true"];
+    assert_eq!(steps("restore-database", &sets), ["restore", "report"]);
 }

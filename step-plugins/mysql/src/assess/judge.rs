@@ -123,15 +123,28 @@ fn one_table(seen: &Seen) -> String {
     // That begins at a logical backup.
     let logical = |one: &&Replayable| one.kind == BackupKind::Logical;
     let Some(replayable) = seen.replayable.as_ref().filter(logical) else {
-        return "one table, as of the backup: load that into a spare server, as its RESTORE.txt says, and copy the \
-                table from there"
-            .to_owned();
+        return one_table_of_backup(seen);
     };
     let (environment, store) = (&seen.environment, in_store(&replayable.uri));
     format!(
         "one table, as it was before its loss: archive what was logged since ({ARCHIVE} -e {environment}`), then \
          `rekindle run undo-drop -e {environment}{store} --set database=DATABASE --set table=TABLE --set \
          sandbox=TARGET`, with a target on this machine for a throw-away server"
+    )
+}
+
+/// Says how one table comes back as it is in the newest backup that one can be taken out of.
+fn one_table_of_backup(seen: &Seen) -> String {
+    let environment = &seen.environment;
+    let Some(newest) = seen.verified.iter().find(|one| one.kind == BackupKind::Logical) else {
+        return "one table: there is no verified logical backup to take it out of; restore the physical one beside this server, \
+                and copy the table from there"
+            .to_owned();
+    };
+    let (point, store) = (newest.recovery_point, in_store(&newest.uri));
+    format!(
+        "one table, as it was at {point}: `rekindle run restore-table -e {environment}{store} --set table=DATABASE.TABLE`, \
+         with `--set as=DATABASE.OTHER` beside one that is still there"
     )
 }
 
@@ -187,6 +200,20 @@ fn in_store(uri: &BackupUri) -> String {
     }
 }
 
+/// Says that the replicas of a server that is replaced are replaced with it: its logs begin anew, and they could follow
+/// it no longer.
+fn with_replicas(seen: &Seen, kind: BackupKind) -> String {
+    let names: Vec<&str> = replicas(seen).map(|replica| replica.target.as_str()).collect();
+    if names.is_empty() {
+        return String::new();
+    }
+    let overwrite = match kind {
+        BackupKind::Logical => "reseed_replicas",
+        BackupKind::Physical => "overwrite_replicas",
+    };
+    format!(" --set 'replicas=[{}]' --set {overwrite}=true", names.join(", "))
+}
+
 /// Where a physical backup is restored.
 const ON_ITS_MACHINE: &str = " on the server's own machine";
 
@@ -219,7 +246,7 @@ fn bring_back(seen: &Seen, held: Held) -> String {
         };
         let overwrite = match held {
             Held::Nothing => String::new(),
-            Held::Replaced => format!(" --set {overwrite}=true"),
+            Held::Replaced => format!(" --set {overwrite}=true{}", with_replicas(seen, newest.kind)),
         };
         let (point, store) = (newest.recovery_point, in_store(&newest.uri));
         format!(

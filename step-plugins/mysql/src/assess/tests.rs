@@ -16,9 +16,10 @@ use super::look::newest_of_each_kind;
 use super::*;
 use crate::assert::tests::{filled, publish};
 use crate::binlogs::testing::{Lab, tell};
+use crate::check_tables::tests::mar;
 use crate::replay_binlogs::Reach;
 use crate::sandbox::testing::TempServer;
-use crate::testing::{on_both, processes, world_of};
+use crate::testing::{on_both, processes, server_of, world_of};
 
 fn server(target: &str, role: Role) -> ServerState {
     ServerState {
@@ -120,9 +121,21 @@ fn lost_tables_on_a_living_primary_are_brought_back_from_a_backup() {
     insta::assert_snapshot!(told(&seen), @r"
     DataCorruption: `primary` is up, but table shop.t1 is gone; table shop.t2 is gone; table shop.t3 is gone; and 2 more
     make sure that it is not meant to be so: what was dropped on purpose is no loss
-    one table, as of the backup: load that into a spare server, as its RESTORE.txt says, and copy the table from there
+    one table, as it was at 2026-11-22T15:00:00Z: `rekindle run restore-table -e prod --set table=DATABASE.TABLE`, with `--set as=DATABASE.OTHER` beside one that is still there
     all of it: `rekindle run disaster-recovery -e prod --set overwrite_primary=true` brings back what was there at 2026-11-22T15:00:00Z
     ");
+}
+
+#[test]
+fn replicas_of_a_server_that_is_replaced_are_replaced_with_it() {
+    let mut seen = seen(vec![server("primary", Role::Primary), replica("replica-0", Some(0), None)]);
+    seen.lost = vec!["table shop.t1 is gone".to_owned()];
+    insta::assert_snapshot!(judge(&seen).next[2], @"all of it: `rekindle run disaster-recovery -e prod --set overwrite_primary=true --set 'replicas=[replica-0]' --set reseed_replicas=true` brings back what was there at 2026-11-22T15:00:00Z");
+    seen.verified = vec![backup("p1", BackupKind::Physical, 60)];
+    let next = judge(&seen).next;
+    assert!(next[1].contains("no verified logical backup"), "{}", next[1]);
+    let command = "restore-physical -e prod --set overwrite=true --set 'replicas=[replica-0]' --set overwrite_replicas=true`";
+    assert!(next[2].contains(command), "{}", next[2]);
 }
 
 #[test]
@@ -294,6 +307,25 @@ async fn a_dropped_table_and_a_replica_that_is_gone_are_seen_on_real_servers(fla
     assert_eq!(verified, [(&copied, BackupKind::Physical), (&uri, BackupKind::Logical)]);
     assert_eq!(outputs.newest_verified.unwrap().uri, copied);
     assert_eq!(outputs.unknown.len(), 1);
+}
+
+on_both!(a_table_that_the_server_finds_damaged_is_data_corruption);
+async fn a_table_that_the_server_finds_damaged_is_data_corruption(flavour: Flavour) {
+    let server = server_of(flavour, "primary").await;
+    mar(&server).await;
+    let (world, settings) = world_of(&[("primary", server.login())]);
+    let test = context(&world).settings(settings).build();
+    let assess = async |check: bool| {
+        let params = json!({ "primary": "primary", "stores": [], "check_tables": check });
+        Assess.run(&serde_json::from_value(params).unwrap(), &test.cx).await.unwrap()
+    };
+
+    let (asked, unasked) = (assess(true).await, assess(false).await);
+
+    assert_eq!(asked.strategy, Strategy::DataCorruption);
+    let is_named = |text: &String| text.starts_with("table marred.keys is damaged: ");
+    assert!(!asked.lost.is_empty() && asked.lost.iter().all(is_named), "{asked:?}");
+    assert_eq!((unasked.strategy, unasked.lost.len()), (Strategy::Nothing, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use super::*;
 use crate::binlogs::testing::{Lab, ask};
 use crate::sandbox::testing::TempServer;
-use crate::testing::{processes, server_of};
+use crate::testing::{on_both, server_of};
 
-async fn lab() -> (Lab, TempServer) {
-    let server = TempServer::start("primary", &processes()).await.unwrap();
+async fn lab(flavour: Flavour) -> (Lab, TempServer) {
+    let server = server_of(flavour, "primary").await;
     (Lab::of(&[&server]), server)
 }
 
@@ -18,11 +18,11 @@ fn params() -> Value {
     json!({ "target": "primary", "variables": { "max_binlog_size": 104_857_600, "binlog_expire_logs_seconds": 604_800 } })
 }
 
-const SHOWN: &str = "SELECT @@GLOBAL.max_binlog_size, CAST(@@GLOBAL.binlog_expire_logs_seconds AS INT)";
+const SHOWN: &str = "SELECT @@GLOBAL.max_binlog_size, CAST(@@GLOBAL.binlog_expire_logs_seconds AS SIGNED)";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn variables_are_set_read_back_and_shown_beforehand() {
-    let (lab, server) = lab().await;
+    let (lab, server) = lab(Flavour::Mariadb).await;
     let found = lab.preflight(&Configure, params()).await;
     assert_eq!(found.problems, []);
     insta::assert_snapshot!(found.notes[1..3].join("\n"), @r"
@@ -54,7 +54,7 @@ async fn variables_are_set_read_back_and_shown_beforehand() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_keeps_them_for_a_server_that_can_not() {
-    let (lab, _server) = lab().await;
+    let (lab, _server) = lab(Flavour::Mariadb).await;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("rekindle.cnf");
     let mut with_file = params();
@@ -77,9 +77,9 @@ async fn a_file_keeps_them_for_a_server_that_can_not() {
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "[mysqld]\nport = 1\n");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_a_server_does_not_take_as_it_is_is_no_success() {
-    let (lab, server) = lab().await;
+on_both!(what_a_server_does_not_take_as_it_is_is_no_success);
+async fn what_a_server_does_not_take_as_it_is_is_no_success(flavour: Flavour) {
+    let (lab, server) = lab(flavour).await;
     let before = ask(&server, SHOWN).await;
     let unknown = json!({ "target": "primary", "variables": { "max_binlog_siez": 1 } });
     let found = lab.preflight(&Configure, unknown.clone()).await;

@@ -10,6 +10,7 @@ use rekindle_backup::sql::{Escapes, Token, Tokens, quote_identifier, quote_strin
 
 use crate::connection::Server;
 use crate::error::ServerError;
+use crate::flavour::ServerVersion;
 
 /// Accounts that servers make for themselves; each version has its own.
 pub(crate) const ACCOUNTS_OF_SERVERS: [&str; 5] =
@@ -48,9 +49,7 @@ pub(super) async fn read(server: &mut Server) -> Result<Accounts, ServerError> {
         }
         other => other?,
     };
-    if server.version.is_at_least(Flavour::Mysql, (8, 0, 17)) {
-        // Hashes of caching_sha2_password hold bytes that are no text.
-        let hex = "SET SESSION print_identified_with_as_hex = 1";
+    if let Some(hex) = hashes_as_text(&server.version) {
         server.session.run("print hashes as text", hex).await?;
     }
     let mut created = Vec::new();
@@ -62,7 +61,8 @@ pub(super) async fn read(server: &mut Server) -> Result<Accounts, ServerError> {
         let role = is_role == 1;
         match one(server, &user, &host, role).await {
             Ok((create, grants)) => {
-                created.push(create);
+                let name = format!("{}@{}", quote_identifier(&user), quote_identifier(&host));
+                created.push((name, create));
                 granted.extend(grants);
             }
             Err(error) if error.server_code().is_some_and(|code| NONEXISTING_GRANT.contains(&code)) => {
@@ -73,11 +73,43 @@ pub(super) async fn read(server: &mut Server) -> Result<Accounts, ServerError> {
             Err(error) => return Err(error),
         }
     }
-    // MySQL names default roles in CREATE USER: those have to be there first.
-    created.sort_by_key(|statement| statement.contains(" DEFAULT ROLE "));
-    accounts.before = before(&created);
+    accounts.before = before(&roles_first(created));
     accounts.after = after(&granted);
     Ok(accounts)
+}
+
+/// Puts accounts in an order in which they can be made: MySQL names default roles in `CREATE USER`, and those have to be
+/// there first. Each comes with its name, as servers write it.
+fn roles_first(mut created: Vec<(String, String)>) -> Vec<String> {
+    let mut ordered = Vec::with_capacity(created.len());
+    loop {
+        let waits = |(own, statement): &(String, String)| {
+            let roles = default_roles(statement);
+            !roles.is_empty() && created.iter().any(|(name, _)| name != own && roles.contains(name.as_str()))
+        };
+        let waiting: Vec<bool> = created.iter().map(waits).collect();
+        let is_stuck = waiting.iter().all(|waits| *waits);
+        let mut left = Vec::new();
+        for (account, waits) in created.into_iter().zip(waiting) {
+            if waits && !is_stuck { left.push(account) } else { ordered.push(account.1) }
+        }
+        if left.is_empty() {
+            return ordered;
+        }
+        created = left;
+    }
+}
+
+/// Gives the part of `CREATE USER` that names default roles; empty when there are none.
+fn default_roles(create: &str) -> &str {
+    let roles = create.split_once(" DEFAULT ROLE ").map_or("", |(_, rest)| rest);
+    roles.split(" REQUIRE ").next().unwrap_or_default()
+}
+
+/// Gives the statement that makes a server print hashes as hexadecimal digits: those of `caching_sha2_password` hold bytes that
+/// are no text.
+fn hashes_as_text(version: &ServerVersion) -> Option<&'static str> {
+    version.is_at_least(Flavour::Mysql, (8, 0, 17)).then_some("SET SESSION print_identified_with_as_hex = 1")
 }
 
 async fn one(
@@ -169,6 +201,37 @@ mod tests {
         ] {
             assert_eq!(without_credentials(grant), plain);
         }
+    }
+
+    #[test]
+    fn hashes_are_text_where_the_version_can_print_them_so() {
+        for (version, can) in [
+            ("5.7.44-log", false),
+            ("8.0.16", false),
+            ("8.0.17", true),
+            ("9.7.0", true),
+            ("10.11.14-MariaDB", false),
+        ] {
+            let version = ServerVersion::read(version, "").unwrap();
+            assert_eq!(hashes_as_text(&version).is_some(), can, "{version}");
+        }
+    }
+
+    #[test]
+    fn a_default_role_is_made_before_whoever_has_it() {
+        let account = |name: &str, roles: &str| {
+            let roles = if roles.is_empty() { String::new() } else { format!(" DEFAULT ROLE {roles}") };
+            (name.to_owned(), format!("CREATE USER {name}{roles} REQUIRE NONE"))
+        };
+        let order = |created: Vec<(String, String)>| {
+            let words = |one: &String| one.split(' ').nth(2).unwrap_or_default().to_owned();
+            roles_first(created).iter().map(words).collect::<Vec<_>>().join(" ")
+        };
+        let chain =
+            vec![account("`a`@`%`", "`b`@`%`"), account("`b`@`%`", "`z`@`%`"), account("`z`@`%`", "")];
+        assert_eq!(order(chain), "`z`@`%` `b`@`%` `a`@`%`");
+        let circle = vec![account("`a`@`%`", "`b`@`%`"), account("`b`@`%`", "`a`@`%`,`b`@`%`")];
+        assert_eq!(order(circle), "`a`@`%` `b`@`%`", "nothing is lost");
     }
 
     #[test]

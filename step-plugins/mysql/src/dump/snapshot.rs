@@ -26,16 +26,22 @@ struct Lock {
     release: &'static str,
 }
 
+/// Gives the statements that stop commits, and the one that lets them go on. `BACKUP STAGE` (MariaDB manual) lets queries go
+/// on and stops nothing else; elsewhere the client takes the same lock for the dump's position (MySQL manual,
+/// "mysqldump", `--source-data`).
+fn statements(version: &ServerVersion) -> (&'static [&'static str], &'static str) {
+    if version.is_at_least(Flavour::Mariadb, (10, 4, 1)) {
+        (&["BACKUP STAGE START", "BACKUP STAGE BLOCK_COMMIT"], "BACKUP STAGE END")
+    } else {
+        (&["FLUSH TABLES WITH READ LOCK"], "UNLOCK TABLES")
+    }
+}
+
 impl Lock {
-    /// Stops commits. `BACKUP STAGE` (MariaDB manual) lets queries go on and stops nothing else; elsewhere the client
-    /// takes the same lock for the dump's position (MySQL manual, "mysqldump", `--source-data`).
+    /// Stops commits.
     async fn take(login: &Login, version: &ServerVersion) -> Result<Self, ServerError> {
         let mut session = login.connect().await?.session;
-        let (take, release): (&[&str], _) = if version.is_at_least(Flavour::Mariadb, (10, 4, 1)) {
-            (&["BACKUP STAGE START", "BACKUP STAGE BLOCK_COMMIT"], "BACKUP STAGE END")
-        } else {
-            (&["FLUSH TABLES WITH READ LOCK"], "UNLOCK TABLES")
-        };
+        let (take, release) = statements(version);
         let patience = format!("SET SESSION lock_wait_timeout = {LOCK_WAIT_SECONDS}");
         session.run("wait no longer for a lock", &patience).await?;
         for statement in take {
@@ -96,5 +102,27 @@ impl Snapshot {
         let is_open = matches!(tokio::time::timeout(HELD_AT_MOST, dump_is_open).await, Ok(Ok(())));
         lock.release().await.map_err(|error| error.to_string())?;
         if is_open { Ok(reading) } else { Err("the dump did not begin in time".to_owned()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commits_are_stopped_by_what_the_version_has_for_it() {
+        let stages = (&["BACKUP STAGE START", "BACKUP STAGE BLOCK_COMMIT"][..], "BACKUP STAGE END");
+        let lock = (&["FLUSH TABLES WITH READ LOCK"][..], "UNLOCK TABLES");
+        for (version, expected) in [
+            ("10.3.39-MariaDB", lock),
+            ("10.4.0-MariaDB", lock),
+            ("10.4.1-MariaDB", stages),
+            ("11.8.2-MariaDB", stages),
+            ("5.7.44-log", lock),
+            ("8.0.36", lock),
+            ("9.7.0", lock),
+        ] {
+            assert_eq!(statements(&ServerVersion::read(version, "").unwrap()), expected, "{version}");
+        }
     }
 }

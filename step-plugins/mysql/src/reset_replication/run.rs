@@ -167,6 +167,13 @@ fn hopeless(pair: &Pair, status: &ReplicaStatus) -> Option<StepError> {
             format!("`{source}` does not have the transactions that `{replica}` needs next: {message}"),
             "load the replica from the backup that the source was loaded from, then run this step again",
         ),
+        // `CR_SSL_CONNECTION_ERROR`. The source has just been spoken to, so it is there; of a certificate that is not
+        // proven MariaDB says nothing more than this number.
+        2026 => (
+            format!("`{replica}` can't follow `{source}` over TLS: error {code}: {message}"),
+            "check `tls` (`replication_tls` of the runbooks): `ca` is a file on the replica's machine, of whoever signed the \
+             source's certificate, which has to name the host when `verify` is on; `enabled: false` follows without TLS",
+        ),
         1593 | 13117 => (
             format!("`{replica}` can't follow `{source}`: {message}"),
             "give every server its own `server_id`",

@@ -280,7 +280,12 @@ async fn a_source_that_demands_tls_is_followed_over_it_and_only_when_it_is_who_i
     if flavour == Flavour::Mariadb {
         run(&test, &over(Value::Null)).await.unwrap_err();
     }
-    run(&test, &over(json!({ "ca": file("other.pem"), "verify": true }))).await.unwrap_err();
+    for (ca, verify) in [("other.pem", true), ("other.pem", false), ("gone.pem", true)] {
+        let error = run(&test, &over(json!({ "ca": file(ca), "verify": verify }))).await.unwrap_err();
+        assert_eq!(error.class, ErrorClass::Permanent, "{ca} {verify}: {error}");
+        let said = "`replica` can't follow `source` over TLS: error 2026: ";
+        assert!(error.message.starts_with(said), "{ca} {verify}: {error}");
+    }
     let outputs = run(&test, &over(json!({ "ca": file("cert.pem") }))).await.unwrap();
 
     assert_eq!(applied(&replica).await, outputs.source_gtid);

@@ -33,7 +33,8 @@ impl Programs {
 fn small(flavour: Flavour) -> [&'static str; 2] {
     let log = match flavour {
         Flavour::Mariadb => "--innodb-log-file-size=16M",
-        Flavour::Mysql => "--innodb-redo-log-capacity=16M",
+        // Known from 8.0.30 on.
+        Flavour::Mysql => "--loose-innodb-redo-log-capacity=16M",
     };
     ["--innodb-buffer-pool-size=32M", log]
 }
@@ -91,10 +92,11 @@ pub(crate) fn server_command(
         Flavour::Mariadb => {
             command.args(["--log-slave-updates", "--binlog-format=ROW", "--gtid-strict-mode=1"])
         }
-        // Its X protocol would listen on a port of its own. Replicas log what they apply, row by row, by default.
-        Flavour::Mysql => {
-            command.args(["--mysqlx=OFF", NO_FILES, "--gtid-mode=ON", "--enforce-gtid-consistency=ON"])
-        }
+        // Its X protocol, known from 8.0.11 on, would listen on a port of its own. Row by row it logs by default, and what
+        // replicas apply only from 8.0 on.
+        Flavour::Mysql => command
+            .args(["--loose-mysqlx=OFF", "--loose-log-slave-updates", NO_FILES])
+            .args(["--gtid-mode=ON", "--enforce-gtid-consistency=ON"]),
     };
     let command = as_user(command.args(small(spec.flavour)), runs_as);
     let command = match init_file {

@@ -65,40 +65,48 @@ async fn checksums_are_of_the_moment_of_the_dump_while_others_write(flavour: Fla
     assert!(differences[0].to_string().starts_with("the checksum of table shop.a: expected "));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn without_the_lock_a_dump_is_made_without_checksums_and_says_so() {
-    let server = TempServer::start("primary", &processes()).await.unwrap();
+/// Starts a server on which an account without RELOAD can dump: MySQL's client needs that for a position, so there is
+/// none. Gives the account.
+pub(super) async fn without_lock(flavour: Flavour, statements: &[&str]) -> (TempServer, Login) {
+    let options: &[&str] = match flavour {
+        Flavour::Mariadb => &[],
+        Flavour::Mysql => &["--skip-log-bin"],
+    };
+    let server = TempServer::start_of(flavour, "primary", &processes(), options).await.unwrap();
     let create =
         format!("CREATE USER 'calm'@'%' IDENTIFIED BY {}", crate::connection::quote_string(CANARY_PASSWORD));
     let grant = "GRANT SELECT, SHOW VIEW, EVENT, TRIGGER, SHOW DATABASES ON *.* TO 'calm'@'%'";
-    let session = open(&server, PAIR).await;
-    session.close().await;
+    open(&server, statements).await.close().await;
     open(&server, &[create.as_str(), grant]).await.close().await;
     let login = Login { user: "calm".to_owned(), ..server.login().clone() };
+    (server, login)
+}
+
+/// Gives warnings in the words of MariaDB: MySQL knows another privilege that would do.
+pub(super) fn in_words_of_mariadb(warnings: &str) -> String {
+    warnings.replace("the RELOAD or FLUSH_TABLES privilege(s)", "the RELOAD privilege(s)")
+}
+
+on_both!(without_the_lock_a_dump_is_made_without_checksums_and_says_so);
+async fn without_the_lock_a_dump_is_made_without_checksums_and_says_so(flavour: Flavour) {
+    let (_server, login) = without_lock(flavour, PAIR).await;
     let bench = bench_as(Some(&login)).await;
 
     let outputs = Dump.run(&params(json!({ "checksums": true })), &bench.test.cx).await.unwrap();
 
     assert_eq!(outputs.checksums, 0);
     let warnings = bench.test.reporter.warnings();
-    insta::assert_snapshot!(warnings.last().unwrap(), @"the backup gets no checksums of its tables, a restore drill will compare rows only: `primary` refused to stop commits for a moment: error 1227 (42000): Access denied; you need (at least one of) the RELOAD privilege(s) for this operation");
+    insta::assert_snapshot!(in_words_of_mariadb(warnings.last().unwrap()), @"the backup gets no checksums of its tables, a restore drill will compare rows only: `primary` refused to stop commits for a moment: error 1227 (42000): Access denied; you need (at least one of) the RELOAD privilege(s) for this operation");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_dump_that_fails_leaves_no_lock() {
-    let server = TempServer::start("primary", &processes()).await.unwrap();
+on_both!(a_dump_that_fails_leaves_no_lock);
+async fn a_dump_that_fails_leaves_no_lock(flavour: Flavour) {
+    let server = server_of(flavour, "primary").await;
     let mut session = open(&server, PAIR).await;
-    let mut bench = bench(Some(&server)).await;
-    bench.world.processes.respond("mariadb-dump", |spec| {
-        let version = "mariadb-dump  Ver 10.19 Distrib 10.11.19-MariaDB, for debian-linux-gnu (x86_64)";
-        let is_version = spec.args.iter().any(|arg| arg == "--version");
-        if is_version { Answer::success(version) } else { Answer::failure(2, "no") }
-    });
-    bench.world.world.processes = Arc::new(bench.world.processes.clone());
-    let settings = bench.test.cx.settings().clone();
-    bench.test = context(&bench.world).step("full").settings(settings).build();
 
-    Dump.run(&params(json!({ "checksums": true })), &bench.test.cx).await.unwrap_err();
+    let failing = Answer::failure(2, "no");
+    let (_bench, result) = clients::with_client_as(&server, failing, json!({ "checksums": true })).await;
+    result.unwrap_err();
 
     session.run("not wait", "SET SESSION lock_wait_timeout = 20").await.unwrap();
     session.run("write", "UPDATE shop.a SET n = 8 WHERE id = 2").await.unwrap();

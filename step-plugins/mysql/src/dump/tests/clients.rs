@@ -28,7 +28,7 @@ async fn with_client(server: &TempServer, answer: Answer) -> (Bench, Result<Dump
     with_client_as(server, answer, json!({})).await
 }
 
-async fn with_client_as(
+pub(super) async fn with_client_as(
     server: &TempServer,
     answer: Answer,
     more: serde_json::Value,

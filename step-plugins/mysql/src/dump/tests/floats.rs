@@ -1,6 +1,6 @@
 //! Columns whose text would lose digits.
 
-use super::checksums::open;
+use super::checksums::{in_words_of_mariadb, open, without_lock};
 use super::*;
 use crate::checksum::add_checksums;
 use crate::testing::load_by_hand;
@@ -56,9 +56,9 @@ async fn a_float_comes_back_with_all_its_digits_while_others_write(flavour: Flav
     assert_eq!(index.inventory.compare(&found), []);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn it_does_so_without_checksums_too() {
-    let server = server_of(Flavour::Mariadb, "primary").await;
+on_both!(it_does_so_without_checksums_too);
+async fn it_does_so_without_checksums_too(flavour: Flavour) {
+    let server = server_of(flavour, "primary").await;
     open(&server, FLOATS).await.close().await;
     let bench = bench(Some(&server)).await;
 
@@ -68,35 +68,26 @@ async fn it_does_so_without_checksums_too() {
     assert_eq!(outputs.checksums, 0);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_column_that_loses_digits_all_the_same_is_named() {
-    let server = server_of(Flavour::Mariadb, "primary").await;
-    let mut session = open(&server, FLOATS).await;
-    let create =
-        format!("CREATE USER 'calm'@'%' IDENTIFIED BY {}", crate::connection::quote_string(CANARY_PASSWORD));
-    for statement in [
-        create.as_str(),
-        "GRANT SELECT, SHOW VIEW, EVENT, TRIGGER, SHOW DATABASES ON *.* TO 'calm'@'%'",
-        "CREATE TABLE shop.old (f FLOAT, g FLOAT(7,3)) ENGINE=MyISAM",
-    ] {
-        session.run("be seeded", statement).await.unwrap();
-    }
-    let login = Login { user: "calm".to_owned(), ..server.login().clone() };
+on_both!(a_column_that_loses_digits_all_the_same_is_named);
+async fn a_column_that_loses_digits_all_the_same_is_named(flavour: Flavour) {
+    let old = "CREATE TABLE shop.old (f FLOAT, g FLOAT(7,3)) ENGINE=MyISAM";
+    let (_server, login) = without_lock(flavour, &[FLOATS, &[old]].concat()).await;
     let bench = bench_as(Some(&login)).await;
 
     let outputs = Dump.run(&params(json!({})), &bench.test.cx).await.unwrap();
 
     assert!(text(&bytes(&bench.store, &outputs.object).await).contains("(1,16777200,"));
-    insta::assert_snapshot!(bench.test.reporter.warnings().join("\n"), @"
+    let warnings = bench.test.reporter.warnings().join("\n");
+    insta::assert_snapshot!(in_words_of_mariadb(&warnings), @"
     shop.old (MyISAM) may be dumped in another state than the rest: one transaction does not cover their engines
     of the FLOAT columns shop.old.f the backup gets six digits, as the client prints them: one transaction does not cover the engines of their tables
     of the FLOAT columns shop.a.f, shop.b.f the backup gets six digits, as the client prints them: `primary` refused to stop commits for a moment: error 1227 (42000): Access denied; you need (at least one of) the RELOAD privilege(s) for this operation
     ");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_schema_alone_asks_for_no_digits() {
-    let server = server_of(Flavour::Mariadb, "primary").await;
+on_both!(a_schema_alone_asks_for_no_digits);
+async fn a_schema_alone_asks_for_no_digits(flavour: Flavour) {
+    let server = server_of(flavour, "primary").await;
     open(&server, FLOATS).await.close().await;
     let bench = bench(Some(&server)).await;
 
