@@ -142,7 +142,9 @@ async fn an_archiver_that_follows_goes_on_over_a_rotation_a_restart_and_its_own_
     archived(&cluster, flavour).await;
     row(&cluster, 51).await;
     archived(&cluster, flavour).await;
-    assert_eq!(resumed.cancel(), Some(143));
+    let ended = resumed.cancel();
+    let said = std::fs::read_to_string(cluster.project.path().join(SAID)).unwrap();
+    assert_eq!(ended, Some(143), "{said}");
 
     is_whole(&cluster);
     let before = cluster.checksums(0).await;

@@ -57,7 +57,8 @@ impl Attempt {
         task.spawn(async move { kind.run(&params, &cx).await });
         let asked = tokio::select! {
             biased;
-            Some(ended) = task.join_next() => return own_end(ended),
+            // The step hears of it at the same time as we do, and may be the first to act on it.
+            Some(ended) = task.join_next() => return own_end(ended, stop.is_cancelled()),
             () = stop.cancelled() => Asked::Operator,
             limit = passed(clock.as_ref(), limit) => Asked::Limit(limit),
         };
@@ -121,10 +122,11 @@ fn out_of_time(limit: Duration) -> StepError {
         .help("give it more time with `timeout:` or `deadline:`")
 }
 
-/// The end of a step that nobody asked to stop.
-fn own_end(ended: Result<Result<Value, StepError>, JoinError>) -> AttemptEnd {
+/// The end of a step that ended before we told it to; `is_asked` says whether the operator has.
+fn own_end(ended: Result<Result<Value, StepError>, JoinError>, is_asked: bool) -> AttemptEnd {
     match flat(ended) {
         Ok(outputs) => AttemptEnd::Succeeded(outputs),
+        Err(error) if is_asked && error.class == ErrorClass::Cancelled => AttemptEnd::Stopped(None),
         Err(error) => AttemptEnd::Failed(match error.class {
             ErrorClass::Transient | ErrorClass::Permanent => error,
             ErrorClass::Cancelled => StepError {
@@ -148,5 +150,21 @@ fn asked_end(asked: Asked, ended: Option<Result<Value, StepError>>) -> AttemptEn
         (Asked::Operator, None) => AttemptEnd::Stopped(Some(StepError::transient(
             "it did not stop when it was asked to, so it was aborted",
         ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_that_hears_the_operator_first_was_cancelled_and_has_not_failed() {
+        let gave_up = || Ok(Err(StepError::cancelled()));
+        assert!(matches!(own_end(gave_up(), true), AttemptEnd::Stopped(None)));
+        assert!(
+            matches!(own_end(gave_up(), false), AttemptEnd::Failed(error) if error.class == ErrorClass::Permanent)
+        );
+        let failed = Ok(Err(StepError::permanent("no room")));
+        assert!(matches!(own_end(failed, true), AttemptEnd::Failed(_)), "it failed by itself");
     }
 }

@@ -55,7 +55,11 @@ pub(crate) async fn run_tool(
         child.wait().map(|report| ToolEnd { report, stdout })
     });
     tokio::select! {
-        ended = &mut end => Ok(ended.map_err(lost)??),
+        ended = &mut end => match ended.map_err(lost)?? {
+            // Whoever asks for an end may ask the program as well.
+            failed if !failed.report.success() && cancel.is_cancelled() => Err(ToolError::Cancelled),
+            ended => Ok(ended),
+        },
         () = cancel.cancelled() => {
             let ending = tokio::task::spawn_blocking(move || terminate(TerminateReason::Cancelled, GRACE));
             let _ = ending.await;

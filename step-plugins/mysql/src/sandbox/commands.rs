@@ -9,6 +9,9 @@ use super::SandboxSpec;
 use super::directory::SandboxDirectory;
 use crate::connection::quote_string;
 
+/// Where the server listens besides its port, in the data directory.
+pub(super) const SOCKET: &str = "server.sock";
+
 /// The programs a sandbox of a flavour needs, and the Debian package that has them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Programs {
@@ -82,7 +85,7 @@ pub(crate) fn server_command(
         .arg(format!("--datadir={}", directory.data().display()))
         .arg(format!("--tmpdir={}", directory.temporary().display()))
         // Relative to the data directory: an absolute path may exceed the 107 bytes of a socket's name.
-        .arg("--socket=server.sock")
+        .arg(format!("--socket={SOCKET}"))
         .arg(format!("--port={}", spec.login.port))
         .arg(format!("--bind-address={}", bind_address(&spec.login.host)))
         .arg(format!("--pid-file={}", directory.pid_file().display()))

@@ -224,6 +224,17 @@ async fn start(
     let programs = Programs::of(spec.flavour);
     let server = program(processes.as_ref(), programs.server, programs)?;
     let command = commands::server_command(&server, directory, spec, runs_as(), init_file.as_deref());
+    // No server is on this directory: this was looked at. MySQL would take any process that has got the number of the one
+    // that was killed for it.
+    let left = directory.data().join(format!("{}.lock", commands::SOCKET));
+    match fs::remove_file(&left) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(SandboxError::io("remove the lock that a killed server left in", directory.path())(
+                error,
+            ));
+        }
+        _ => {}
+    }
     let (handle, log) = (Arc::clone(processes), directory.log());
     let begun = tokio::task::spawn_blocking(move || handle.start_detached(&command, &log)).await;
     let joined = begun.map_err(|error| {

@@ -103,3 +103,20 @@ mod a_server_without_tls_is_entered_too {
         server.login().connect().await.unwrap().session.close().await;
     }
 }
+
+/// MySQL writes its number beside its socket, and takes whoever has got it meanwhile for the server.
+mod a_killed_server_starts_again_though_another_process_has_its_number {
+    use super::*;
+
+    #[tokio::test]
+    async fn mysql() {
+        let mut server = TempServer::start_of(Flavour::Mysql, "primary", &processes(), &[]).await.unwrap();
+        server.kill().await.unwrap();
+        let ours = format!("{}\n", std::process::id());
+        std::fs::write(server.directory().join("data/server.sock.lock"), ours).unwrap();
+
+        server.start_again().await.unwrap();
+
+        server.login().connect().await.unwrap().session.close().await;
+    }
+}
